@@ -1,0 +1,52 @@
+/* counters.h - counters of all processes of one machine in shared memory
+ * SPDX-License-Identifier: MIT
+ * A memfd of the master holds a row per child. Only the child writes its row (relaxed atomics, no lock),
+ * readers sum all rows. When a child is gone the master adds its totals to the row of its own and clears
+ * the row; gauges are only cleared. A program started alone has a private table with one row. */
+#ifndef SLIMTA_BASE_COUNTERS_H
+#define SLIMTA_BASE_COUNTERS_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+/* Totals only grow; gauges go up and down. Order is the layout: append, never insert. */
+#define COUNTER_LIST(TOTAL, GAUGE) \
+	GAUGE(EDGE_CONNECTIONS, "edge_connections", "sessions open now") \
+	TOTAL(EDGE_ACCEPTED, "edge_connections_total", "connections accepted") \
+	TOTAL(EDGE_MESSAGES, "edge_messages_total", "messages answered 250") \
+	TOTAL(EDGE_DEFERRED, "edge_messages_deferred_total", "messages answered 4yz") \
+	TOTAL(EDGE_REJECTED, "edge_messages_rejected_total", "messages answered 5yz") \
+	TOTAL(EDGE_OCTETS, "edge_message_octets_total", "octets of the messages answered 250") \
+	GAUGE(WORKER_ATTEMPTS, "worker_attempts", "deliveries under way now") \
+	TOTAL(WORKER_CLAIMED, "worker_claimed_total", "messages claimed") \
+	TOTAL(WORKER_DELIVERED, "worker_recipients_delivered_total", "recipients delivered") \
+	TOTAL(WORKER_DEFERRED, "worker_recipients_deferred_total", "recipients that have to wait") \
+	TOTAL(WORKER_FAILED, "worker_recipients_failed_total", "recipients failed for good") \
+	TOTAL(LOG_LOST, "log_lines_lost_total", "log lines that did not fit their pipe")
+
+enum counter {
+#define COUNTER_ENUM(id, name, text) COUNTER_##id,
+	COUNTER_LIST(COUNTER_ENUM, COUNTER_ENUM)
+#undef COUNTER_ENUM
+	COUNTER_COUNT
+};
+
+struct counters;
+
+/* The master's: rows for `rows` children and one of its own. -1 with errno. `fd` is what children get. */
+struct counters *counters_create(unsigned rows, int *fd);
+/* A child's view of an inherited fd; it writes `row` only. NULL with errno (foreign layout: EPROTO). */
+struct counters *counters_attach(int fd, unsigned row);
+void counters_free(struct counters *);
+
+void counter_add(struct counters *, enum counter, int64_t amount);	/* our row; NULL counters: nothing */
+uint64_t counter_sum(const struct counters *, enum counter);		/* over all rows */
+uint64_t counter_of_row(const struct counters *, unsigned row, enum counter);
+void counters_retire(struct counters *, unsigned row);			/* the master's, when a child is gone */
+unsigned counters_rows(const struct counters *);
+
+const char *counter_name(enum counter);
+const char *counter_text(enum counter);		/* one line of help */
+int counter_is_gauge(enum counter);
+
+#endif

@@ -1,0 +1,39 @@
+/* text.h - strings: escaping, numbers, nearest name
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_BASE_TEXT_H
+#define SLIMTA_BASE_TEXT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct buffer;
+
+/* Appends `text` so that it is one printable token of a line: bare if it needs no quotes, else in double
+ * quotes with \" \\ \r \n \t and \xHH; valid UTF-8 stays. Whatever came from a peer passes here. */
+void quoted(struct buffer *out, const char *text, size_t size);
+/* Appends the inside of a JSON string: text that is not UTF-8 comes out as U+FFFD. */
+void json_escaped(struct buffer *out, const char *text, size_t size);
+
+bool utf8_is_valid(const char *text, size_t size);	/* RFC 3629: no surrogates, no overlong forms */
+bool text_is_ascii(const char *text, size_t size);
+bool text_has_prefix(const char *text, const char *prefix);
+bool text_has_suffix(const char *text, const char *suffix);
+
+/* Decimal digits only, the whole of text[0..size); false beyond `max` or when empty. */
+bool parse_u64(const char *text, size_t size, uint64_t max, uint64_t *out);
+
+/* The nearest of `count` names within a third of the length of `name` (at least 1, at most 3 edits);
+ * NULL if none is near. */
+const char *nearest_name(const char *name, const char *const *names, size_t count);
+
+/* A list of owned strings; all-zero is valid and empty. */
+struct strings {
+	char **items;
+	size_t count;
+};
+void strings_add(struct strings *, const char *text);
+void strings_release(struct strings *);
+bool strings_contain(const struct strings *, const char *text);
+
+#endif
