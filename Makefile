@@ -1,0 +1,190 @@
+# Makefile - builds, tests and installs slimta; `make help` lists the targets
+# SPDX-License-Identifier: MIT
+
+MAKEFLAGS += --no-builtin-rules
+SHELL := /bin/bash
+.SHELLFLAGS := -ec
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := all
+
+# These work before anything is installed or configured; they call make again where they need more.
+EARLY := deps peers run check fuzz clean distclean format help
+ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
+include config.mk
+endif
+
+config.mk: configure
+	if [ -x config.status ]; then ./config.status --recheck && ./config.status; else ./configure; fi
+configure: configure.ac
+	autoconf
+config.h: config.mk ;
+
+# ---- variants: build/default, build/sanitize, build/faults, build/sanitize-faults, each also -clang
+ifeq ($(origin CC),default)
+CC := $(or $(CONFIG_CC),cc)
+endif
+ifdef FUZZ
+CC := clang
+endif
+empty :=
+space := $(empty) $(empty)
+VARIANT := $(subst $(space),-,$(strip $(or $(strip $(if $(FUZZ),fuzz) $(if $(SANITIZE),sanitize) \
+	$(if $(FAULTS),faults)),default) $(if $(FUZZ),,$(if $(findstring clang,$(CC)),clang))))
+B := build/$(VARIANT)
+
+WARNINGS := -Wall -Wextra -Werror -Wshadow -Wstrict-prototypes -Wmissing-prototypes \
+	-Wold-style-definition -Wpointer-arith -Wwrite-strings -Wundef -Wvla -Wformat=2 \
+	-Wno-missing-field-initializers
+HARDENING := -fstack-protector-strong -fstack-clash-protection -fPIE
+CFLAGS ?= -O2 -g
+BASE_FLAGS := -std=gnu11 $(CFLAGS) $(WARNINGS) $(HARDENING) -pthread -D_GNU_SOURCE -I. $(LIB_CFLAGS)
+LINK_FLAGS := -pie -pthread -Wl,-z,relro,-z,now,-z,noexecstack -Wl,--as-needed $(LDFLAGS)
+ifdef SANITIZE
+BASE_FLAGS += -fsanitize=address,undefined -fno-sanitize-recover=undefined -fno-omit-frame-pointer
+LINK_FLAGS += -fsanitize=address,undefined
+else ifdef FUZZ
+BASE_FLAGS += -fsanitize=fuzzer-no-link,address,undefined -fno-sanitize-recover=undefined
+LINK_FLAGS += -fsanitize=address,undefined
+else
+BASE_FLAGS += -U_FORTIFY_SOURCE -D_FORTIFY_SOURCE=2
+endif
+ifdef FAULTS
+BASE_FLAGS += -DSLIMTA_FAULTS
+endif
+COMPILE = $(CC) $(BASE_FLAGS) -include common/base/banned.h -MMD -MP
+
+# ---- what there is: a program is its folder; main() is in FOLDER/main.c
+sources = $(sort $(wildcard $(1)/*.c $(1)/*/*.c))
+objects = $(patsubst %.c,$(B)/%.o,$(1))
+# Tests of a program's parts link libFOLDER.a, which is the program without main.c.
+FOLDERS := $(foreach folder,edge worker master queuectl,$(if $(call sources,$(folder)),$(folder)))
+PROGRAMS := $(foreach folder,$(FOLDERS),$(if $(wildcard $(folder)/main.c),$(B)/slimta-$(folder)))
+COMMON := $(call objects,$(call sources,common/*))
+UNITS := $(patsubst t/%.c,$(B)/t/%,$(sort $(wildcard t/unit-*.c)))
+FUZZERS := $(patsubst t/fuzz/%.c,$(B)/%,$(sort $(wildcard t/fuzz/fuzz-*.c)))
+HEADERS := $(sort $(foreach folder,common edge worker master queuectl,$(wildcard $(folder)/*.h \
+	$(folder)/*/*.h $(folder)/*/*/*.h)))
+
+# What a unit or fuzz program links besides libcommon.a. t/unit-edge-*.c gets libedge.a by its name,
+# likewise worker, master and queuectl; others say it here: UNIT_EXTRA_name for t/unit-name.c.
+
+all: $(PROGRAMS) $(B)/libcommon.a
+
+$(B)/%.o: %.c config.h
+	@mkdir -p $(@D)
+	$(COMPILE) -c -o $@ $<
+
+archive = rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
+$(B)/libcommon.a: $(COMMON)
+	@mkdir -p $(@D)
+	$(archive)
+define folder_rules
+$(B)/lib$(1).a: $(call objects,$(filter-out $(1)/main.c,$(call sources,$(1))))
+	@mkdir -p $$(@D)
+	$$(archive)
+$(B)/slimta-$(1): $(B)/$(1)/main.o $(B)/lib$(1).a $(B)/libcommon.a
+	$$(CC) $$(LINK_FLAGS) -o $$@ $$^ $$(LIBS)
+endef
+$(foreach folder,$(FOLDERS),$(eval $(call folder_rules,$(folder))))
+
+# $(call extra,NAME): the archives and objects for the test t/unit-NAME.c or t/fuzz/fuzz-NAME.c
+extra = $(UNIT_EXTRA_$(1)) $(patsubst %,$(B)/lib%.a,$(filter $(firstword $(subst -, ,$(1))),$(FOLDERS)))
+define unit_rule
+$(B)/t/unit-$(1): $(B)/t/unit-$(1).o $(call extra,$(1)) $(B)/libcommon.a
+	$$(CC) $$(LINK_FLAGS) -o $$@ $$^ $$(LIBS)
+endef
+define fuzz_rule
+$(B)/fuzz-$(1): $(B)/t/fuzz/fuzz-$(1).o $(call extra,$(1)) $(B)/libcommon.a
+	$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(LIBS)
+endef
+$(foreach unit,$(UNITS),$(eval $(call unit_rule,$(unit:$(B)/t/unit-%=%))))
+$(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
+
+-include $(shell [ ! -d $(B) ] || find $(B) -name '*.d')
+
+# ---- tests
+PROVE := SLIMTA_BUILD=$(B) prove --merge
+JOBS ?= 2
+TESTS ?= $(sort $(wildcard t/*.t))
+FUZZ_SECONDS ?= 20
+
+units: $(UNITS)
+unit: units
+	$(if $(UNITS),$(PROVE) -e '' $(UNITS),@echo "no unit tests yet")
+check-headers:
+	@for header in $(HEADERS); do \
+		$(CC) $(filter-out -Werror,$(BASE_FLAGS)) -Werror -fsyntax-only -x c $$header || exit 1; \
+	done
+system: all
+	$(if $(TESTS),$(PROVE) -j$(JOBS) $(TESTS),@echo "no system tests yet")
+fuzzers: $(FUZZERS)
+
+check:
+	.ci/deps run check
+	$(MAKE) all units
+	$(MAKE) FAULTS=1 all
+	$(MAKE) check-headers unit system
+fuzz:
+	$(MAKE) FUZZ=1 fuzzers
+	for fuzzer in build/fuzz/fuzz-*; do \
+		[ -x $$fuzzer ] && [ ! -d $$fuzzer ] || continue; \
+		name=$${fuzzer#build/fuzz/fuzz-}; mkdir -p build/fuzz/found/$$name; \
+		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
+			-artifact_prefix=build/fuzz/found/$$name/ -print_final_stats=0 -verbosity=0 \
+			build/fuzz/found/$$name t/fuzz/corpus/$$name || exit 1; \
+	done
+
+# ---- first minutes
+deps:
+	.ci/deps run check lint
+peers:
+	.ci/deps peers
+run:
+	.ci/deps run
+	$(MAKE) all
+	conf/run
+
+# ---- installing
+MAN8 := $(wildcard man/*.8)
+MAN5 := $(wildcard man/*.5)
+SAMPLES := $(wildcard conf/*.conf conf/*.sh)
+INSTALL := install
+install: all
+	$(INSTALL) -d $(DESTDIR)$(sbindir) $(DESTDIR)$(mandir)/man8 $(DESTDIR)$(mandir)/man5 \
+		$(DESTDIR)$(docdir)/examples $(DESTDIR)$(unitdir)
+	$(if $(PROGRAMS),$(INSTALL) -m 755 $(PROGRAMS) $(DESTDIR)$(sbindir))
+	$(if $(MAN8),$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8)
+	$(if $(MAN5),$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5)
+	$(INSTALL) -m 644 $(wildcard README LICENSE) $(DESTDIR)$(docdir)
+	$(if $(SAMPLES),$(INSTALL) -m 644 $(SAMPLES) $(DESTDIR)$(docdir)/examples)
+	for unit in $(wildcard conf/*.service); do \
+		sed 's|/usr/sbin/slimta-|$(sbindir)/slimta-|' $$unit >$(DESTDIR)$(unitdir)/$${unit##*/}; \
+	done
+uninstall:
+	rm -f $(PROGRAMS:$(B)/%=$(DESTDIR)$(sbindir)/%) $(MAN8:man/%=$(DESTDIR)$(mandir)/man8/%) \
+		$(MAN5:man/%=$(DESTDIR)$(mandir)/man5/%) \
+		$(patsubst conf/%,$(DESTDIR)$(unitdir)/%,$(wildcard conf/*.service))
+	rm -rf $(DESTDIR)$(docdir)
+dist: configure
+	mkdir -p build
+	git archive --prefix=slimta-$(VERSION)/ --add-file=configure HEAD \
+		| gzip -9 >build/slimta-$(VERSION).tar.gz
+	@echo build/slimta-$(VERSION).tar.gz
+
+clean:
+	rm -rf build
+distclean: clean
+	rm -rf autom4te.cache configure config.mk config.h config.log config.status
+format:
+	git ls-files '*.c' '*.h' | xargs -r clang-format -i
+help:
+	@echo "make              build into build/default (SANITIZE=1, FAULTS=1, CC=clang: other folders)"
+	@echo "make deps         install what is needed to run, to check and to lint"
+	@echo "make run          install, build, start on conf/slimta.conf: SMTP on 127.0.0.1:1025"
+	@echo "make check        install, build, all tests   (make unit, make system TESTS=t/4*.t: a part)"
+	@echo "make check-headers  every header compiles alone"
+	@echo "make fuzz         every fuzz target for FUZZ_SECONDS"
+	@echo "make install      to DESTDIR and prefix; make uninstall takes it away"
+	@echo "make dist format clean distclean"
+
+.PHONY: all units unit check-headers system fuzzers install uninstall dist $(EARLY)
