@@ -1,0 +1,193 @@
+/* storage.h - the contract between queue, workers, operators and every kind of storage
+ * SPDX-License-Identifier: MIT
+ * A driver is a struct of functions. Every call is asynchronous: it never blocks, and its callback runs exactly
+ * once, from the loop, never inside the call. Times are durations; the driver turns them into instants by the
+ * storage's own clock. common/queue/README draws the states of a message and of a lease. */
+#ifndef SLIMTA_QUEUE_STORAGE_H
+#define SLIMTA_QUEUE_STORAGE_H
+
+#include "common/base/counters.h"
+#include "common/base/pool.h"
+#include "common/config/options.h"
+#include "common/config/process.h"
+#include "common/message/envelope.h"
+#include "common/message/reply.h"
+
+struct event_base;
+struct storage;
+
+/* Whom the storage works for; what it may skip (an edge scans nothing, queuectl takes no part in claims). */
+enum storage_role { STORAGE_FOR_EDGE, STORAGE_FOR_WORKER, STORAGE_FOR_OPERATOR };
+
+/* Lent to a storage for its life. */
+struct storage_context {
+	struct event_base *base;
+	struct pool *disk;			/* threads for blocking file work */
+	const struct process_options *process;	/* runtime_dir, hostname, spool */
+	const char *queue;			/* name in slimta.conf */
+	enum storage_role role;
+};
+
+/* What became of one recipient; `index` counts in the stored list, for good. */
+enum outcome_kind { OUTCOME_DELIVERED = 1, OUTCOME_FAILED, OUTCOME_BOUNCED };
+struct outcome {
+	size_t index;
+	enum outcome_kind kind;
+	struct reply reply;
+};
+struct outcomes {
+	struct outcome *items;
+	size_t count;
+};
+void outcomes_add(struct outcomes *, size_t index, enum outcome_kind, const struct reply *);
+const struct outcome *outcomes_find(const struct outcomes *, size_t index);
+void outcomes_merge(struct outcomes *into, const struct outcomes *from);	/* only grows; FAILED may become BOUNCED */
+void outcomes_release(struct outcomes *);
+
+/* One attempt as `show` prints it. */
+struct attempt {
+	int64_t time_ms;		/* wall clock */
+	char *host;			/* where, "" if we got nowhere; owned */
+	struct reply reply;
+};
+#define ATTEMPTS_KEPT 10
+
+/* What a storage knows of a message beside its stored form. */
+struct message_state {
+	unsigned attempts;		/* attempts made: what retry.delay calls x */
+	int64_t due_in_ms;		/* until it is due; 0 or less: now */
+	struct outcomes done;
+	struct attempt last[ATTEMPTS_KEPT];	/* oldest first */
+	unsigned last_count;
+	unsigned strikes;
+	char *held;			/* why it is held ("damaged", "operator"), NULL = it is not */
+};
+void message_state_add_attempt(struct message_state *, int64_t time_ms, const char *host, const struct reply *);
+void message_state_release(struct message_state *);
+
+/* A message under our lease. The public part of what a driver allocates; nothing outside the driver makes a path
+ * or key from the id. Ends by defer, remove or release, each of which takes it. */
+struct lease {
+	char id[ID_SIZE];
+	int64_t claimed_boot_ms;	/* clock_boot_ms() before the request was made */
+	int64_t lease_ms;		/* measured from there; INT64_MAX: as long as we live (disk) */
+	uint64_t epoch;
+	unsigned strikes;		/* of earlier deaths: 1 or more = handle it alone */
+};
+
+/* NULL `why` is success. 451 4.3.0: try again; 452 4.3.1: full; 550 5.x: never (not there, not ours, damaged). */
+typedef void storage_done_fn(void *arg, const struct reply *why);
+/* The leases are the receiver's (array borrowed, elements taken); count 0: stopped. */
+typedef void storage_claimed_fn(void *arg, struct lease *const leases[], size_t count);
+/* `*envelope` and `*state` may be taken (set to NULL / zeroed); both NULL with `why`. */
+typedef void storage_message_fn(void *arg, const struct reply *why, struct envelope **envelope,
+	struct message_state *state);
+
+enum message_place { PLACE_NEW, PLACE_DEFERRED, PLACE_LEASED, PLACE_HELD };
+
+struct list_entry {			/* borrowed for the callback */
+	char id[ID_SIZE], origin[ID_SIZE];
+	const char *sender;
+	const struct recipient *recipients;
+	size_t recipient_count;
+	uint64_t size;
+	int64_t age_ms;
+	unsigned attempts;
+	int64_t due_in_ms;
+	enum message_place place;
+	const char *owner;		/* "host/slimta-worker[812]", NULL = nobody or not known */
+	const char *held;
+	const struct reply *last;	/* NULL = none yet */
+};
+struct list_filter {
+	const char *id;			/* NULL = all; [steer] adds sender, recipient, age, ... */
+};
+#define LIST_CURSOR_SIZE 256
+/* A batch in the order of ids; `cursor` continues, "" = that was all. */
+typedef void storage_list_fn(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
+	const char *cursor);
+
+struct queue_counts {
+	uint64_t fresh, deferred, leased, held;
+	uint64_t octets;
+	int64_t oldest_age_ms;		/* -1: empty */
+};
+typedef void storage_info_fn(void *arg, const struct reply *why, const struct queue_counts *);
+
+struct peeked {				/* borrowed for the callback, but for what is taken */
+	struct envelope *envelope;	/* may be taken: set to NULL */
+	struct message_state state;
+	enum message_place place;
+	char *owner;
+	int64_t leased_for_ms;		/* -1: not known */
+};
+typedef void storage_peeked_fn(void *arg, const struct reply *why, struct peeked *);
+
+enum mark { MARK_HOLD, MARK_RELEASE, MARK_DISCARD, MARK_RETRY, MARK_BOUNCE, MARK_STRIKE };
+
+struct storage_driver {
+	const char *type;		/* value of queue.NAME.type */
+	size_t size;			/* of the driver's own struct, which begins with struct storage */
+	const struct option *options;	/* its keys; fills the driver's struct; ends with {0} */
+
+	/* Connects and checks that the storage keeps its promises. A promise that can never hold (network file
+	 * system) is 5yz and fatal at start; what is only away now is 4yz: it goes on trying by itself, and the
+	 * other calls answer 451 meanwhile. */
+	void (*open)(struct storage *, storage_done_fn *done, void *arg);
+	void (*close)(struct storage *);	/* after stop(); what is under way calls back first (4yz) */
+
+	/* Makes all items durable, then visible together, or none. The envelopes are borrowed until `done`. An id
+	 * that is there, or known as finished, with the same content is success. `delay_ms` > 0: not due before. */
+	void (*write)(struct storage *, struct envelope *const items[], size_t count, int64_t delay_ms,
+		storage_done_fn *done, void *arg);
+	/* Takes back what was or may have been written. Success if it is not there. Under a lease: 450 4.2.0, or
+	 * where marks are built a MARK_DISCARD. */
+	void (*discard)(struct storage *, const char *const ids[], size_t count, storage_done_fn *done, void *arg);
+
+	/* Waits until a message is due and nobody's, then leases up to `max` of them and `max_bytes` of content:
+	 * half from deferred, half from new, each falling back to the other. One claim at a time. */
+	void (*claim)(struct storage *, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *, void *arg);
+	/* The same for one id whatever its due time; `done` gets 450 4.2.0 with the owner's name, or 550 5.1.1. */
+	void (*claim_id)(struct storage *, const char *id, int64_t lease_ms, storage_claimed_fn *, storage_done_fn *refused,
+		void *arg);
+	/* The message and its state. 554 5.6.0: damaged, now held; the lease is then released by the driver's
+	 * caller as usual. */
+	void (*get)(struct storage *, struct lease *, storage_message_fn *, void *arg);
+	/* Without a lease; may be a moment old; never quarantines. `content`: its octets too. */
+	void (*peek)(struct storage *, const char *id, bool content, storage_peeked_fn *, void *arg);
+
+	/* Extends the lease and records who is settled. */
+	void (*renew)(struct storage *, struct lease *, const struct outcomes *, storage_done_fn *done, void *arg);
+	/* Gives it back, one atomic step: due in `delay_ms`, `done` merged. `attempted`: costs one attempt, and
+	 * `attempt` joins the last ten. */
+	void (*defer)(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *done_so_far,
+		const struct attempt *attempt, storage_done_fn *done, void *arg);
+	/* Finished: gone. The id stays known for two minutes. */
+	void (*remove)(struct storage *, struct lease **, storage_done_fn *done, void *arg);
+
+	/* Waiting claims call back with none; results still go through. */
+	void (*stop)(struct storage *);
+	void (*list)(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
+	void (*info)(struct storage *, storage_info_fn *, void *arg);
+
+	/* Optional until every storage has them; the front answers 502 5.3.3 for a NULL. */
+	void (*mark)(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *done, void *arg);
+	void (*set)(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done, void *arg);
+
+	/* Room for one more message of `size` octets: immediate, from what was last seen. -1 with 452 or 451. */
+	int (*accepts)(struct storage *, uint64_t size, struct reply *why);
+	/* Where a message spools while it arrives, so that it can move and not be copied; NULL = anywhere. */
+	const char *(*spool_dir)(struct storage *);
+};
+
+struct storage {
+	const struct storage_driver *driver;
+	struct storage_context context;
+	uint64_t max_messages;		/* common options of the queue, for accepts(); 0 = none */
+	uint64_t min_free_bytes;
+};
+
+extern const struct storage_driver *const storage_drivers[];	/* ends with NULL */
+const struct storage_driver *storage_driver_find(const char *type);
+
+#endif
