@@ -1,0 +1,70 @@
+/* child.h - how slimta-edge and slimta-worker start, drain and end, under a master or alone
+ * SPDX-License-Identifier: MIT
+ * Descriptors of a child: 0 null, 1 and 2 log, 3 control, 4 configuration (sealed memfd), 5 counters, 6 and on:
+ * listening sockets as CONTROL_START lists them. */
+#ifndef SLIMTA_NET_CHILD_H
+#define SLIMTA_NET_CHILD_H
+
+#include "common/base/counters.h"
+#include "common/base/pool.h"
+#include "common/config/process.h"
+
+struct event_base;
+
+#define CHILD_FD_CONTROL 3
+#define CHILD_FD_CONFIG 4
+#define CHILD_FD_COUNTERS 5
+#define CHILD_FD_FIRST 6
+
+struct child_listener {
+	char *edge;		/* section name */
+	unsigned listener;	/* index in its listeners */
+	unsigned slot;		/* the instance it was opened for; shared sockets: own for all */
+	bool own;		/* ours to accept on from the start */
+	int fd;
+};
+
+struct child {
+	const char *program;		/* "slimta-edge" */
+	bool alone;			/* no master: sockets, runtime_dir and counters are our own */
+	struct event_base *base;
+	struct config *config;
+	struct process_options process;
+	struct counters *counters;
+	struct pool *disk;		/* started by child_begin, after privileges were dropped */
+	unsigned generation, instance;
+	char *queue;			/* a worker's; NULL otherwise */
+	struct child_listener *listeners;
+	size_t listener_count;
+	int spawner_fd;			/* the spawner's listening socket; -1 */
+
+	/* Set by the program before child_run. */
+	void (*drain)(void *arg, int64_t timeout_ms);	/* once: begin nothing new; call child_finished when done */
+	void (*stats)(void *arg, json_t *into);		/* optional: members for `status` */
+	void *arg;
+	struct child_private *private;
+};
+
+struct child_arguments {
+	const char *config_path;	/* -c; NULL: where config_read looks */
+	bool under_master;		/* --child: descriptors 3, 4, 5 are there */
+	bool allow_root;
+	const char *queue;		/* alone, for workers */
+};
+
+/* Reads the configuration, opens the log, takes the start message. NULL: all was said on stderr. */
+struct child *child_open(const char *program, const struct child_arguments *);
+/* Drops privileges (or, alone, checks them), sets the process name, starts the disk pool. 0, or -1 (logged). */
+int child_begin(struct child *);
+/* Tells the master, or logs `ready`. */
+void child_ready(struct child *);
+/* The loop, until child_finished. SIGTERM, CONTROL_DRAIN and the end of the control socket drain; a second SIGTERM
+ * or the time-out ends at once. SIGUSR1 (alone) reopens logs. Returns the exit code. */
+int child_run(struct child *);
+void child_finished(struct child *);
+void child_free(struct child *);
+
+/* `--check`: loads the configuration from descriptor 3, or from -c, into *config. Errors go into `errors`. */
+struct config *child_check_config(const struct child_arguments *, struct config_errors *errors);
+
+#endif

@@ -1,0 +1,35 @@
+/* control.h - the messages between the master and its children
+ * SPDX-License-Identifier: MIT
+ * A SOCK_SEQPACKET socket pair; descriptor 3 in the child. A message is a type, a JSON object and at most one
+ * descriptor. The end of the socket means drain and exit. */
+#ifndef SLIMTA_NET_CONTROL_H
+#define SLIMTA_NET_CONTROL_H
+
+#include <jansson.h>
+
+struct event_base;
+struct control;
+
+#define CONTROL_VERSION 1
+
+enum control_type {
+	CONTROL_START,		/* master: what you are, see child.h */
+	CONTROL_HELLO,		/* child: {version} */
+	CONTROL_READY,		/* child: serving */
+	CONTROL_ADOPT,		/* master: accept on these sockets of a sibling too */
+	CONTROL_RETURN,		/* master: no longer */
+	CONTROL_DRAIN,		/* master: {timeout_ms}: finish what is in hand, begin nothing, exit 0 */
+	CONTROL_STATS,		/* either way: {} asks, an object answers */
+	CONTROL_LOG,		/* master: reopen logs; the descriptor, if any, is the new fd 2 */
+	CONTROL_TYPES
+};
+
+typedef void control_message_fn(void *arg, enum control_type, json_t *body, int fd);	/* fd is the receiver's */
+typedef void control_closed_fn(void *arg);
+
+/* Takes the fd. Messages that cannot be sent at once wait (bounded; beyond: closed). */
+struct control *control_new(struct event_base *, int fd, control_message_fn *, control_closed_fn *, void *arg);
+void control_free(struct control *);
+void control_send(struct control *, enum control_type, json_t *body_taken, int fd_borrowed);
+
+#endif
