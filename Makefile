@@ -103,7 +103,7 @@ $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
 -include $(shell [ ! -d $(B) ] || find $(B) -name '*.d')
 
 # ---- tests
-PROVE := SLIMTA_BUILD=$(B) prove --merge
+PROVE := SLIMTA_BUILD=$(B) prove
 JOBS ?= 2
 TESTS ?= $(sort $(wildcard t/*.t))
 FUZZ_SECONDS ?= 20
@@ -113,7 +113,8 @@ unit: units
 	$(if $(UNITS),$(PROVE) -e '' $(UNITS),@echo "no unit tests yet")
 check-headers:
 	@for header in $(HEADERS); do \
-		$(CC) $(filter-out -Werror,$(BASE_FLAGS)) -Werror -fsyntax-only -x c $$header || exit 1; \
+		$(CC) $(BASE_FLAGS) -fsyntax-only -x c - <<<"#include \"$$header\"" \
+			|| { echo "$$header does not compile alone"; exit 1; }; \
 	done
 system: all
 	$(if $(TESTS),$(PROVE) -j$(JOBS) $(TESTS),@echo "no system tests yet")

@@ -17,11 +17,11 @@ __attribute__((unused, format(printf, 1, 2))) static void diag(const char *forma
 	va_list args;
 
 	va_start(args, format);
-	fputs("# ", stdout);
-	vprintf(format, args);
-	putchar('\n');
-	va_end(args);
 	fflush(stdout);
+	fputs("# ", stderr);
+	vfprintf(stderr, format, args);
+	fputc('\n', stderr);
+	va_end(args);
 }
 
 __attribute__((format(printf, 4, 0)))
