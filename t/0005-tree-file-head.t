@@ -9,7 +9,7 @@ import sys
 from lib.tap import is_, ok, plan
 
 os.chdir(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-MOST_LINES, MOST_FUNCTION_LINES, MOST_TEST_LINES, WIDTH = 600, 80, 150, 120
+MOST_LINES, MOST_FUNCTION_LINES, MOST_TEST_LINES, WIDTH = 600, 80, 150, 130
 
 
 def c_files():

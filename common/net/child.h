@@ -5,6 +5,8 @@
 #ifndef SLIMTA_NET_CHILD_H
 #define SLIMTA_NET_CHILD_H
 
+#include <jansson.h>
+
 #include "common/base/counters.h"
 #include "common/base/pool.h"
 #include "common/config/process.h"
