@@ -33,17 +33,19 @@ enum counter {
 
 struct counters;
 
-/* The master's: rows for `rows` children and one of its own. -1 with errno. `fd` is what children get. */
+/* The master's: rows 0 to `rows` - 1 for children and one of its own behind them. NULL with errno. `fd` is
+ * what children get (close-on-exec; the caller closes it); `fd` NULL: private, for a program alone. */
 struct counters *counters_create(unsigned rows, int *fd);
-/* A child's view of an inherited fd; it writes `row` only. NULL with errno (foreign layout: EPROTO). */
+/* A view of an inherited fd that writes `row` only; a master executed anew attaches to the last row. Counters
+ * that only one side knows, being of another version, are 0 to the other. NULL with errno (foreign: EPROTO). */
 struct counters *counters_attach(int fd, unsigned row);
 void counters_free(struct counters *);
 
 void counter_add(struct counters *, enum counter, int64_t amount);	/* our row; NULL counters: nothing */
-uint64_t counter_sum(const struct counters *, enum counter);		/* over all rows */
+uint64_t counter_sum(const struct counters *, enum counter);	/* over all rows; a gauge is never below 0 */
 uint64_t counter_of_row(const struct counters *, unsigned row, enum counter);
 void counters_retire(struct counters *, unsigned row);			/* the master's, when a child is gone */
-unsigned counters_rows(const struct counters *);
+unsigned counters_rows(const struct counters *);			/* the master's counted */
 
 const char *counter_name(enum counter);
 const char *counter_text(enum counter);		/* one line of help */

@@ -39,8 +39,13 @@ struct log_field {
 
 bool log_wants(enum log_level level, const char *subsystem);
 /* Formats one line and writes it without ever blocking: what does not fit the pipe is counted, and the
- * count is written as a line of its own as soon as there is room. Callable from any thread.
- * `fields` ends with a field whose key is NULL. */
+ * count is written as a line of its own before the next one that fits, or by log_close. Callable from any
+ * thread. `fields` ends with a field whose key is NULL. A line is at most LOG_LINE_MAX octets, so that a
+ * pipe takes all of it or nothing: long text is cut and ends in "...", and what then does not fit is left
+ * out, its number given as `cut`. In JSON a key that every line has (time, level, process, pid, subsystem,
+ * event, cut) gets a `_` behind it.
+ * Levels are read without a lock: open the log before other threads log. SIGPIPE has to be ignored. */
+#define LOG_LINE_MAX 4096
 void log_write(enum log_level level, const char *subsystem, const char *event, const struct log_field *fields);
 
 struct log_subsystem_level {
@@ -50,7 +55,7 @@ struct log_subsystem_level {
 struct log_settings {
 	enum log_level level;
 	enum log_format format;
-	const char *output;		/* "stderr", "syslog", "journald" or an absolute path */
+	const char *output;		/* "stderr" (as NULL), "syslog", "journald" or an absolute path */
 	const struct log_subsystem_level *levels;
 	size_t level_count;
 };
@@ -61,7 +66,10 @@ int log_open(const char *program, const struct log_settings *);
 int log_reopen(void);		/* the output again, at SIGUSR1: after a rename of the file, or a new fd 2 */
 void log_close(void);
 uint64_t log_lost(void);	/* lines that did not fit, since the start */
+struct counters;
+/* Counts them as COUNTER_LOG_LOST too, from now on; borrowed until set to NULL. */
+void log_set_counters(struct counters *);
 
-const char *log_level_name(enum log_level);
+const char *log_level_name(enum log_level);	/* "error" "warn" "info" "debug" */
 
 #endif
