@@ -11,6 +11,7 @@ struct event_base;
 struct control;
 
 #define CONTROL_VERSION 1
+#define CONTROL_MAX_BYTES 131072	/* of one message */
 
 enum control_type {
 	CONTROL_START,		/* master: what you are, see child.h */
@@ -27,9 +28,16 @@ enum control_type {
 typedef void control_message_fn(void *arg, enum control_type, json_t *body, int fd);	/* fd is the receiver's */
 typedef void control_closed_fn(void *arg);
 
-/* Takes the fd. Messages that cannot be sent at once wait (bounded; beyond: closed). */
+/* The two ends, close-on-exec; ours[0] does not block, ours[1] does. 0, or -1 with errno. */
+int control_pair(int ours[2]);
+/* Takes the fd. Messages that cannot be sent at once wait (bounded; beyond: closed). The callbacks run from the
+ * loop and may free the control; `closed` runs once, also for a peer that breaks the protocol. */
 struct control *control_new(struct event_base *, int fd, control_message_fn *, control_closed_fn *, void *arg);
 void control_free(struct control *);
 void control_send(struct control *, enum control_type, json_t *body_taken, int fd_borrowed);
+
+/* One message without a loop, before there is one: waits up to `timeout_ms`. 0, or -1 with errno (ETIMEDOUT;
+ * EPIPE: the end; EPROTO: no message of ours). The caller owns *body and *passed (-1: none; NULL: not wanted). */
+int control_receive(int fd, int timeout_ms, enum control_type *, json_t **body, int *passed);
 
 #endif

@@ -12,16 +12,19 @@ struct listener_options {
 	char *interface;	/* address or host name; "" and "*": all, v4 and v6 */
 	unsigned port;
 	char *path;		/* of a unix socket */
-	unsigned mode;		/* of its file: 0660 */
+	char *mode_text;	/* of its file, in octal digits: 0660 */
+	unsigned mode;		/* the same as a number */
 	unsigned backlog;
 };
 extern const struct option listener_rows[];
 
 /* The listeners of an edge from its `listener` or `listeners` key (both: an error; neither: one, on the default
- * port of its type). `kind` is "edge.smtp" and so on. Array owned by the caller. */
+ * port of its type). Array owned by the caller, also where errors were added. 0, or -1 with errors. */
 int listeners_load(const struct config_node *edge, unsigned default_port, struct listener_options **items, size_t *count,
 	struct config_errors *);
 void listeners_free(struct listener_options *items, size_t count);
+/* The port of an edge's type where it says none: 8025 for http, else 25. */
+unsigned listener_default_port(const struct config_node *edge);
 /* "127.0.0.1:25", "[::1]:25", "unix:/run/x" as logs and errors name it; owned. */
 char *listener_describe(const struct listener_options *);
 
