@@ -127,12 +127,9 @@ check:
 	$(MAKE) check-headers unit system
 fuzz:
 	$(MAKE) FUZZ=1 fuzzers
-	for fuzzer in build/fuzz/fuzz-*; do \
-		[ -x $$fuzzer ] && [ ! -d $$fuzzer ] || continue; \
-		name=$${fuzzer#build/fuzz/fuzz-}; mkdir -p build/fuzz/found/$$name; \
-		$$fuzzer -max_total_time=$(FUZZ_SECONDS) -timeout=10 -rss_limit_mb=1024 \
-			-artifact_prefix=build/fuzz/found/$$name/ -print_final_stats=0 -verbosity=0 \
-			build/fuzz/found/$$name t/fuzz/corpus/$$name || exit 1; \
+	for source in t/fuzz/fuzz-*.c; do \
+		name=$$(basename $$source .c); \
+		[ ! -e $$source ] || .ci/fuzz $${name#fuzz-} $(FUZZ_SECONDS); \
 	done
 
 # ---- first minutes
