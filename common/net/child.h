@@ -23,17 +23,17 @@ struct child_listener {
 	unsigned listener;	/* index in its listeners */
 	unsigned slot;		/* the instance it was opened for; shared sockets: own for all */
 	bool own;		/* ours to accept on from the start */
-	int fd;
+	int fd;			/* non-blocking, listening; one listener may have several (v4 and v6) */
 };
 
 struct child {
-	const char *program;		/* "slimta-edge" */
+	const char *program;		/* "slimta-edge"; "slimta-spawner" where the master made it that */
 	bool alone;			/* no master: sockets, runtime_dir and counters are our own */
 	struct event_base *base;
 	struct config *config;
 	struct process_options process;
 	struct counters *counters;
-	struct pool *disk;		/* started by child_begin, after privileges were dropped */
+	struct pool *disk;		/* started by child_begin, after privileges were dropped; no spawner has it */
 	unsigned generation, instance;
 	char *queue;			/* a worker's; NULL otherwise */
 	struct child_listener *listeners;
@@ -54,19 +54,25 @@ struct child_arguments {
 	const char *queue;		/* alone, for workers */
 };
 
-/* Reads the configuration, opens the log, takes the start message. NULL: all was said on stderr. */
+/* Reads the configuration, opens the log, takes the start message; alone, makes what a master would have made:
+ * runtime_dir, counters, for slimta-edge the sockets of all its listeners. NULL: all was said on stderr. */
 struct child *child_open(const char *program, const struct child_arguments *);
-/* Drops privileges (or, alone, checks them), sets the process name, starts the disk pool. 0, or -1 (logged). */
+/* Drops privileges (the spawner keeps them), sets the process name, starts the disk pool. 0, or -1 (logged). */
 int child_begin(struct child *);
 /* Tells the master, or logs `ready`. */
 void child_ready(struct child *);
 /* The loop, until child_finished. SIGTERM, CONTROL_DRAIN and the end of the control socket drain; a second SIGTERM
- * or the time-out ends at once. SIGUSR1 (alone) reopens logs. Returns the exit code. */
+ * (alone: SIGINT too), or 3 s past the time-out given to `drain`, ends at once. SIGUSR1 (alone) reopens logs.
+ * Returns the exit code: 0, or 1 where it was ended before `drain` was done. */
 int child_run(struct child *);
 void child_finished(struct child *);
 void child_free(struct child *);
 
-/* `--check`: loads the configuration from descriptor 3, or from -c, into *config. Errors go into `errors`. */
+/* `--check`: the configuration from descriptor 3, where the master has put it, or else from -c and then with
+ * the checks that every program makes. NULL where it cannot be read. Errors go into `errors`. */
 struct config *child_check_config(const struct child_arguments *, struct config_errors *errors);
+/* Prints on stdout what was found: for the master as config_errors_format, for people as config_errors_print.
+ * Returns the exit code: 0, or 1 with errors. */
+int child_check_print(const struct child_arguments *, struct config_errors *);
 
 #endif
