@@ -8,14 +8,17 @@
 #include <stddef.h>
 
 struct buffer;
+struct config_source;
 
 enum config_kind { CONFIG_NULL, CONFIG_SCALAR, CONFIG_LIST, CONFIG_MAP };
 
 struct config_node {
 	enum config_kind kind;
 	bool quoted;			/* a scalar in quotes, a block or from !env: always text, never a bool */
-	char *text;			/* of a scalar; no NUL inside */
+	bool broken;			/* an error was reported here already: readers skip it and keep quiet */
+	const char *text;		/* of a scalar, valid UTF-8 without NUL; kept by the config */
 	const char *file;		/* as named on the command line or by !include; kept by the config */
+	const struct config_source *source;	/* the file again: its place in the order, its directory */
 	unsigned line, column;		/* where the value begins, from 1 */
 	unsigned key_line, key_column;	/* where its key begins, in a map; else as above */
 	const char *key;		/* in a map: its key; in a list and at the root: NULL */
@@ -26,9 +29,9 @@ struct config_node {
 
 /* All that is wrong, gathered before anything is refused. */
 struct config_error {
-	const char *file;
+	char *file;
 	unsigned file_index;		/* order in which files were read: the order of printing */
-	unsigned line, column;
+	unsigned line, column;		/* 0: of the file as a whole */
 	bool warning;
 	char *path;			/* "queue.outbound.relay", "edge.main.listeners[1].port" */
 	char *text;			/* what was expected */
@@ -46,8 +49,11 @@ void config_warning_at(struct config_errors *, const struct config_node *, const
 	__attribute__((format(printf, 3, 4)));
 void config_error_at_value(struct config_errors *, const struct config_node *, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
-/* Sorts in file order and appends one `FILE:LINE:COL: PATH: TEXT` a line ("warning: " before TEXT). */
+/* Sorts in file order, drops what is said twice, and appends one `FILE:LINE:COL: PATH: TEXT` a line
+ * ("warning: " before TEXT). */
 void config_errors_print(struct config_errors *, struct buffer *out);
+/* Appends `text` in double quotes, control characters escaped: how a value is shown in an error. */
+void config_show(struct buffer *out, const char *text);
 
 struct config;
 

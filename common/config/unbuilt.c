@@ -1,0 +1,112 @@
+/* unbuilt.c - what the contract of slimta.conf knows and this slimta does not have yet
+ * SPDX-License-Identifier: MIT
+ * A row goes when what it names is built; a `*` in a kind stands for any one part of it. */
+#include <stddef.h>
+#include <string.h>
+
+#include "common/config/values.h"
+
+struct unbuilt {
+	const char *kind;
+	const char *name;
+};
+
+static const struct unbuilt table[] = {
+	{ "process", "confine" },
+	{ "process", "metrics" },
+	{ "process", "plugin_dir" },
+	{ "process", "reload_timeout" },
+	{ "process", "resolver" },
+
+	{ "edge", "type=http" },
+	{ "edge", "type=custom" },
+	{ "edge.*", "auth_without_tls" },
+	{ "edge.*", "authzid" },
+	{ "edge.*", "factory" },
+	{ "edge.*", "max_auth_failures" },
+	{ "edge.*", "max_connections" },
+	{ "edge.*", "max_connections_per_ip" },
+	{ "edge.*", "max_messages_per_minute" },
+	{ "edge.*", "open_relay" },
+	{ "edge.*", "proxy_from" },
+	{ "edge.*", "proxy_protocol" },
+	{ "edge.*", "proxyprotocol" },
+	{ "edge.*", "require_tls" },
+	{ "edge.*", "tls" },
+	{ "edge.*", "tls_immediately" },
+	{ "edge.*", "trusted_clients" },
+	{ "edge.*", "uri" },
+	{ "edge.*.rules", "add_spf_header" },
+	{ "edge.*.rules", "dnsbl" },
+	{ "edge.*.rules", "lookup_credentials" },
+	{ "edge.*.rules", "lookup_recipients" },
+	{ "edge.*.rules", "lookup_senders" },
+	{ "edge.*.rules", "only_recipients" },
+	{ "edge.*.rules", "only_senders" },
+	{ "edge.*.rules", "passlib_config" },
+	{ "edge.*.rules", "regex_recipients" },
+	{ "edge.*.rules", "regex_senders" },
+	{ "edge.*.rules", "reject_spam" },
+	{ "edge.*.rules", "reject_spf" },
+
+	{ "queue", "type=aws" },
+	{ "queue", "type=custom" },
+	{ "queue", "type=memory" },
+	{ "queue", "type=proxy" },
+	{ "queue", "type=rackspace" },
+	{ "queue", "type=redis" },
+	{ "queue.*", "bounce_queue" },
+	{ "queue.*", "bounce_size_limit" },
+	{ "queue.*", "double_bounce" },
+	{ "queue.*", "lease" },
+	{ "queue.*", "max_strikes" },
+	{ "queue.*.retry", "maximum" },
+	{ "queue.*.retry", "maximum_age" },
+	{ "queue.*.retry", "notify_delay" },
+
+	{ "policy", "type=forward" },
+	{ "policy", "type=lookup" },
+	{ "policy", "type=recipient_domain_split" },
+	{ "policy", "type=recipient_split" },
+	{ "policy", "type=spamassassin" },
+
+	{ "relay", "type=custom" },
+	{ "relay", "type=dovecot" },
+	{ "relay", "type=http" },
+	{ "relay", "type=lmtp" },
+	{ "relay", "type=maildrop" },
+	{ "relay", "type=mx" },
+	{ "relay", "type=static" },
+};
+
+static bool kind_matches(const char *pattern, const char *kind)
+{
+	for (; *pattern; pattern++) {
+		if (*pattern == '*') {
+			kind += strcspn(kind, ".");
+		} else if (*pattern != *kind++) {
+			return false;
+		}
+	}
+	return !*kind;
+}
+
+bool option_is_unbuilt(const char *kind, const char *name, const struct config_node *node,
+	struct config_errors *errors)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (strcmp(table[i].name, name) == 0 && kind_matches(table[i].kind, kind)) {
+			config_error_at(errors, node, "not built into this slimta yet");
+			return true;
+		}
+	}
+	return false;
+}
+
+void option_each_unbuilt(const char *kind, void (*each)(const char *name, void *arg), void *arg)
+{
+	for (size_t i = 0; i < sizeof(table) / sizeof(table[0]); i++) {
+		if (kind_matches(table[i].kind, kind))
+			each(table[i].name, arg);
+	}
+}
