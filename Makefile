@@ -137,10 +137,21 @@ deps:
 	.ci/deps run check lint
 peers:
 	.ci/deps peers
+define RUN_HELP
+slimta starts on conf/slimta.conf. From another terminal, in this folder:
+  send     printf 'Subject: hello\r\n\r\nHello.\r\n' | curl -sS smtp://127.0.0.1:1025 \
+               --mail-from me@example.org --mail-rcpt you@example.net -T -
+  read     ls run/mail/you@example.net
+  look     build/default/slimta-queuectl -c conf/slimta.conf list      (or: status, show ID)
+  stop     Ctrl-C here, or: kill $$(cat run/slimta.pid)
+endef
+export RUN_HELP
 run:
 	.ci/deps run
 	$(MAKE) all
-	conf/run
+	mkdir -p run
+	@echo "$$RUN_HELP"
+	@exec build/default/slimta-master -c conf/slimta.conf $$([ "$$(id -u)" != 0 ] || echo --allow-root)
 
 # ---- installing
 MAN8 := $(wildcard man/*.8)
