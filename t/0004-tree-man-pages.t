@@ -1,0 +1,40 @@
+#!/usr/bin/python3
+# 0004-tree-man-pages.t - manual pages are clean, and have the options that --help has
+# SPDX-License-Identifier: MIT
+import glob
+import os
+import re
+import subprocess
+
+from lib.fixture import TOP, diag, is_, like, ok, run
+
+os.chdir(TOP)
+PROGRAMS = ['slimta-edge', 'slimta-master', 'slimta-queuectl', 'slimta-worker']
+
+
+def pages(t):
+    names = sorted(glob.glob('man/*'))
+    is_(names, [f'man/{name}.8' for name in PROGRAMS] + ['man/slimta.conf.5'], 'the pages are there')
+    for name in names:
+        lint = subprocess.run(['mandoc', '-T', 'lint', '-W', 'warning', name], capture_output=True,
+            text=True, timeout=60, check=False)
+        if not ok(lint.returncode == 0 and not lint.stdout, f'{name} is clean'):
+            diag(lint.stdout)
+
+
+def options(t):
+    for program in PROGRAMS:
+        shown = t.run(program, '--help')
+        is_(shown.returncode, 0, f'{program} --help')
+        helped = set(re.findall(r'--([a-z][a-z-]*)', shown.stdout.decode()))
+        ok(helped, 'it lists options')
+        with open(f'man/{program}.8', encoding='utf-8') as page:
+            text = page.read()
+        documented = set(re.findall(r'(?:Fl |\| )-([a-z][a-z-]+)', text))
+        is_(sorted(documented ^ helped), [], f'{program}(8) and --help have the same long options')
+        like(t.run(program, '--version').stdout, rf'^{program} \d+\.\d+\.\d+\n$', f'{program} --version')
+        unknown = t.run(program, '--no-such-option')
+        ok(unknown.returncode in (1, 2) and unknown.stderr, f'{program} refuses what it does not know')
+
+
+run(pages)
