@@ -27,11 +27,12 @@ int64_t clock_boot_ms(void)
 static int split_ms(int64_t wall_ms, struct tm *utc)
 {
 	int64_t ms = wall_ms % 1000;
-	time_t seconds;
+	time_t seconds = (time_t)(wall_ms / 1000);
 
-	if (ms < 0)
+	if (ms < 0) {
 		ms += 1000;
-	seconds = (time_t)((wall_ms - ms) / 1000);
+		seconds--;
+	}
 	if (!gmtime_r(&seconds, utc))
 		*utc = (struct tm){ .tm_mday = 1, .tm_year = 70, .tm_wday = 4 };
 	return (int)ms;
