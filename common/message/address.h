@@ -14,9 +14,9 @@ enum address_kind { ADDRESS_REVERSE_PATH, ADDRESS_FORWARD_PATH };
 
 /* Reads a path "<...>" at text[0..size). Takes quoted local parts, address literals and source routes (which
  * are dropped, RFC 5321 appendix C); "<>" for a reverse-path; "<Postmaster>" without domain for a
- * forward-path; non-ASCII only with `utf8`, and then valid UTF-8. Returns the octets taken, up to and with
- * ">", and the mailbox in *address (owned, "" for the null path); or -1 with *why (a constant text of what
- * was expected). */
+ * forward-path; "_" in domains, as hosts have it; non-ASCII only with `utf8`, and then valid UTF-8. Returns
+ * the octets taken, up to and with ">", and the mailbox in *address (owned, "" for the null path); or -1
+ * with *why (a constant text of what was expected). */
 long address_parse_path(const char *text, size_t size, enum address_kind kind, bool utf8, char **address,
 	const char **why);
 
@@ -24,7 +24,7 @@ long address_parse_path(const char *text, size_t size, enum address_kind kind, b
 const char *address_domain(const char *address);
 bool address_is_ascii(const char *address);
 bool address_is_postmaster(const char *address);	/* "postmaster" alone, any case */
-/* A Domain or address literal as EHLO takes it (RFC 5321 4.1.1.1). */
+/* A Domain or address literal as EHLO takes it (RFC 5321 4.1.1.1, 6531 3.7.1: UTF-8 too). */
 bool address_is_ehlo_name(const char *text, size_t size);
 
 #endif

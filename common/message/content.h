@@ -5,6 +5,7 @@
 #ifndef SLIMTA_MESSAGE_CONTENT_H
 #define SLIMTA_MESSAGE_CONTENT_H
 
+#include <stdbool.h>
 #include <stdint.h>
 
 #include "common/base/buffer.h"
@@ -18,6 +19,7 @@ struct content {
 	uint64_t fd_offset;
 	uint64_t fd_size;
 	size_t header_size;		/* of the original: fields with their CR LF, without the empty line */
+	bool needs_separator;		/* the original is a body alone: an empty line goes behind added fields */
 };
 
 #define CONTENT_HEADER_MAX 262144	/* a larger header ends, for our edits, here at a line's end */
@@ -26,8 +28,8 @@ void content_init(struct content *);
 void content_release(struct content *);	/* closes fd; the file itself was unlinked by its maker */
 uint64_t content_size(const struct content *);
 
-/* Finds header_size: call when the octets are complete. A message without an empty line is all header if
- * its lines look like fields, else all body. */
+/* Finds header_size: call when the octets are complete. The header ends before the first line that is neither
+ * a field nor the continuation of one, empty or not; where that is the first line, all is body. */
 void content_finish(struct content *);
 
 /* The pieces in order, at most 5, each either memory or a range of a descriptor. */
@@ -40,9 +42,12 @@ struct content_piece {
 #define CONTENT_PIECES 5
 unsigned content_pieces(const struct content *, struct content_piece pieces[CONTENT_PIECES]);
 
-/* Reads at most `size` octets from `offset` of the whole; blocking (a spool file is local). Octets read, or -1. */
+/* Reads `size` octets from `offset` of the whole, fewer at its end alone; blocking (a spool file is local).
+ * Octets read, or -1 with errno (EIO: the file is shorter than it was). */
 long content_read(const struct content *, uint64_t offset, void *out, size_t size);
-/* An independent copy; the descriptor is opened anew (/proc/self/fd). 0, or -1 with errno. */
+/* An independent copy; the descriptor is opened anew. `to` is overwritten. 0, or -1 with errno. */
 int content_copy(struct content *to, const struct content *from);
+/* An open of its own, for reading, of the file behind `fd`, by /proc/self/fd. -1 with errno. */
+int fd_open_again(int fd);
 
 #endif

@@ -25,6 +25,7 @@ struct client {
 	char *name;		/* what EHLO said */
 	char *protocol;		/* RFC 3848: SMTP ESMTP ESMTPS ESMTPA ESMTPSA, UTF8SMTP... */
 	char *auth;		/* authcid */
+	json_t *other;		/* members we do not know, kept when rewritten; NULL = none */
 };
 
 enum body_type { BODY_UNKNOWN, BODY_7BIT, BODY_8BITMIME, BODY_BINARYMIME };
@@ -48,8 +49,9 @@ struct envelope {
 	struct content content;
 };
 
-struct envelope *envelope_new(void);		/* with a new id */
+struct envelope *envelope_new(void);		/* with a new id, accepted now */
 void envelope_free(struct envelope *);		/* NULL is fine */
+/* Valid until the next one is added. */
 struct recipient *envelope_add_recipient(struct envelope *, const char *address);
 void envelope_clear_recipients(struct envelope *);
 /* An independent copy with a new id and `origin` set, for splits; its content too. NULL with errno. */
@@ -57,9 +59,16 @@ struct envelope *envelope_copy(const struct envelope *);
 void client_copy(struct client *to, const struct client *from);
 void client_release(struct client *);
 
-/* The JSON of the stored form (without content): members with no value are left out. New reference. */
+/* The JSON of the stored form (without content): members with no value are left out. New reference.
+ *     version 1; needs: features a reader has to know, none so far; id, origin, sender, receiver, envid: text;
+ *     recipients: [{address, notify: [NEVER SUCCESS FAILURE DELAY], orcpt}]; client: {ip, host, name, protocol,
+ *     auth}; timestamp: milliseconds since 1970; body: 7BIT, 8BITMIME or BINARYMIME; smtputf8, requiretls: true;
+ *     size: octets; ret: FULL or HDRS.
+ * Text that is not UTF-8 is written as escaped() has it. */
+#define ENVELOPE_VERSION 1
 json_t *envelope_to_json(const struct envelope *);
-/* NULL with *why (a constant text) if a member has a wrong type or an id is not valid. */
+/* NULL with *why (a constant text) if a member has a wrong type or an id is not valid. `version` and `needs`
+ * are the caller's to judge. */
 struct envelope *envelope_from_json(const json_t *, const char **why);
 
 #endif

@@ -15,8 +15,10 @@ struct reply {
 	char *text;				/* owned; lines are separated by \n; no CR, no NUL, UTF-8 */
 };
 
-/* Sets all of it; `status` is "4.3.0" (its class must be the code's) or NULL for X.0.0. What the format gives
- * is cleaned: CR and other control characters become spaces, invalid UTF-8 becomes U+FFFD, cut at 8 KB. */
+/* Sets all of it; `code` outside 200 to 599 is a BUG (who reads a peer's reply checks it first). `status` is
+ * "4.3.0" (of another class: the code's class is taken) or NULL for X.0.0. What the format gives is cleaned:
+ * CR LF becomes \n, other control characters become spaces, invalid UTF-8 becomes U+FFFD, line ends at the
+ * end go, cut at 8 KB. The arguments may come from the reply itself. */
 void reply_set(struct reply *, unsigned code, const char *status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void reply_release(struct reply *);
@@ -32,7 +34,8 @@ static inline bool reply_is_permanent(const struct reply *r) { return r->code >=
 struct buffer;
 /* "250 2.1.0 Ok" on one line (\n as " / "), for logs and queuectl. */
 void reply_append(const struct reply *, struct buffer *out);
-/* On the wire: every line with code and enhanced status (unless `plain`: 220, 3yz and EHLO have none), CR LF. */
+/* On the wire: every line with code and enhanced status (unless `plain`: 220 and EHLO have none, 3yz never),
+ * CR LF. Lines are broken at 512 octets (RFC 5321 4.5.3.1.5). */
 void reply_append_wire(const struct reply *, bool plain, struct buffer *out);
 
 json_t *reply_to_json(const struct reply *);	/* {"code":250,"status":"2.1.0","text":"Ok"} */
