@@ -86,13 +86,10 @@ static void load_value(const char *kind, const struct option *row, const struct 
 
 static void say_missing(const struct config_node *map, const struct option *row, struct config_errors *errors)
 {
-	struct config_node missing = *map;	/* stands where its map does, with a path of its own */
 	struct buffer what = { 0 };
 
 	option_describe(row, &what);
-	missing.parent = (struct config_node *)map;
-	missing.key = row->name;
-	config_error_at(errors, &missing, "required, but not given: expected %s", buffer_str(&what));
+	option_missing(map, row->name, buffer_str(&what), errors);
 	buffer_release(&what);
 }
 

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <limits.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -44,6 +43,15 @@ void option_expected(const struct config_node *node, const char *what, struct co
 		config_show(&shown, node->text);
 	config_error_at_value(errors, node, "expected %s, not %s", what, buffer_str(&shown));
 	buffer_release(&shown);
+}
+
+void option_missing(const struct config_node *map, const char *name, const char *what, struct config_errors *errors)
+{
+	struct config_node missing = *map;	/* stands where its map does, with a path of its own */
+
+	missing.parent = (struct config_node *)map;
+	missing.key = name;
+	config_error_at(errors, &missing, "required, but not given: expected %s", what);
 }
 
 /* --- numbers --- */
@@ -109,7 +117,7 @@ static bool read_with_unit(const char *text, const struct unit *units, bool frac
 		}
 		real *= (double)units->factor;
 		good = good && real >= 0 && real < 9e18;
-		*out = good ? (int64_t)llround(real) : 0;
+		*out = good ? (int64_t)(real + 0.5) : 0;
 	}
 	free(copy);
 	return good;
@@ -125,7 +133,7 @@ static bool read_number(enum option_type type, const char *text, int64_t *out)
 		return true;
 	}
 	if (type == OPTION_TIME && scalar_float(text, &real) && real >= 0 && real * 1000 < 9e18) {
-		*out = (int64_t)llround(real * 1000);
+		*out = (int64_t)(real * 1000 + 0.5);
 		return true;
 	}
 	if (type == OPTION_UINT)

@@ -15,6 +15,9 @@ void option_type_name(const struct option *row, struct buffer *out);
 /* An error at the value: expected WHAT, not VALUE. */
 void option_expected(const struct config_node *, const char *what, struct config_errors *);
 
+/* Key `name` of a map is required and not there. */
+void option_missing(const struct config_node *map, const char *name, const char *what, struct config_errors *);
+
 /* Fills a field of any type but SECTION and SECTIONS. 0, or -1 with an error. The field holds nothing yet. */
 int option_read_value(const struct option *row, const struct config_node *, void *field, struct config_errors *);
 /* ` (did you mean "NAME"?)`, or nothing if none is near. */
