@@ -70,11 +70,14 @@ HEADERS := $(sort $(foreach folder,common edge worker master queuectl,$(wildcard
 
 all: $(PROGRAMS) $(B)/libcommon.a
 
+# V=1 shows the commands.
+say = $(if $(V),,@echo "$(1)	$@";)
 $(B)/%.o: %.c config.h
 	@mkdir -p $(@D)
-	$(COMPILE) -c -o $@ $<
+	$(call say,compile)$(COMPILE) -c -o $@ $<
 
-archive = rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
+archive = $(call say,archive)rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
+link = $(call say,link)$(CC) $(LINK_FLAGS) $(if $(findstring /fuzz-,$@),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 $(B)/libcommon.a: $(COMMON)
 	@mkdir -p $(@D)
 	$(archive)
@@ -83,7 +86,7 @@ $(B)/lib$(1).a: $(call objects,$(filter-out $(1)/main.c,$(call sources,$(1))))
 	@mkdir -p $$(@D)
 	$$(archive)
 $(B)/slimta-$(1): $(B)/$(1)/main.o $(B)/lib$(1).a $(B)/libcommon.a
-	$$(CC) $$(LINK_FLAGS) -o $$@ $$^ $$(LIBS)
+	$$(link)
 endef
 $(foreach folder,$(FOLDERS),$(eval $(call folder_rules,$(folder))))
 
@@ -91,11 +94,11 @@ $(foreach folder,$(FOLDERS),$(eval $(call folder_rules,$(folder))))
 extra = $(UNIT_EXTRA_$(1)) $(patsubst %,$(B)/lib%.a,$(filter $(firstword $(subst -, ,$(1))),$(FOLDERS)))
 define unit_rule
 $(B)/t/unit-$(1): $(B)/t/unit-$(1).o $(call extra,$(1)) $(B)/libcommon.a
-	$$(CC) $$(LINK_FLAGS) -o $$@ $$^ $$(LIBS)
+	$$(link)
 endef
 define fuzz_rule
 $(B)/fuzz-$(1): $(B)/t/fuzz/fuzz-$(1).o $(call extra,$(1)) $(B)/libcommon.a
-	$$(CC) $$(LINK_FLAGS) -fsanitize=fuzzer -o $$@ $$^ $$(LIBS)
+	$$(link)
 endef
 $(foreach unit,$(UNITS),$(eval $(call unit_rule,$(unit:$(B)/t/unit-%=%))))
 $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
