@@ -126,7 +126,7 @@ fuzzers: $(FUZZERS)
 check:
 	.ci/deps run check
 	$(MAKE) all units
-	$(MAKE) FAULTS=1 all
+	$(MAKE) FAULTS=1 all unit
 	$(MAKE) check-headers unit system
 fuzz:
 	$(MAKE) FUZZ=1 fuzzers
