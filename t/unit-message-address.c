@@ -143,7 +143,7 @@ static void test_cut_at_every_byte(void)
 static void test_parts(void)
 {
 	static const char *const names[] = { "mx.example.org", "localhost", "my_host", "[192.0.2.1]", "[IPv6:::1]",
-		"b\xc3\xbc" "cher" };
+		"b\xc3\xbc\x63her" };
 	static const char *const not_names[] = { "", "a b", "a..b", "-a", "[1.2.3]", "a@b", "a\r", "<a>",
 		"\xff", "a." };
 	bool good = true, bad = true;

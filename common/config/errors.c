@@ -50,6 +50,7 @@ void config_error_add(struct config_errors *errors, const struct config_source *
 	});
 }
 
+__attribute__((format(printf, 5, 0)))
 static void add_at(struct config_errors *errors, const struct config_node *node, bool warning, bool at_value,
 	const char *format, va_list args)
 {
