@@ -71,9 +71,18 @@ HEADERS := $(sort $(foreach folder,common edge worker master queuectl,$(wildcard
 
 all: $(PROGRAMS) $(B)/libcommon.a
 
+# Other flags than last time: all is compiled again.
+ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(strip $(file <$(B)/.flags)),$(strip $(COMPILE)))
+$(shell mkdir -p $(B))
+$(file >$(B)/.flags,$(COMPILE))
+endif
+endif
+$(B)/.flags: ;
+
 # V=1 shows the commands.
 say = $(if $(V),,@echo "$(1)	$@";)
-$(B)/%.o: %.c config.h
+$(B)/%.o: %.c config.h $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,compile)$(COMPILE) -c -o $@ $<
 
