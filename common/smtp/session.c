@@ -216,9 +216,15 @@ static void check_partial(struct session *s)
 		session_timed_out(s);
 }
 
+/* NUL, and CR or LF alone, stand in no command. */
+static bool is_clean(const char *line, size_t size)
+{
+	return !memchr(line, '\0', size) && !memchr(line, '\r', size) && !memchr(line, '\n', size);
+}
+
 static void run_line(struct session *s, const char *line, size_t size)
 {
-	const struct verb *verb = verb_find(line, size);
+	const struct verb *verb = verb_find(line, is_clean(line, size) ? size : 0);
 	size_t name_size = 0;
 
 	while (name_size < size && line[name_size] != ' ' && line[name_size] != '\t')

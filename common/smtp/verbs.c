@@ -56,11 +56,11 @@ static void run_unknown(struct session *s, const char *text, size_t size)
 	session_reply(s, 500, "5.5.2", "Syntax error, command unrecognized");
 }
 
-/* MAIL: SIZE 26, BODY 16, SMTPUTF8 10 (RFC 1870, 6152, 6531). */
+/* MAIL: SIZE 26, BODY 17, SMTPUTF8 10 (RFC 1870, 6152, 6531). */
 static const struct verb verbs[] = {
 	{ "EHLO", ALWAYS,		PHASE_FRESH,	run_ehlo, .plain = true },
 	{ "HELO", ALWAYS,		PHASE_FRESH,	run_helo, .plain = true },
-	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 16 + 10 },
+	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 },
 	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt },
 	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data },
 	{ "RSET", ALWAYS,		PHASE_FRESH,	run_rset },
@@ -80,8 +80,6 @@ const struct verb *verb_find(const char *line, size_t size)
 
 		if (size < length || strncasecmp(line, verbs[i].name, length) != 0)
 			continue;
-		if (memchr(line, '\0', size) || memchr(line, '\r', size) || memchr(line, '\n', size))
-			break;
 		if (size == length || line[length] == ' ' || line[length] == '\t')
 			return &verbs[i];
 	}
