@@ -7,6 +7,7 @@
 #include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
+#include <sysexits.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
@@ -51,7 +52,8 @@ static void end_now(struct slot *slot, const char *because)
 {
 	log_warn("master", "killed child", SLOT_FIELDS(slot), LOG_TEXT("because", because));
 	slot->ended_at_once = true;
-	slot->master->failed = true;
+	if (slot->master->phase >= MASTER_STOPPING)
+		slot->master->failed = true;
 	kill(slot->pid, SIGKILL);
 }
 
@@ -165,10 +167,10 @@ static bool drain_kind(struct master *master, enum child_kind kind)
 
 		if (slot->kind != kind)
 			continue;
-		if (slot->state == CHILD_GONE)
-			event_del(slot->timer);
-		else
+		if (slot->state != CHILD_GONE)
 			none = false;
+		else if (slot->timer)
+			event_del(slot->timer);
 		if (slot->state == CHILD_STARTING || slot->state == CHILD_READY)
 			drain(slot);
 	}
@@ -241,7 +243,8 @@ static char *cause(int status)
 	if (WIFSIGNALED(status))
 		return xasprintf("killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
 			WCOREDUMP(status) ? ", core dumped" : "");
-	return xasprintf("exited with status %d", WEXITSTATUS(status));
+	return xasprintf("exited with status %d%s", WEXITSTATUS(status),
+		WEXITSTATUS(status) == EX_CONFIG ? " (configuration)" : "");
 }
 
 static void ended(struct slot *slot, int status)
