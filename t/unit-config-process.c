@@ -246,7 +246,8 @@ static bool same_tree(const struct config_node *a, const struct config_node *b)
 
 static void test_serialization(void)
 {
-	struct config *config = parse(HEAD "a: [1, 'two', \"\\u00fc\\e\\t\\\"\\\\\", ~, {}, [], |\n  x\n]\nb: &b {c: d}\ne: *b\n");
+	struct config *config = parse(HEAD "a: [1, 'two', \"\\u00fc\\e\\t\\\"\\\\\", ~, {}, [], |\n"
+		"  x\n]\nb: &b {c: d}\ne: *b\n");
 	struct buffer data = { 0 };
 	struct config *copy;
 	int fd;
@@ -281,7 +282,8 @@ static void test_error_lines(void)
 	struct config *config = parse("a: {b: c}\n");
 	struct config_errors back = { 0 };
 	struct buffer lines = { 0 };
-	static const char *const wrong[] = { "x", "x\n", "error\t1\t2\n", "error\t1\t2\tx\tf\tp\tt\n", "error\t1\t2\t3\tf\tp\tt\\x\n",
+	static const char *const wrong[] = { "x", "x\n", "error\t1\t2\n", "error\t1\t2\tx\tf\tp\tt\n",
+		"error\t1\t2\t3\tf\tp\tt\\x\n",
 		"error\t1\t2\t3\tf\tp\tt\tu\n", "error\t1\t2\t3\tf\tp\tt" };
 
 	config_error_at(&errors, config_get(config_root(config), "a"), "tab\there, line\nthere, \\ too");

@@ -146,7 +146,7 @@ static const char *shared_queue(const struct config *config, const struct proces
 		const struct config_node *queue = name && name->text ? config_section(config, "queue", name->text) : NULL;
 		const struct config_node *type = config_get(queue, "type");
 
-		if (type && type->text && config_get(queue, "relay") && process_instances(worker, name->text)
+		if (name && type && type->text && config_get(queue, "relay") && process_instances(worker, name->text)
 				&& (strcmp(type->text, "disk") == 0 || strcmp(type->text, "memory") == 0
 				|| strcmp(type->text, "proxy") == 0 || strcmp(type->text, "custom") == 0))
 			return name->text;
