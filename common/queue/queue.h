@@ -10,10 +10,11 @@
 struct queue_options {
 	char *relay;			/* NULL: none here (process.worker.instances is 0) */
 	const struct config_node *policies;
-	uint64_t max_messages;
+	unsigned max_messages;		/* 0: any number */
 	uint64_t min_free_bytes;	/* default: twice the largest max_size of the edges that feed it */
 	struct queue_retry {
-		int64_t delay_ms;	/* until the next attempt; [plain seconds] default 300 s */
+		char *delay;		/* plain seconds, default 300 */
+		int64_t delay_ms;	/* until the next attempt */
 	} retry;
 };
 extern const struct option queue_rows[];
@@ -45,6 +46,8 @@ size_t queue_pending(const struct queue *);	/* submissions under way */
 
 /* The rest of the contract, for workers and operators: see storage.h. */
 void queue_claim(struct queue *, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *, void *arg);
+void queue_claim_id(struct queue *, const char *id, int64_t lease_ms, storage_claimed_fn *, storage_done_fn *refused,
+	void *arg);
 void queue_get(struct queue *, struct lease *, storage_message_fn *, void *arg);
 void queue_peek(struct queue *, const char *id, bool content, storage_peeked_fn *, void *arg);
 void queue_renew(struct queue *, struct lease *, const struct outcomes *, storage_done_fn *, void *arg);
@@ -55,5 +58,7 @@ void queue_discard(struct queue *, const char *const ids[], size_t count, storag
 void queue_stop(struct queue *);
 void queue_list(struct queue *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 void queue_info(struct queue *, storage_info_fn *, void *arg);
+/* 502 5.3.3 where the storage does not have it. */
+void queue_mark(struct queue *, const char *id, enum mark, const char *reason, storage_done_fn *, void *arg);
 
 #endif

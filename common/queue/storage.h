@@ -63,7 +63,13 @@ struct message_state {
 	char *held;			/* why it is held ("damaged", "operator"), NULL = it is not */
 };
 void message_state_add_attempt(struct message_state *, int64_t time_ms, const char *host, const struct reply *);
+void message_state_copy(struct message_state *to, const struct message_state *from);
 void message_state_release(struct message_state *);
+/* All but the due time, which each storage keeps by its own clock: {"attempts": 1, "done": [...], "last": [...],
+ * "strikes": 0, "held": "operator"}. Members of `other` (NULL: none) that we do not know are kept. New reference. */
+json_t *message_state_to_json(const struct message_state *, const json_t *other);
+/* 0, or -1 with *why (a constant text); the state is all-zero then. */
+int message_state_from_json(struct message_state *, const json_t *, const char **why);
 
 /* A message under our lease. The public part of what a driver allocates; nothing outside the driver makes a path
  * or key from the id. Ends by defer, remove or release, each of which takes it. */
@@ -136,12 +142,13 @@ struct storage_driver {
 	void (*open)(struct storage *, storage_done_fn *done, void *arg);
 	void (*close)(struct storage *);	/* after stop(); what is under way calls back first (4yz) */
 
-	/* Makes all items durable, then visible together, or none. The envelopes are borrowed until `done`. An id
+	/* Makes all items durable, then visible together, or none. 451 4.4.2: the outcome is not known (ask again);
+	 * every other failure: nothing of them is there. The envelopes are borrowed until `done`. An id
 	 * that is there, or known as finished, with the same content is success. `delay_ms` > 0: not due before. */
 	void (*write)(struct storage *, struct envelope *const items[], size_t count, int64_t delay_ms,
 		storage_done_fn *done, void *arg);
-	/* Takes back what was or may have been written. Success if it is not there. Under a lease: 450 4.2.0, or
-	 * where marks are built a MARK_DISCARD. */
+	/* Takes back what was or may have been written. Success if it is not there. Under a lease: it is marked, and
+	 * goes when the lease ends unless it was delivered first. */
 	void (*discard)(struct storage *, const char *const ids[], size_t count, storage_done_fn *done, void *arg);
 
 	/* Waits until a message is due and nobody's, then leases up to `max` of them and `max_bytes` of content:
@@ -151,9 +158,10 @@ struct storage_driver {
 	void (*claim_id)(struct storage *, const char *id, int64_t lease_ms, storage_claimed_fn *, storage_done_fn *refused,
 		void *arg);
 	/* The message and its state. 554 5.6.0: damaged, now held; the lease is then released by the driver's
-	 * caller as usual. */
+	 * caller as usual: by defer, which leaves it held. */
 	void (*get)(struct storage *, struct lease *, storage_message_fn *, void *arg);
-	/* Without a lease; may be a moment old; never quarantines. `content`: its octets too. */
+	/* Without a lease; may be a moment old; never quarantines. `content`: its octets too. 550 5.1.1: not there.
+	 * A damaged one gives `why` 554 5.6.0 and what is known of it, without an envelope. */
 	void (*peek)(struct storage *, const char *id, bool content, storage_peeked_fn *, void *arg);
 
 	/* Extends the lease and records who is settled. */

@@ -1,0 +1,254 @@
+/* queue.c - a queue of slimta.conf: its options, and the calls passed on to its storage
+ * SPDX-License-Identifier: MIT */
+#include "common/queue/queue.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/queue/submit.h"
+
+#define EDGE_SIZE_DEFAULT 10485760	/* of an edge's max_size */
+#define DELAY_MAX_SECONDS 315360000
+
+static void check_delay(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	char **text = field;
+	uint64_t seconds;
+
+	if (*text && !parse_u64(*text, strlen(*text), DELAY_MAX_SECONDS, &seconds))
+		config_error_at_value(errors, node, "expected plain seconds: expressions are not built into this slimta yet");
+}
+
+static const struct option retry_rows[] = {
+	{ "delay", TEXT_FIELD(queue_retry, delay), "300", 0, 0, "seconds until the next attempt", .check = check_delay },
+	{ 0 }
+};
+
+const struct option queue_rows[] = {
+	{ "relay", RELAY_FIELD(queue_options, relay), NULL, 0, 0, "the relay that delivers what is queued" },
+	{ "policies", NODE_FIELD(queue_options, policies), NULL, 0, 0, "what is done to messages on their way in" },
+	{ "max_messages", UINT_FIELD(queue_options, max_messages), "0", 0, 4294967295,
+		"messages beyond which none is accepted (452 4.3.1); 0: any number" },
+	{ "min_free", SIZE_FIELD(queue_options, min_free_bytes), NULL, 0, 0,
+		"room to be left in the storage (452 4.3.1); twice the largest max_size of its edges" },
+	{ "retry", SECTION_FIELD(queue_options, retry), NULL, 0, 0, "when it is tried again", .rows = retry_rows },
+	{ 0 }
+};
+
+static uint64_t largest_message(const struct config *config, const char *queue)
+{
+	const struct config_node *edges = config_get(config_root(config), "edge");
+	struct config_errors said_elsewhere = { 0 };
+	uint64_t largest = 0;
+
+	for (size_t i = 0; edges && edges->kind == CONFIG_MAP && i < edges->count; i++) {
+		const struct config_node *name = config_get(edges->items[i], "queue");
+		const struct config_node *max_size = config_get(edges->items[i], "max_size");
+		uint64_t size = 0;
+
+		if (!name || !name->text || strcmp(name->text, queue) != 0)
+			continue;
+		if (!max_size || option_read_size(max_size, &size, &said_elsewhere) < 0 || !size)
+			size = EDGE_SIZE_DEFAULT;
+		if (size > largest)
+			largest = size;
+	}
+	config_errors_release(&said_elsewhere);
+	return largest ? largest : EDGE_SIZE_DEFAULT;
+}
+
+/* The structure check has named a type that is unknown or missing; who comes without it is told here. */
+static const struct storage_driver *find_driver(const struct config_node *section, struct config_errors *errors)
+{
+	const struct config_node *type = config_get(section, "type");
+	const struct storage_driver *driver = type && type->text ? storage_driver_find(type->text) : NULL;
+
+	if (!driver && !errors->error_count)
+		config_error_at(errors, type ? type : section, "expected a type of queue that is built into this slimta");
+	return driver;
+}
+
+static int load_options(struct queue *queue, const struct config *config, const struct config_node *section,
+	struct config_errors *errors)
+{
+	static const char *const read_elsewhere[] = { "type", NULL };
+	const struct option_set sets[] = {
+		{ queue_rows, &queue->options },
+		{ queue->storage->driver->options, queue->storage },
+	};
+	char *kind = xasprintf("queue.%s", queue->storage->driver->type);
+	int result = options_load(kind, section, sets, ARRAY_SIZE(sets), read_elsewhere, errors);
+	uint64_t seconds = 0;
+
+	free(kind);
+	if (!config_get(section, "min_free"))
+		queue->options.min_free_bytes = 2 * largest_message(config, queue->name);
+	if (queue->options.retry.delay && parse_u64(queue->options.retry.delay, strlen(queue->options.retry.delay),
+				DELAY_MAX_SECONDS, &seconds))
+		queue->options.retry.delay_ms = (int64_t)seconds * 1000;
+	queue->storage->max_messages = queue->options.max_messages;
+	queue->storage->min_free_bytes = queue->options.min_free_bytes;
+	return result;
+}
+
+struct queue *queue_load(const struct config *config, const char *name, const struct storage_context *context,
+	struct config_errors *errors)
+{
+	const struct config_node *section = config_section(config, "queue", name);
+	const struct storage_driver *driver;
+	struct queue *queue;
+
+	if (!section) {
+		config_error_at(errors, config_root(config), "expected a queue named \"%s\"", name);
+		return NULL;
+	}
+	driver = find_driver(section, errors);
+	if (!driver)
+		return NULL;
+	queue = xcalloc(1, sizeof(*queue));
+	queue->name = xstrdup(name);
+	queue->storage = xcalloc(1, driver->size);
+	queue->storage->driver = driver;
+	queue->storage->context = *context;
+	queue->storage->context.queue = queue->name;
+	if (load_options(queue, config, section, errors) == 0)
+		queue->policies = policy_chain_load(queue->options.policies, context->process, errors);
+	if (queue->policies)
+		return queue;
+	queue_free(queue);
+	return NULL;
+}
+
+int queue_check(const struct config *config, const char *name, const struct process_options *process,
+	struct config_errors *errors)
+{
+	const struct storage_context context = { .process = process, .queue = name, .role = STORAGE_FOR_OPERATOR };
+	struct queue *queue = queue_load(config, name, &context, errors);
+
+	if (!queue)
+		return -1;
+	queue_free(queue);
+	return 0;
+}
+
+void queue_list_options(struct buffer *out)
+{
+	options_list("queue", queue_rows, out);
+	for (unsigned i = 0; storage_drivers[i]; i++) {
+		char *kind = xasprintf("queue.%s", storage_drivers[i]->type);
+
+		options_list(kind, storage_drivers[i]->options, out);
+		free(kind);
+	}
+}
+
+void queue_open(struct queue *queue, storage_done_fn *done, void *arg)
+{
+	queue->is_open = true;
+	queue->storage->driver->open(queue->storage, done, arg);
+}
+
+void queue_free(struct queue *queue)
+{
+	if (!queue)
+		return;
+	if (queue->is_open)
+		queue->storage->driver->close(queue->storage);
+	queue_submit_end(queue);
+	policy_chain_free(queue->policies);
+	options_release(queue->storage->driver->options, queue->storage);
+	options_release(queue_rows, &queue->options);
+	free(queue->storage);
+	free(queue->name);
+	free(queue);
+}
+
+const char *queue_name(const struct queue *queue)
+{
+	return queue->name;
+}
+
+const struct queue_options *queue_options(const struct queue *queue)
+{
+	return &queue->options;
+}
+
+int queue_accepts(struct queue *queue, uint64_t size, struct reply *why)
+{
+	return queue->storage->driver->accepts(queue->storage, size, why);
+}
+
+const char *queue_spool_dir(struct queue *queue)
+{
+	return queue->storage->driver->spool_dir ? queue->storage->driver->spool_dir(queue->storage) : NULL;
+}
+
+void queue_claim(struct queue *queue, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *done,
+	void *arg)
+{
+	queue->storage->driver->claim(queue->storage, max, max_bytes, lease_ms, done, arg);
+}
+
+void queue_claim_id(struct queue *queue, const char *id, int64_t lease_ms, storage_claimed_fn *done,
+	storage_done_fn *refused, void *arg)
+{
+	queue->storage->driver->claim_id(queue->storage, id, lease_ms, done, refused, arg);
+}
+
+void queue_get(struct queue *queue, struct lease *lease, storage_message_fn *done, void *arg)
+{
+	queue->storage->driver->get(queue->storage, lease, done, arg);
+}
+
+void queue_peek(struct queue *queue, const char *id, bool content, storage_peeked_fn *done, void *arg)
+{
+	queue->storage->driver->peek(queue->storage, id, content, done, arg);
+}
+
+void queue_renew(struct queue *queue, struct lease *lease, const struct outcomes *done_so_far, storage_done_fn *done,
+	void *arg)
+{
+	queue->storage->driver->renew(queue->storage, lease, done_so_far, done, arg);
+}
+
+void queue_defer(struct queue *queue, struct lease **lease, int64_t delay_ms, bool attempted,
+	const struct outcomes *done_so_far, const struct attempt *attempt, storage_done_fn *done, void *arg)
+{
+	queue->storage->driver->defer(queue->storage, lease, delay_ms, attempted, done_so_far, attempt, done, arg);
+}
+
+void queue_remove(struct queue *queue, struct lease **lease, storage_done_fn *done, void *arg)
+{
+	queue->storage->driver->remove(queue->storage, lease, done, arg);
+}
+
+void queue_discard(struct queue *queue, const char *const ids[], size_t count, storage_done_fn *done, void *arg)
+{
+	queue->storage->driver->discard(queue->storage, ids, count, done, arg);
+}
+
+void queue_stop(struct queue *queue)
+{
+	queue->storage->driver->stop(queue->storage);
+}
+
+void queue_list(struct queue *queue, const struct list_filter *filter, const char *cursor, size_t max,
+	storage_list_fn *done, void *arg)
+{
+	queue->storage->driver->list(queue->storage, filter, cursor, max, done, arg);
+}
+
+void queue_info(struct queue *queue, storage_info_fn *done, void *arg)
+{
+	queue->storage->driver->info(queue->storage, done, arg);
+}
+
+void queue_mark(struct queue *queue, const char *id, enum mark mark, const char *reason, storage_done_fn *done,
+	void *arg)
+{
+	if (queue->storage->driver->mark)
+		queue->storage->driver->mark(queue->storage, id, mark, reason, done, arg);
+	else
+		queue_answer_later(queue, 502, "5.3.3", "This storage has no marks", done, arg);
+}

@@ -1,0 +1,30 @@
+/* submit.h - a queue from within, and messages on their way into it
+ * SPDX-License-Identifier: MIT
+ * For queue.c and submit.c alone. */
+#ifndef SLIMTA_QUEUE_SUBMIT_H
+#define SLIMTA_QUEUE_SUBMIT_H
+
+#include <sys/queue.h>
+
+#include "common/queue/queue.h"
+
+struct submission;
+LIST_HEAD(submissions, submission);
+
+struct queue {
+	char *name;
+	struct queue_options options;
+	struct storage *storage;
+	struct policy_chain *policies;
+	bool is_open;
+	struct submissions submissions;
+	size_t pending;
+};
+
+/* Answers those that still wait for a storage that is closed. */
+void queue_submit_end(struct queue *);
+/* Calls back from the loop. */
+void queue_answer_later(struct queue *, unsigned code, const char *status, const char *text, storage_done_fn *,
+	void *arg);
+
+#endif
