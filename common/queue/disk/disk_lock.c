@@ -1,0 +1,189 @@
+/* disk_lock.c - taking one message: its lock, and what has to be looked at again under it
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/fault.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/message/stored.h"
+#include "common/queue/disk/disk.h"
+
+#define AGAIN_MS 60000		/* after an error of the system */
+#define FOREIGN_MS 300000	/* another slimta may know what to do with it */
+
+/* Between open and lock the file may have been removed, or even hold another message by now. */
+static int check_name(struct disk *disk, int fd, const char *name)
+{
+	struct stat opened, named;
+
+	if (fstat(fd, &opened) < 0 || fstatat(disk->envelope_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+		return -1;
+	if (opened.st_ino == named.st_ino && opened.st_dev == named.st_dev && S_ISREG(opened.st_mode))
+		return 0;
+	errno = S_ISREG(opened.st_mode) ? ENOENT : EINVAL;
+	return -1;
+}
+
+int disk_lock_env(struct disk *disk, const char *id)
+{
+	char name[DISK_NAME_SIZE];
+	int fd, locked;
+
+	snprintf(name, sizeof(name), "%s.env", id);
+	fd = FAULT("disk.open", openat(disk->envelope_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+	if (fd < 0)
+		return -1;
+	locked = FAULT("disk.lock", ofd_lock(fd, 0, 1, true));
+	if (locked == 1 && check_name(disk, fd, name) == 0)
+		return fd;
+	if (locked == 0)
+		errno = EBUSY;
+	fd_close(&fd);
+	return -1;
+}
+
+void disk_lease_free(struct disk_lease *lease)
+{
+	if (!lease)
+		return;
+	fd_close(&lease->fd);
+	envelope_free(lease->envelope);
+	message_state_release(&lease->state);
+	json_decref(lease->meta);
+	free(lease);
+}
+
+/* The env goes first and durably, so that what is left of a crash is the mark, to be obeyed again. */
+static enum disk_take discard(struct disk *disk, const char *id, int64_t *due_ms)
+{
+	char name[DISK_NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s.env", id);
+	if (recycler_put(&disk->envelopes, name) < 0 || disk_sync_directory(disk->envelope_fd) < 0) {
+		disk_log_error(disk, "discard", id, errno);
+		*due_ms = clock_wall_ms() + AGAIN_MS;
+		return TAKE_FAILED;
+	}
+	finished_add(disk->finished, id);
+	disk_meta_remove(disk, id);
+	disk_mark_remove(disk, id);
+	log_info("queue", "discarded", LOG_TEXT("id", id), LOG_TEXT("queue", disk->storage.context.queue));
+	return TAKE_GONE;
+}
+
+static enum disk_take set_aside(struct disk *disk, struct disk_lease *lease, const char *why, int64_t *due_ms)
+{
+	log_error("queue", "damaged message held", LOG_TEXT("id", lease->lease.id),
+		LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("why", why));
+	if (disk_hold(disk, lease, "damaged") == 0)
+		return TAKE_HELD;
+	disk_log_error(disk, "hold", lease->lease.id, errno);
+	*due_ms = clock_wall_ms() + AGAIN_MS;
+	return TAKE_FAILED;
+}
+
+static enum disk_take read_meta(struct disk *disk, struct disk_lease *lease, bool forced, int64_t *due_ms)
+{
+	const char *id = lease->lease.id, *why;
+
+	switch (disk_meta_read(disk, lease, &why)) {
+	case META_NONE:
+		lease->due_ms = id_wall_ms(id);
+		return TAKE_OURS;
+	case META_FAILED:
+		disk_log_error(disk, "read the meta", id, errno);
+		*due_ms = clock_wall_ms() + AGAIN_MS;
+		return TAKE_FAILED;
+	case META_DAMAGED:
+		log_error("queue", "damaged meta, message held", LOG_TEXT("id", id),
+			LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("why", why));
+		disk_hold_damaged_meta(disk, id);
+		return TAKE_HELD;
+	case META_READ:
+		break;
+	}
+	*due_ms = lease->due_ms;
+	if (!forced && lease->state.held)
+		return TAKE_HELD;
+	/* The scan knows due times by a file's time, which may be coarser than ours. */
+	return !forced && lease->due_ms > clock_wall_ms() + 10 ? TAKE_LATER : TAKE_OURS;
+}
+
+static enum disk_take read_envelope(struct disk *disk, struct disk_lease *lease, int64_t *due_ms)
+{
+	const char *id = lease->lease.id, *why = NULL;
+	struct stat status;
+	bool small;
+
+	*due_ms = clock_wall_ms() + AGAIN_MS;
+	if (fstat(lease->fd, &status) < 0)
+		return TAKE_FAILED;
+	lease->size = (uint64_t)status.st_size;
+	small = status.st_size <= DISK_MEMORY_MAX;
+	switch (FAULT("disk.read", (int)stored_read(lease->fd, DISK_MEMORY_MAX, small, &lease->envelope, &why))) {
+	case STORED_OK:
+		break;
+	case STORED_DAMAGED:
+		return set_aside(disk, lease, why, due_ms);
+	case STORED_FOREIGN:
+		log_warn("queue", "left to another version", LOG_TEXT("id", id), LOG_TEXT("why", why));
+		*due_ms = clock_wall_ms() + FOREIGN_MS;
+		return TAKE_FAILED;
+	default:
+		disk_log_error(disk, "read", id, errno);
+		return TAKE_FAILED;
+	}
+	if (strcmp(lease->envelope->id, id) != 0)
+		return set_aside(disk, lease, "holds another id than its name", due_ms);
+	if (!small) {
+		/* Its sum is checked when it is asked for, not while others wait. */
+		envelope_free(lease->envelope);
+		lease->envelope = NULL;
+	}
+	return TAKE_OURS;
+}
+
+static enum disk_take failed_open(struct disk *disk, const char *id, int64_t *due_ms)
+{
+	if (errno == EBUSY)
+		return TAKE_BUSY;
+	if (errno == ENOENT)
+		return TAKE_GONE;
+	disk_log_error(disk, "open", id, errno);
+	*due_ms = clock_wall_ms() + AGAIN_MS;
+	return TAKE_FAILED;
+}
+
+enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct disk_lease **taken, int64_t *due_ms)
+{
+	struct disk_lease *lease = xcalloc(1, sizeof(*lease));
+	enum disk_take result;
+	enum mark mark;
+
+	memcpy(lease->lease.id, id, ID_SIZE);
+	lease->fd = disk_lock_env(disk, id);
+	if (lease->fd < 0)
+		result = failed_open(disk, id, due_ms);
+	else if (disk_mark_read(disk, id, &mark) && mark == MARK_DISCARD)
+		result = discard(disk, id, due_ms);
+	else
+		result = read_meta(disk, lease, forced, due_ms);
+	if (result == TAKE_OURS)
+		result = read_envelope(disk, lease, due_ms);
+	if (result == TAKE_OURS) {
+		lease->lease.lease_ms = INT64_MAX;
+		lease->lease.strikes = lease->state.strikes;
+		*taken = lease;
+	} else {
+		disk_lease_free(lease);
+	}
+	return result;
+}
