@@ -30,11 +30,10 @@ static char *system_fqdn(const char *hostname)
 	if (strchr(hostname, '.'))
 		return xstrdup(hostname);
 	if (!*known) {
-		const char *full = NULL;
+		bool good = getaddrinfo(hostname, NULL, &hints, &found) == 0 && found->ai_canonname
+			&& strlen(found->ai_canonname) < sizeof(known);
 
-		if (getaddrinfo(hostname, NULL, &hints, &found) == 0 && found)
-			full = found->ai_canonname;
-		snprintf(known, sizeof(known), "%s", full && strlen(full) < sizeof(known) ? full : hostname);
+		snprintf(known, sizeof(known), "%s", good ? found->ai_canonname : hostname);
 		if (found)
 			freeaddrinfo(found);
 	}
