@@ -68,7 +68,9 @@ static const char *program_name(void)
 
 static size_t bounded(const char *text)
 {
-	return utf8_cut(text, strnlen(text, NAME_MAX_SIZE));
+	size_t size = strnlen(text, NAME_MAX_SIZE + 1);
+
+	return size > NAME_MAX_SIZE ? utf8_cut(text, NAME_MAX_SIZE) : size;
 }
 
 /* ---- fields */

@@ -172,7 +172,7 @@ size_t utf8_cut(const char *text, size_t size)
 
 	while (start > 0 && size - start < 3 && ((unsigned char)text[start - 1] & 0xc0) == 0x80)
 		start--;
-	if (start == 0 || (unsigned char)text[start - 1] < 0xc2)
+	if (start == 0 || (unsigned char)text[start - 1] < 0xc2 || (unsigned char)text[start - 1] > 0xf4)
 		return size;
 	/* A character begins at start - 1: does it end where we cut? */
 	return utf8_next(text + start - 1, size - start + 1, NULL) ? size : start - 1;
