@@ -1,0 +1,63 @@
+/* find.c - which queue has a message
+ * SPDX-License-Identifier: MIT */
+#include "queuectl/find.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+struct finding {
+	struct found *found;
+	bool done;
+};
+
+/* 550 is not there; 554 is there, and damaged. */
+static bool is_absent(const struct reply *why)
+{
+	return why->code == 550;
+}
+
+static void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
+{
+	struct finding *finding = arg;
+	struct found *found = finding->found;
+
+	finding->done = true;
+	if (why) {
+		reply_copy(&found->why, why);
+		return;
+	}
+	found->peeked = *peeked;
+	memset(peeked, 0, sizeof(*peeked));
+}
+
+void find_message(struct operator *operator, const char *id, bool content, struct found *found)
+{
+	bool unsure = false;
+
+	memset(found, 0, sizeof(*found));
+	for (size_t i = 0; i < operator->queue_count && !found->queue; i++) {
+		struct finding finding = { .found = found };
+
+		reply_release(&found->why);
+		queue_peek(operator->queues[i], id, content, on_peeked, &finding);
+		operator_wait(operator, &finding.done);
+		if (reply_is_transient(&found->why)) {
+			operator_fail(operator, EXIT_ERROR, queue_name(operator->queues[i]), &found->why);
+			unsure = true;
+		} else if (!is_absent(&found->why)) {
+			found->queue = operator->queues[i];
+		}
+	}
+	if (!found->queue && !unsure)
+		operator_say(operator, EXIT_NOT_FOUND, "%s: not in %s", id,
+			operator->queue_count == 1 ? "the queue" : "any queue");
+}
+
+void found_release(struct found *found)
+{
+	reply_release(&found->why);
+	envelope_free(found->peeked.envelope);
+	message_state_release(&found->peeked.state);
+	free(found->peeked.owner);
+	memset(found, 0, sizeof(*found));
+}

@@ -1,0 +1,83 @@
+/* master.c - a question to the master on runtime_dir/master
+ * SPDX-License-Identifier: MIT
+ * One line of JSON asks, lines of JSON answer, then the connection ends. */
+#include <errno.h>
+#include <string.h>
+#include <sys/socket.h>
+#include <sys/time.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/buffer.h"
+#include "common/base/file.h"
+#include "common/base/memory.h"
+#include "queuectl/operator.h"
+
+#define TIMEOUT_S 10
+#define MAX_ANSWER ((size_t)4 << 20)
+
+static int connect_to(const char *path)
+{
+	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	struct sockaddr_un name = { .sun_family = AF_UNIX };
+	int fd;
+
+	if (strlen(path) >= sizeof(name.sun_path)) {
+		errno = ENAMETOOLONG;
+		return -1;
+	}
+	memcpy(name.sun_path, path, strlen(path));
+	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	if (fd < 0)
+		return -1;
+	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0
+			|| setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0
+			|| connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
+		fd_close(&fd);
+	return fd;
+}
+
+/* An object a line; NULL if one is none. */
+static json_t *parse_lines(const char *text, size_t size)
+{
+	const char *end = text + size, *line_end;
+	json_t *lines = json_array(), *line;
+
+	for (; text < end; text = line_end + 1) {
+		line_end = memchr(text, '\n', (size_t)(end - text));
+		line = line_end ? json_loadb(text, (size_t)(line_end - text), 0, NULL) : NULL;
+		if (!json_is_object(line)) {
+			json_decref(line);
+			json_decref(lines);
+			return NULL;
+		}
+		json_array_append_new(lines, line);
+	}
+	return lines;
+}
+
+json_t *master_ask(const char *runtime_dir, const char *op, char **why)
+{
+	char *path = xasprintf("%s/master", runtime_dir), *request = xasprintf("{\"op\":\"%s\"}\n", op);
+	struct buffer answer = { 0 };
+	json_t *lines = NULL;
+	const char *said;
+	int fd = connect_to(path);
+
+	/* fd_read_all ends with EAGAIN when the time is over. */
+	if (fd < 0 || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 || fd_read_all(fd, &answer, MAX_ANSWER) < 0)
+		*why = xasprintf("%s: %s", path, errno == EAGAIN ? "no answer" : strerror(errno));
+	else if (!(lines = parse_lines(answer.data, answer.size)) || !json_array_size(lines))
+		*why = xasprintf("%s: an answer that cannot be understood", path);
+	else if ((said = json_string_value(json_object_get(json_array_get(lines, 0), "error"))))
+		*why = xasprintf("%s: %s", path, said);
+	if (*why) {
+		json_decref(lines);
+		lines = NULL;
+	}
+	fd_close(&fd);
+	buffer_release(&answer);
+	free(path);
+	free(request);
+	return lines;
+}

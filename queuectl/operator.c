@@ -1,0 +1,207 @@
+/* operator.c - the configuration, its queues, and waiting for them
+ * SPDX-License-Identifier: MIT */
+#include "queuectl/operator.h"
+
+#include <event2/event.h>
+#include <pwd.h>
+#include <stdarg.h>
+#include <stdlib.h>
+#include <unistd.h>
+
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
+#include "common/config/check.h"
+
+#define DISK_THREADS 2
+
+struct opening {
+	bool done;
+	struct reply why;
+};
+
+/* --- saying what went wrong --- */
+
+/* What cannot be done now outweighs what was not there to be done. */
+static void worsen(struct operator *operator, enum exit_code code)
+{
+	static const int weight[] = {
+		[EXIT_DONE] = 0, [EXIT_NOT_FOUND] = 1, [EXIT_BUSY] = 2, [EXIT_ERROR] = 3, [EXIT_USAGE] = 4
+	};
+
+	if (weight[code] > weight[operator->code])
+		operator->code = code;
+}
+
+void operator_say(struct operator *operator, enum exit_code code, const char *format, ...)
+{
+	struct buffer text = { 0 }, shown = { 0 };
+	va_list args;
+
+	va_start(args, format);
+	buffer_vappendf(&text, format, args);
+	va_end(args);
+	escaped(&shown, buffer_str(&text), text.size);
+	fprintf(stderr, "slimta-queuectl: %s\n", buffer_str(&shown));
+	buffer_release(&text);
+	buffer_release(&shown);
+	worsen(operator, code);
+}
+
+void operator_fail(struct operator *operator, enum exit_code code, const char *what, const struct reply *why)
+{
+	struct buffer text = { 0 };
+
+	reply_append(why, &text);
+	operator_say(operator, code, "%s: %s", what, buffer_str(&text));
+	buffer_release(&text);
+}
+
+static void print_errors(struct config_errors *errors)
+{
+	struct buffer text = { 0 };
+
+	config_errors_print(errors, &text);
+	fputs(buffer_str(&text), stderr);
+	buffer_release(&text);
+}
+
+/* --- the configuration --- */
+
+static int read_config(struct operator *operator, const struct arguments *arguments)
+{
+	struct config_errors errors = { 0 };
+	int result = -1;
+
+	operator->config = config_read(arguments->config_path, &errors);
+	if (operator->config && !errors.error_count) {
+		config_check_structure(operator->config, &errors);
+		process_load(operator->config, "master", &operator->process, &errors);
+	}
+	if (!operator->config || errors.error_count)
+		print_errors(&errors);
+	else
+		result = 0;
+	config_errors_release(&errors);
+	return result;
+}
+
+/* --- the queues --- */
+
+static void on_opened(void *arg, const struct reply *why)
+{
+	struct opening *opening = arg;
+
+	if (why)
+		reply_copy(&opening->why, why);
+	opening->done = true;
+}
+
+static void open_queue(struct operator *operator, const char *name)
+{
+	const struct storage_context context = {
+		.base = operator->base, .disk = operator->disk, .process = &operator->process, .queue = name,
+		.role = STORAGE_FOR_OPERATOR,
+	};
+	struct config_errors errors = { 0 };
+	struct opening opening = { 0 };
+	struct queue *queue = queue_load(operator->config, name, &context, &errors);
+
+	if (queue) {
+		queue_open(queue, on_opened, &opening);
+		operator_wait(operator, &opening.done);
+	} else {
+		print_errors(&errors);
+		worsen(operator, EXIT_ERROR);
+	}
+	if (queue && opening.why.code) {
+		operator_fail(operator, EXIT_ERROR, name, &opening.why);
+		queue_stop(queue);
+		queue_free(queue);
+	} else if (queue) {
+		operator->queues[operator->queue_count++] = queue;
+	}
+	reply_release(&opening.why);
+	config_errors_release(&errors);
+}
+
+static int open_queues(struct operator *operator, const char *only)
+{
+	const struct config_node *queues = config_get(config_root(operator->config), "queue");
+	const char **names = xcalloc(queues->count, sizeof(*names)), *near;
+
+	operator->queues = xcalloc(queues->count, sizeof(*operator->queues));
+	for (size_t i = 0; i < queues->count; i++) {
+		names[i] = queues->items[i]->key;
+		if (!only || strcmp(only, names[i]) == 0)
+			open_queue(operator, names[i]);
+	}
+	if (only && !config_get(queues, only)) {
+		near = nearest_name(only, names, queues->count);
+		operator_say(operator, EXIT_ERROR, "no queue is named \"%s\"%s%s%s", only,
+			near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
+	}
+	free(names);
+	return operator->queue_count || operator->code == EXIT_DONE ? 0 : -1;
+}
+
+int operator_open(struct operator *operator, const struct arguments *arguments)
+{
+	memset(operator, 0, sizeof(*operator));
+	operator->json = arguments->json;
+	if (read_config(operator, arguments) == 0) {
+		operator->base = event_base_new();
+		if (!operator->base)
+			BUG("no event base");
+		operator->disk = pool_new(operator->base, "disk", DISK_THREADS);
+		if (open_queues(operator, arguments->queue) == 0)
+			return 0;
+	}
+	worsen(operator, EXIT_ERROR);
+	return -1;
+}
+
+void operator_close(struct operator *operator)
+{
+	for (size_t i = 0; i < operator->queue_count; i++) {
+		queue_stop(operator->queues[i]);
+		queue_free(operator->queues[i]);
+	}
+	free(operator->queues);
+	if (operator->disk)
+		pool_free(operator->disk);
+	if (operator->base)
+		event_base_free(operator->base);
+	process_release(&operator->process);
+	config_free(operator->config);
+}
+
+void operator_wait(struct operator *operator, const bool *done)
+{
+	while (!*done) {
+		if (event_base_loop(operator->base, EVLOOP_ONCE) < 0)
+			BUG("the loop cannot wait");
+	}
+}
+
+/* --- the trace that actions leave --- */
+
+int operator_open_log(struct operator *operator)
+{
+	if (process_open_log("slimta-queuectl", &operator->process) == 0)
+		return 0;
+	operator_say(operator, EXIT_ERROR, "nothing is changed, as the log %s cannot be opened: %m",
+		operator->process.logging.output);
+	return -1;
+}
+
+void operator_user(struct buffer *user, struct buffer *by)
+{
+	const struct passwd *entry = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+
+	if (entry)
+		buffer_append_str(user, entry->pw_name);
+	else
+		buffer_appendf(user, "%u", (unsigned)getuid());
+	buffer_append_str(by, sudo ? sudo : "");
+}

@@ -1,0 +1,62 @@
+/* operator.h - the operator's hand: a configuration, its queues opened, calls that wait for their answer
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_QUEUECTL_OPERATOR_H
+#define SLIMTA_QUEUECTL_OPERATOR_H
+
+#include "common/queue/queue.h"
+
+/* The worst of what happened, as the program's exit status; a greater number does not mean worse. */
+enum exit_code {
+	EXIT_DONE = 0,
+	EXIT_ERROR = 1,
+	EXIT_USAGE = 2,
+	EXIT_NOT_FOUND = 3,	/* no queue has the message */
+	EXIT_BUSY = 4,		/* it is being delivered just now */
+};
+
+struct operator {
+	struct event_base *base;
+	struct pool *disk;
+	struct config *config;
+	struct process_options process;
+	struct queue **queues;		/* those that could be opened */
+	size_t queue_count;
+	bool json;
+	enum exit_code code;
+};
+
+struct arguments {
+	const char *config_path;	/* NULL: where config_read looks */
+	const char *queue;		/* NULL: all */
+	bool json, message;
+	size_t limit;			/* 0: none */
+	char **ids;
+	size_t id_count;
+};
+
+/* Reads the configuration and opens the queues. -1: all was said on stderr. A queue that cannot be opened is
+ * said, and makes the exit code EXIT_ERROR; the others are there. */
+int operator_open(struct operator *, const struct arguments *);
+void operator_close(struct operator *);
+
+/* Says on stderr what went wrong with `what` (a queue, an id), and sets the exit code unless a worse one is set. */
+void operator_fail(struct operator *, enum exit_code, const char *what, const struct reply *why);
+void operator_say(struct operator *, enum exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
+
+/* Runs the loop until *done. */
+void operator_wait(struct operator *, const bool *done);
+/* Opens the log for what an operator changes; -1 where that cannot be, said on stderr. */
+int operator_open_log(struct operator *);
+/* The user behind this process, and who became it by sudo ("" where nobody did). */
+void operator_user(struct buffer *user, struct buffer *by);
+
+/* The commands: EXIT_DONE and so on stand in operator->code afterwards. */
+void list_messages(struct operator *, const struct arguments *);
+void show_message(struct operator *, const struct arguments *);
+void remove_messages(struct operator *, const struct arguments *);
+void show_status(struct operator *, const struct arguments *);
+
+/* The lines that the master answers, each a JSON object; NULL with *why (owned) where there is no master. */
+json_t *master_ask(const char *runtime_dir, const char *op, char **why);
+
+#endif

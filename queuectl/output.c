@@ -1,0 +1,99 @@
+/* output.c - how values are written for people and programs
+ * SPDX-License-Identifier: MIT */
+#include "queuectl/output.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
+#include "common/base/text.h"
+
+const char *place_name(enum message_place place)
+{
+	static const char *const names[] = {
+		[PLACE_NEW] = "new", [PLACE_DEFERRED] = "deferred", [PLACE_LEASED] = "leased", [PLACE_HELD] = "held"
+	};
+
+	return names[place];
+}
+
+void put_text(struct buffer *out, const char *text)
+{
+	escaped(out, text, strlen(text));
+}
+
+void put_address(struct buffer *out, const char *address)
+{
+	buffer_append_char(out, '<');
+	put_text(out, address ? address : "");
+	buffer_append_char(out, '>');
+}
+
+void put_reply(struct buffer *out, const struct reply *reply)
+{
+	struct buffer text = { 0 };
+
+	reply_append(reply, &text);
+	put_text(out, buffer_str(&text));
+	buffer_release(&text);
+}
+
+const char *short_duration(char out[SHORT_SIZE], int64_t ms)
+{
+	static const struct { char letter; int64_t seconds; } units[] = {
+		{ 'd', 86400 }, { 'h', 3600 }, { 'm', 60 }, { 's', 1 }
+	};
+	int64_t left = ms / 1000 + (ms % 1000 > 0);
+	size_t i = 0;
+	int used;
+
+	if (left <= 0) {
+		snprintf(out, SHORT_SIZE, "now");
+		return out;
+	}
+	while (units[i].seconds > left)
+		i++;
+	used = snprintf(out, SHORT_SIZE, "%lld%c", (long long)(left / units[i].seconds), units[i].letter);
+	left %= units[i].seconds;
+	if (i + 1 < ARRAY_SIZE(units) && left / units[i + 1].seconds)
+		snprintf(out + used, SHORT_SIZE - (size_t)used, "%lld%c", (long long)(left / units[i + 1].seconds),
+			units[i + 1].letter);
+	return out;
+}
+
+const char *short_octets(char out[SHORT_SIZE], uint64_t octets)
+{
+	static const char letters[] = "KMGTPE";
+	double value = (double)octets;
+	size_t i = 0;
+
+	if (octets < 1024) {
+		snprintf(out, SHORT_SIZE, "%u", (unsigned)octets);
+		return out;
+	}
+	for (value /= 1024; value >= 1023.5 && letters[i + 1]; value /= 1024)
+		i++;
+	snprintf(out, SHORT_SIZE, value < 9.95 ? "%.1f%c" : "%.0f%c", value, letters[i]);
+	return out;
+}
+
+json_t *json_text(const char *text)
+{
+	struct buffer clean = { 0 };
+	json_t *string = text ? json_string(text) : json_null();
+
+	if (string)
+		return string;
+	put_text(&clean, text);
+	string = json_string(buffer_str(&clean));
+	buffer_release(&clean);
+	return string;
+}
+
+void print_json(json_t *object)
+{
+	json_dumpf(object, stdout, JSON_COMPACT | JSON_ENSURE_ASCII);
+	putchar('\n');
+	json_decref(object);
+}

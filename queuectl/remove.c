@@ -1,0 +1,88 @@
+/* remove.c - slimta-queuectl remove: messages taken out of their queue for good
+ * SPDX-License-Identifier: MIT */
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "queuectl/find.h"
+#include "queuectl/output.h"
+
+struct removal {
+	bool done;
+	struct reply why;
+};
+
+static void on_discarded(void *arg, const struct reply *why)
+{
+	struct removal *removal = arg;
+
+	if (why)
+		reply_copy(&removal->why, why);
+	removal->done = true;
+}
+
+static void log_removed(const char *id, const char *queue)
+{
+	struct buffer user = { 0 }, by = { 0 };
+
+	operator_user(&user, &by);
+	log_info("queuectl", "removed", LOG_TEXT("id", id), LOG_TEXT("queue", queue), LOG_TEXT("user", buffer_str(&user)),
+		LOG_TEXT("sudo_user", by.size ? buffer_str(&by) : NULL));
+	buffer_release(&user);
+	buffer_release(&by);
+}
+
+static void print_result(const struct operator *operator, const char *id, const char *queue, const char *result,
+	const struct reply *why)
+{
+	if (operator->json)
+		print_json(json_pack("{s:s, s:s?, s:s, s:o}", "id", id, "queue", queue, "result", result, "reply",
+			why && why->code ? reply_to_json(why) : json_null()));
+}
+
+/* Whether it was removed; else it was said why not. */
+static bool discard(struct operator *operator, const char *id, const struct found *found)
+{
+	const char *queue = queue_name(found->queue);
+	struct removal removal = { 0 };
+
+	queue_discard(found->queue, &id, 1, on_discarded, &removal);
+	operator_wait(operator, &removal.done);
+	if (!removal.why.code) {
+		log_removed(id, queue);
+		print_result(operator, id, queue, "removed", NULL);
+		return true;
+	}
+	if (removal.why.code == 450) {
+		operator_say(operator, EXIT_BUSY, "%s: being delivered just now%s%s, so it is not removed", id,
+			found->peeked.owner ? " by " : "", found->peeked.owner ? found->peeked.owner : "");
+		print_result(operator, id, queue, "busy", &removal.why);
+	} else {
+		operator_fail(operator, EXIT_ERROR, id, &removal.why);
+		print_result(operator, id, queue, "error", &removal.why);
+	}
+	reply_release(&removal.why);
+	return false;
+}
+
+void remove_messages(struct operator *operator, const struct arguments *arguments)
+{
+	size_t removed = 0;
+
+	if (operator_open_log(operator) < 0)
+		return;
+	for (size_t i = 0; i < arguments->id_count; i++) {
+		struct found found;
+
+		find_message(operator, arguments->ids[i], false, &found);
+		if (found.queue)
+			removed += discard(operator, arguments->ids[i], &found);
+		else
+			print_result(operator, arguments->ids[i], NULL,
+				reply_is_transient(&found.why) ? "error" : "absent", &found.why);
+		found_release(&found);
+	}
+	if (!operator->json)
+		printf("removed %zu of %zu message%s\n", removed, arguments->id_count,
+			arguments->id_count == 1 ? "" : "s");
+	log_close();
+}

@@ -1,0 +1,293 @@
+/* show.c - slimta-queuectl show: all that is known of one message
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/buffer.h"
+#include "common/base/clock.h"
+#include "queuectl/find.h"
+#include "queuectl/output.h"
+
+static const char *const body_names[] = {
+	[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"
+};
+
+/* --- why it waits --- */
+
+static const struct attempt *last_attempt(const struct message_state *state)
+{
+	return state->last_count ? &state->last[state->last_count - 1] : NULL;
+}
+
+static void put_reason(struct buffer *out, const struct peeked *peeked)
+{
+	const struct attempt *last = last_attempt(&peeked->state);
+	char due[SHORT_SIZE];
+
+	switch (peeked->place) {
+	case PLACE_LEASED:
+		buffer_append_str(out, "it is being delivered just now");
+		if (peeked->owner) {
+			buffer_append_str(out, " by ");
+			put_text(out, peeked->owner);
+		}
+		return;
+	case PLACE_HELD:
+		buffer_append_str(out, "it is held: ");
+		put_text(out, peeked->state.held ? peeked->state.held : "");
+		return;
+	case PLACE_NEW:
+	case PLACE_DEFERRED:
+		break;
+	}
+	if (peeked->state.due_in_ms > 0)
+		buffer_appendf(out, "its next attempt is due in %s", short_duration(due, peeked->state.due_in_ms));
+	else
+		buffer_append_str(out, "it is due, and no worker has taken it yet");
+	if (last) {
+		buffer_append_str(out, "; the last one got ");
+		put_reply(out, &last->reply);
+	}
+}
+
+/* --- for people --- */
+
+static void print_line(const char *name, struct buffer *value)
+{
+	if (value->size)
+		printf("%-11s %s\n", name, buffer_str(value));
+	buffer_reset(value);
+}
+
+static void print_text(const char *name, const char *text)
+{
+	struct buffer value = { 0 };
+
+	if (text)
+		put_text(&value, text);
+	print_line(name, &value);
+	buffer_release(&value);
+}
+
+static void put_outcome(struct buffer *out, const struct outcome *outcome)
+{
+	static const char *const names[] = {
+		[OUTCOME_DELIVERED] = "delivered", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced"
+	};
+
+	if (!outcome) {
+		buffer_append_str(out, " waits");
+		return;
+	}
+	buffer_appendf(out, " %s", names[outcome->kind]);
+	if (outcome->reply.code) {
+		buffer_append_str(out, ": ");
+		put_reply(out, &outcome->reply);
+	}
+}
+
+static void print_recipients(const struct peeked *peeked)
+{
+	struct buffer value = { 0 };
+
+	for (size_t i = 0; i < peeked->envelope->recipient_count; i++) {
+		put_address(&value, peeked->envelope->recipients[i].address);
+		put_outcome(&value, outcomes_find(&peeked->state.done, i));
+		print_line("recipient", &value);
+	}
+	buffer_release(&value);
+}
+
+static void put_named(struct buffer *out, const char *name, const char *text)
+{
+	if (!text)
+		return;
+	buffer_appendf(out, "%s%s ", out->size ? ", " : "", name);
+	put_text(out, text);
+}
+
+static void print_client(const struct client *client)
+{
+	struct buffer value = { 0 };
+
+	put_named(&value, "address", client->ip);
+	put_named(&value, "host", client->host);
+	put_named(&value, "EHLO", client->name);
+	put_named(&value, "protocol", client->protocol);
+	put_named(&value, "user", client->auth);
+	print_line("client", &value);
+	buffer_release(&value);
+}
+
+static void print_parameters(const struct envelope *envelope)
+{
+	struct buffer value = { 0 };
+
+	put_named(&value, "BODY", envelope->body ? body_names[envelope->body] : NULL);
+	put_named(&value, "RET", envelope->ret == 'F' ? "FULL" : envelope->ret == 'H' ? "HDRS" : NULL);
+	put_named(&value, "ENVID", envelope->envid);
+	if (envelope->smtputf8)
+		buffer_appendf(&value, "%sSMTPUTF8", value.size ? ", " : "");
+	if (envelope->requiretls)
+		buffer_appendf(&value, "%sREQUIRETLS", value.size ? ", " : "");
+	print_line("parameters", &value);
+	buffer_release(&value);
+}
+
+static void print_attempts(const struct message_state *state)
+{
+	char time[CLOCK_ISO8601_SIZE];
+	struct buffer value = { 0 };
+
+	printf("%-11s %u\n", "attempts", state->attempts);
+	for (unsigned i = 0; i < state->last_count; i++) {
+		const struct attempt *attempt = &state->last[i];
+
+		buffer_append_str(&value, clock_iso8601(time, attempt->time_ms));
+		if (attempt->host && *attempt->host) {
+			buffer_append_str(&value, " ");
+			put_text(&value, attempt->host);
+		}
+		buffer_append_str(&value, " ");
+		put_reply(&value, &attempt->reply);
+		print_line("attempt", &value);
+	}
+	if (state->strikes)
+		printf("%-11s %u\n", "strikes", state->strikes);
+	buffer_release(&value);
+}
+
+static void print_message(const char *queue, const struct peeked *peeked)
+{
+	const struct envelope *envelope = peeked->envelope;
+	char time[CLOCK_ISO8601_SIZE];
+	struct buffer value = { 0 };
+
+	print_text("id", envelope->id);
+	print_text("queue", queue);
+	print_text("origin", *envelope->origin ? envelope->origin : NULL);
+	print_text("state", place_name(peeked->place));
+	put_address(&value, envelope->sender);
+	print_line("sender", &value);
+	print_recipients(peeked);
+	print_client(&envelope->client);
+	print_text("receiver", envelope->receiver);
+	print_text("accepted", clock_iso8601(time, envelope->timestamp_ms));
+	printf("%-11s %llu octets\n", "size", (unsigned long long)content_size(&envelope->content));
+	print_parameters(envelope);
+	print_attempts(&peeked->state);
+	put_reason(&value, peeked);
+	print_line("waits", &value);
+	buffer_release(&value);
+}
+
+/* --- for programs --- */
+
+static json_t *recipients_json(const struct peeked *peeked)
+{
+	static const char *const names[] = {
+		[OUTCOME_DELIVERED] = "delivered", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced"
+	};
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < peeked->envelope->recipient_count; i++) {
+		const struct outcome *outcome = outcomes_find(&peeked->state.done, i);
+
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "address",
+			json_text(peeked->envelope->recipients[i].address), "state",
+			outcome ? names[outcome->kind] : "waits", "reply",
+			outcome && outcome->reply.code ? reply_to_json(&outcome->reply) : json_null()));
+	}
+	return list;
+}
+
+static json_t *attempts_json(const struct message_state *state)
+{
+	char time[CLOCK_ISO8601_SIZE];
+	json_t *list = json_array();
+
+	for (unsigned i = 0; i < state->last_count; i++)
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "time",
+			clock_iso8601(time, state->last[i].time_ms), "host", json_text(state->last[i].host), "reply",
+			reply_to_json(&state->last[i].reply)));
+	return list;
+}
+
+static json_t *message_json(const char *queue, const struct peeked *peeked)
+{
+	struct buffer reason = { 0 };
+	json_t *object;
+
+	put_reason(&reason, peeked);
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:I, s:i, s:o, s:o, s:o}", "queue", queue, "id",
+		peeked->envelope->id, "state", place_name(peeked->place), "envelope", envelope_to_json(peeked->envelope),
+		"recipients", recipients_json(peeked), "attempts", (int)peeked->state.attempts, "last",
+		attempts_json(&peeked->state), "due_in_ms", (json_int_t)peeked->state.due_in_ms, "content_size",
+		(json_int_t)content_size(&peeked->envelope->content), "strikes", (int)peeked->state.strikes, "owner",
+		json_text(peeked->owner), "held", json_text(peeked->state.held), "waits", json_text(buffer_str(&reason)));
+	buffer_release(&reason);
+	return object;
+}
+
+/* --- the octets --- */
+
+/* As they are into a file or pipe; on a terminal line by line, and only what it can show. */
+static int print_octets(const char *octets, size_t size, bool terminal)
+{
+	struct buffer shown = { 0 };
+	const char *end = octets + size;
+
+	if (!terminal)
+		return fwrite(octets, 1, size, stdout) == size ? 0 : -1;
+	while (octets < end) {
+		const char *line_end = memchr(octets, '\n', (size_t)(end - octets));
+		size_t line = (size_t)((line_end ? line_end : end) - octets);
+		size_t text = line && octets[line - 1] == '\r' ? line - 1 : line;
+
+		escaped(&shown, octets, text);
+		if (line_end)
+			buffer_append_char(&shown, '\n');
+		octets += line + (line_end != NULL);
+	}
+	fputs(buffer_str(&shown), stdout);
+	buffer_release(&shown);
+	return ferror(stdout) ? -1 : 0;
+}
+
+static void print_content(struct operator *operator, const char *id, const struct content *content)
+{
+	uint64_t size = content_size(content), at = 0;
+	bool terminal = isatty(STDOUT_FILENO);
+	char octets[65536];
+
+	while (at < size) {
+		long got = content_read(content, at, octets, sizeof(octets));
+
+		if (got <= 0) {
+			operator_say(operator, EXIT_ERROR, "%s: cannot be read: %s", id, strerror(got ? errno : EIO));
+			return;
+		}
+		if (print_octets(octets, (size_t)got, terminal) < 0)
+			return;		/* main says what is wrong with stdout */
+		at += (uint64_t)got;
+	}
+}
+
+void show_message(struct operator *operator, const struct arguments *arguments)
+{
+	const char *id = arguments->ids[0];
+	struct found found;
+
+	find_message(operator, id, arguments->message, &found);
+	if (found.queue && found.why.code)
+		operator_fail(operator, EXIT_ERROR, id, &found.why);
+	else if (found.queue && arguments->message)
+		print_content(operator, id, &found.peeked.envelope->content);
+	else if (found.queue && operator->json)
+		print_json(message_json(queue_name(found.queue), &found.peeked));
+	else if (found.queue)
+		print_message(queue_name(found.queue), &found.peeked);
+	found_release(&found);
+}
