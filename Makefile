@@ -61,6 +61,7 @@ FOLDERS := $(foreach folder,edge worker master queuectl,$(if $(call sources,$(fo
 PROGRAMS := $(foreach folder,$(FOLDERS),$(if $(wildcard $(folder)/main.c),$(B)/slimta-$(folder)))
 COMMON := $(call objects,$(call sources,common/*))
 UNITS := $(patsubst t/%.c,$(B)/t/%,$(sort $(wildcard t/unit-*.c)))
+TOOLS := $(patsubst %.c,$(B)/%,$(sort $(wildcard t/lib/*.c)))
 FUZZERS := $(patsubst t/fuzz/%.c,$(B)/%,$(sort $(wildcard t/fuzz/fuzz-*.c)))
 HEADERS := $(sort $(foreach folder,common edge worker master queuectl,$(wildcard $(folder)/*.h \
 	$(folder)/*/*.h $(folder)/*/*/*.h)))
@@ -70,9 +71,18 @@ HEADERS := $(sort $(foreach folder,common edge worker master queuectl,$(wildcard
 
 all: $(PROGRAMS) $(B)/libcommon.a
 
+# Other flags than last time: all is compiled again.
+ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
+ifneq ($(strip $(file <$(B)/.flags)),$(strip $(COMPILE)))
+$(shell mkdir -p $(B))
+$(file >$(B)/.flags,$(COMPILE))
+endif
+endif
+$(B)/.flags: ;
+
 # V=1 shows the commands.
 say = $(if $(V),,@echo "$(1)	$@";)
-$(B)/%.o: %.c config.h
+$(B)/%.o: %.c config.h $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,compile)$(COMPILE) -c -o $@ $<
 
@@ -96,6 +106,8 @@ define unit_rule
 $(B)/t/unit-$(1): $(B)/t/unit-$(1).o $(call extra,$(1)) $(B)/libcommon.a
 	$$(link)
 endef
+$(TOOLS): $(B)/t/lib/%: $(B)/t/lib/%.o $(B)/libcommon.a
+	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
 define fuzz_rule
 $(B)/fuzz-$(1): $(B)/t/fuzz/fuzz-$(1).o $(call extra,$(1)) $(B)/libcommon.a
 	$$(link)
@@ -111,7 +123,7 @@ JOBS ?= 2
 TESTS ?= $(sort $(wildcard t/*.t))
 FUZZ_SECONDS ?= 20
 
-units: $(UNITS)
+units: $(UNITS) $(TOOLS)
 unit: units
 	$(if $(UNITS),$(PROVE) -e '' $(UNITS),@echo "no unit tests yet")
 check-headers:

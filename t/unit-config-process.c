@@ -1,6 +1,7 @@
 /* unit-config-process.c - the process section, structure, secrets, errors and trees on their way to children
  * SPDX-License-Identifier: MIT */
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
@@ -56,6 +57,80 @@ static void test_process(void)
 	process_release(&worker);
 	process_release(&master);
 	config_free(config);
+}
+
+/* Every key, set to something else than its default. */
+static void test_every_key(void)
+{
+	struct config *config = parse(HEAD "process:\n  master:\n    user: mail\n    group: daemon\n    instances: 2\n"
+		"    daemon: yes\n    pid_file: p\n    stdout: o\n    stderr: e\n    hostname: h\n    fqdn: h.example\n"
+		"    logging: {level: debug, format: json, output: syslog, levels: {a: error, b: info}}\n"
+		"    runtime_dir: r\n    drain_timeout: 2m\n    spool_dir: s\n    spool_threshold: 1M\n");
+	struct process_options master;
+
+	is_int(process_load(config, "master", &master, &errors), 0, "every key is known");
+	ok(!strcmp(master.user, "mail") && !strcmp(master.group, "daemon"), "user and group");
+	is_int(process_instances(&master, NULL), 2, "instances");
+	ok(master.daemon, "daemon");
+	is_str(master.pid_file, "/dir/p", "pid_file");
+	is_str(master.stdout_path, "/dir/o", "stdout");
+	is_str(master.stderr_path, "/dir/e", "stderr");
+	ok(!strcmp(master.hostname, "h") && !strcmp(master.fqdn, "h.example"), "hostname and fqdn");
+	ok(master.logging.level == LOG_LEVEL_DEBUG && master.logging.format == LOG_FORMAT_JSON, "level and format");
+	is_str(master.logging.output, "syslog", "output");
+	ok(master.logging.levels.count == 2 && !strcmp(master.logging.levels.keys[0], "a"), "levels");
+	is_str(master.runtime_dir, "/dir/r", "runtime_dir");
+	is_int(master.drain_timeout_ms, 120000, "drain_timeout");
+	is_str(master.spool_dir, "/dir/s", "spool_dir");
+	is_int(master.spool_threshold_bytes, 1 << 20, "spool_threshold");
+	process_release(&master);
+	config_free(config);
+}
+
+static void redirect(const char *folder)
+{
+	char *text = xasprintf(HEAD "process: {edge: {stdout: %s/out, stderr: %s/err}}\n", folder, folder);
+	struct config *config = parse(text);
+	struct process_options edge;
+
+	process_load(config, "edge", &edge, &errors);
+	if (process_redirect(&edge) < 0 || write(1, "one", 3) != 3 || write(2, "two", 3) != 3)
+		_exit(1);
+	process_redirect(&edge);
+	if (write(1, "more", 4) != 4)
+		_exit(1);
+	process_release(&edge);
+	config_free(config);
+	free(text);
+	_exit(0);
+}
+
+static void test_redirect(void)
+{
+	char folder[] = "/tmp/slimta-unit-config-XXXXXX", *path;
+	struct buffer text = { 0 };
+	int status = 0;
+	pid_t child;
+
+	if (!mkdtemp(folder))
+		BUG("no scratch folder");
+	child = fork();
+	if (child == 0)
+		redirect(folder);
+	ok(waitpid(child, &status, 0) == child && status == 0, "stdout and stderr go into files");
+	path = xasprintf("%s/out", folder);
+	file_read(path, &text, 100);
+	is_str(buffer_str(&text), "onemore", "what was there stays");
+	unlink(path);
+	free(path);
+	path = xasprintf("%s/err", folder);
+	buffer_reset(&text);
+	file_read(path, &text, 100);
+	is_str(buffer_str(&text), "two", "each into its own");
+	unlink(path);
+	free(path);
+	rmdir(folder);
+	buffer_release(&text);
 }
 
 static void test_process_errors(void)
@@ -246,7 +321,8 @@ static bool same_tree(const struct config_node *a, const struct config_node *b)
 
 static void test_serialization(void)
 {
-	struct config *config = parse(HEAD "a: [1, 'two', \"\\u00fc\\e\\t\\\"\\\\\", ~, {}, [], |\n  x\n]\nb: &b {c: d}\ne: *b\n");
+	struct config *config = parse(HEAD "a: [1, 'two', \"\\u00fc\\e\\t\\\"\\\\\", ~, {}, [], |\n"
+		"  x\n]\nb: &b {c: d}\ne: *b\n");
 	struct buffer data = { 0 };
 	struct config *copy;
 	int fd;
@@ -281,7 +357,8 @@ static void test_error_lines(void)
 	struct config *config = parse("a: {b: c}\n");
 	struct config_errors back = { 0 };
 	struct buffer lines = { 0 };
-	static const char *const wrong[] = { "x", "x\n", "error\t1\t2\n", "error\t1\t2\tx\tf\tp\tt\n", "error\t1\t2\t3\tf\tp\tt\\x\n",
+	static const char *const wrong[] = { "x", "x\n", "error\t1\t2\n", "error\t1\t2\tx\tf\tp\tt\n",
+		"error\t1\t2\t3\tf\tp\tt\\x\n",
 		"error\t1\t2\t3\tf\tp\tt\tu\n", "error\t1\t2\t3\tf\tp\tt" };
 
 	config_error_at(&errors, config_get(config_root(config), "a"), "tab\there, line\nthere, \\ too");
@@ -304,6 +381,8 @@ static void test_error_lines(void)
 int main(void)
 {
 	test_process();
+	test_every_key();
+	test_redirect();
 	test_process_errors();
 	test_identity();
 	test_template();

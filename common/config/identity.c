@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/fault.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/config/node.h"
@@ -146,7 +147,7 @@ static const char *shared_queue(const struct config *config, const struct proces
 		const struct config_node *queue = name && name->text ? config_section(config, "queue", name->text) : NULL;
 		const struct config_node *type = config_get(queue, "type");
 
-		if (type && type->text && config_get(queue, "relay") && process_instances(worker, name->text)
+		if (name && type && type->text && config_get(queue, "relay") && process_instances(worker, name->text)
 				&& (strcmp(type->text, "disk") == 0 || strcmp(type->text, "memory") == 0
 				|| strcmp(type->text, "proxy") == 0 || strcmp(type->text, "custom") == 0))
 			return name->text;
@@ -207,23 +208,33 @@ int process_check(const struct config *config, bool allow_root, struct config_er
 
 /* --- becoming somebody --- */
 
+/* Calls that say they succeeded are not believed. */
+static bool is_assumed(const struct identity *identity)
+{
+	uid_t uids[3];
+	gid_t gids[3];
+
+	if (getresuid(&uids[0], &uids[1], &uids[2]) < 0 || getresgid(&gids[0], &gids[1], &gids[2]) < 0)
+		return false;
+	for (size_t i = 0; i < ARRAY_SIZE(uids); i++) {
+		if (uids[i] != identity->uid || gids[i] != identity->gid)
+			return false;
+	}
+	return identity->uid == 0 || setuid(0) < 0;
+}
+
 static int change_ids(const struct identity *identity)
 {
-	uid_t real, effective, saved;
-
-	if (identity->name && geteuid() == 0 && initgroups(identity->name, identity->gid) < 0)
+	if (identity->name && geteuid() == 0
+			&& FAULT("identity.initgroups", initgroups(identity->name, identity->gid)) < 0)
 		return -1;
-	if (setresgid(identity->gid, identity->gid, identity->gid) < 0
-			|| setresuid(identity->uid, identity->uid, identity->uid) < 0)
+	if (FAULT("identity.setresgid", setresgid(identity->gid, identity->gid, identity->gid)) < 0
+			|| FAULT("identity.setresuid", setresuid(identity->uid, identity->uid, identity->uid)) < 0)
 		return -1;
-	if (getresuid(&real, &effective, &saved) < 0)
-		return -1;
-	if (real != identity->uid || effective != identity->uid || saved != identity->uid
-			|| (identity->uid != 0 && setuid(0) == 0)) {
-		errno = EPERM;
-		return -1;
-	}
-	return 0;
+	if (is_assumed(identity))
+		return 0;
+	errno = EPERM;
+	return -1;
 }
 
 int identity_assume(const struct identity *identity)
@@ -231,5 +242,5 @@ int identity_assume(const struct identity *identity)
 	umask(077);
 	if (change_ids(identity) < 0)
 		return -1;
-	return prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0);
+	return FAULT("identity.no_new_privs", prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0));
 }

@@ -30,10 +30,11 @@ static char *system_fqdn(const char *hostname)
 	if (strchr(hostname, '.'))
 		return xstrdup(hostname);
 	if (!*known) {
-		bool good = getaddrinfo(hostname, NULL, &hints, &found) == 0 && found->ai_canonname
-			&& strlen(found->ai_canonname) < sizeof(known);
+		const char *full = NULL;
 
-		snprintf(known, sizeof(known), "%s", good ? found->ai_canonname : hostname);
+		if (getaddrinfo(hostname, NULL, &hints, &found) == 0 && found)
+			full = found->ai_canonname;
+		snprintf(known, sizeof(known), "%s", full && strlen(full) < sizeof(known) ? full : hostname);
 		if (found)
 			freeaddrinfo(found);
 	}

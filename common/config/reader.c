@@ -264,8 +264,8 @@ static void apply_standard_tag(struct reader *reader, struct config_node *node, 
 
 static struct config_node *apply_tag(struct reader *reader, struct config_node *node, const char *tag)
 {
-	if (strcmp(tag, "!") == 0)
-		node->quoted = true;
+	if (strcmp(tag, "!") == 0)	/* PyYAML takes it for plain, whatever the specification says */
+		node->quoted = false;
 	else if (strcmp(tag, "!include") == 0)
 		return config_include(reader->config, reader->errors, reader->reading, reader->depth, node);
 	else if (strcmp(tag, "!env") == 0)

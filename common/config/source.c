@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
@@ -17,7 +18,7 @@
 /* O_NONBLOCK: opening a pipe by mistake must not wait for a writer. */
 static int open_file(const char *path, bool any_kind, struct stat *status)
 {
-	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (any_kind ? 0 : O_NONBLOCK));
+	int fd = FAULT("config.open", open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY | (any_kind ? 0 : O_NONBLOCK)));
 
 	if (fd < 0)
 		return -1;
@@ -39,7 +40,7 @@ int config_read_file(const char *path, size_t max, bool any_kind, struct buffer 
 		identity->device = status.st_dev;
 		identity->inode = status.st_ino;
 	}
-	result = fd_read_all(fd, out, max);
+	result = FAULT("config.read", fd_read_all(fd, out, max));
 	fd_close(&fd);
 	return result;
 }

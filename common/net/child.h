@@ -10,6 +10,7 @@
 #include "common/base/counters.h"
 #include "common/base/pool.h"
 #include "common/config/process.h"
+#include "common/net/arguments.h"
 
 struct event_base;
 
@@ -47,13 +48,6 @@ struct child {
 	struct child_private *private;
 };
 
-struct child_arguments {
-	const char *config_path;	/* -c; NULL: where config_read looks */
-	bool under_master;		/* --child: descriptors 3, 4, 5 are there */
-	bool allow_root;
-	const char *queue;		/* alone, for workers */
-};
-
 /* Reads the configuration, opens the log, takes the start message; alone, makes what a master would have made:
  * runtime_dir, counters, for slimta-edge the sockets of all its listeners. NULL: all was said on stderr. */
 struct child *child_open(const char *program, const struct child_arguments *);
@@ -71,7 +65,7 @@ void child_free(struct child *);
 /* `--check`: the configuration from descriptor 3, where the master has put it, or else from -c and then with
  * the checks that every program makes. NULL where it cannot be read. Errors go into `errors`. */
 struct config *child_check_config(const struct child_arguments *, struct config_errors *errors);
-/* Prints on stdout what was found: for the master as config_errors_format, for people as config_errors_print.
+/* Says what was found: to the master on stdout as config_errors_format, to people on stderr as they like it.
  * Returns the exit code: 0, or 1 with errors. */
 int child_check_print(const struct child_arguments *, struct config_errors *);
 

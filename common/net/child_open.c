@@ -221,8 +221,8 @@ static int prepare_alone(struct child *child, bool allow_root, struct config_err
 
 	if (config_check_structure(child->config, errors) < 0 ||
 	    process_load(child->config, section, &child->process, errors) < 0 ||
-	    process_identity(child->config, &child->process, section, identity, errors) < 0 ||
-	    identity_check(child->config, section, identity, allow_root, errors) < 0)
+	    process_check_identity(child->config, &child->process, section, allow_root, errors) < 0 ||
+	    process_identity(child->config, &child->process, section, identity, errors) < 0)
 		return -1;
 	if (runtime_dir_make(child->process.runtime_dir, identity, &why) < 0) {
 		complain(child->program, why, NULL);
@@ -291,7 +291,6 @@ static bool from_master(const struct child_arguments *arguments)
 
 struct config *child_check_config(const struct child_arguments *arguments, struct config_errors *errors)
 {
-	static const char *const programs[] = { "edge", "worker" };
 	struct config *config;
 
 	if (from_master(arguments))
@@ -300,16 +299,7 @@ struct config *child_check_config(const struct child_arguments *arguments, struc
 	if (!config)
 		return NULL;
 	config_check_structure(config, errors);
-	for (size_t i = 0; i < ARRAY_SIZE(programs); i++) {
-		struct process_options process = { 0 };
-		struct identity identity = { 0 };
-
-		if (process_load(config, programs[i], &process, errors) == 0 &&
-		    process_identity(config, &process, programs[i], &identity, errors) == 0)
-			identity_check(config, programs[i], &identity, arguments->allow_root, errors);
-		identity_release(&identity);
-		process_release(&process);
-	}
+	process_check(config, arguments->allow_root, errors);
 	return config;
 }
 
@@ -318,7 +308,7 @@ int child_check_print(const struct child_arguments *arguments, struct config_err
 	struct buffer text = { 0 };
 
 	if (!from_master(arguments))
-		return print_errors(errors, stdout) ? 1 : 0;
+		return print_errors(errors, stderr) ? 1 : 0;
 	config_errors_format(errors, &text);
 	fputs(buffer_str(&text), stdout);
 	buffer_release(&text);

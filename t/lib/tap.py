@@ -9,7 +9,7 @@ _run = 0
 _failed = 0
 
 
-class Skipped(Exception):
+class Skipped(SystemExit):
     """Raised by skip_all: what is left of the test cannot run here."""
 
 
@@ -71,7 +71,12 @@ def skip(reason, what=''):
 
 
 def skip_all(reason):
-    raise Skipped(reason)
+    """Ends the test: it, or what is left of it, cannot run here."""
+    if _run:
+        skip(reason, 'the rest')
+        raise Skipped(plan())
+    print(f'1..0 # skip {reason}', flush=True)
+    raise Skipped(0)
 
 
 def plan():

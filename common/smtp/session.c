@@ -1,0 +1,310 @@
+/* session.c - the server's side of an SMTP connection: phases, replies, what comes in
+ * SPDX-License-Identifier: MIT */
+#include "common/smtp/session.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/smtp/verbs.h"
+
+struct session *session_new(const struct session_settings *settings, const struct session_owner *owner, void *arg,
+	struct buffer *out, const char *client_ip)
+{
+	size_t ip_size = strlen(client_ip) + 1;
+	struct session *s = xcalloc(1, sizeof(*s) + ip_size);
+
+	s->settings = settings;
+	s->owner = owner;
+	s->arg = arg;
+	s->out = out;
+	id_new(s->id);
+	memcpy(s->client_ip, client_ip, ip_size);
+	return s;
+}
+
+void session_free(struct session *s)
+{
+	if (!s)
+		return;
+	session_reset(s, "connection lost");
+	free(s->name);
+	free(s);
+}
+
+const char *session_id(const struct session *s)
+{
+	return s->id;
+}
+
+/* The only writer of `phase`. */
+static void session_enter(struct session *s, enum phase next)
+{
+	if (next == PHASE_SAME)
+		return;
+	if (next == PHASE_FRESH) {
+		session_reset(s, NULL);
+		next = s->name ? PHASE_READY : PHASE_START;
+	}
+	s->phase = (unsigned char)next;
+}
+
+void session_reset(struct session *s, const char *reason)
+{
+	if (s->envelope && reason)
+		log_info("smtp", "abandoned", LOG_TEXT("id", s->envelope->id), LOG_TEXT("session", s->id),
+			LOG_TEXT("sender", s->envelope->sender),
+			LOG_INT("recipients", s->envelope->recipient_count), LOG_TEXT("reason", reason));
+	incoming_free(s->incoming);
+	s->incoming = NULL;
+	envelope_free(s->envelope);
+	s->envelope = NULL;
+}
+
+void session_begin(struct session *s, const struct verb *verb)
+{
+	if (s->verb)
+		BUG("%s begins while %s has no reply", verb->name, s->verb->name);
+	s->verb = verb;
+}
+
+static void log_refusal(const struct session *s, const struct verb *verb, const struct reply *reply)
+{
+	const struct envelope *e = s->envelope;
+	struct buffer text = { 0 };
+
+	reply_append(reply, &text);
+	log_info("smtp", "rejected", LOG_TEXT("id", e ? e->id : NULL), LOG_TEXT("session", s->id),
+		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name),
+		LOG_TEXT("sender", e ? e->sender : NULL),
+		LOG_TEXT("recipient", e && e->recipient_count ?
+			e->recipients[e->recipient_count - 1].address : NULL),
+		LOG_TEXT("reply", buffer_str(&text)));
+	buffer_release(&text);
+}
+
+static void say(struct session *s, const struct reply *reply, bool plain)
+{
+	plain = plain || !(s->settings->extensions & EXTENSION_ENHANCEDSTATUSCODES);
+	reply_append_wire(reply, plain, s->out);
+}
+
+void session_end(struct session *s, unsigned code, const char *status, const char *text)
+{
+	struct reply reply = { 0 };
+
+	reply_set(&reply, code, status, "%s", text);
+	say(s, &reply, false);
+	reply_release(&reply);
+	session_reset(s, text);
+	s->verb = NULL;
+	s->answered = NULL;
+	s->lingering = true;
+	session_enter(s, PHASE_CLOSED);
+	s->owner->changed(s->arg);
+}
+
+static bool is_bad_command(const struct reply *reply)
+{
+	return (reply->code >= 500 && reply->code <= 504) || reply->code == 555;
+}
+
+static bool is_idle(const struct session *s)
+{
+	return s->phase <= PHASE_READY && !s->verb;
+}
+
+void session_reply_with(struct session *s, const struct reply *reply)
+{
+	const struct verb *verb = s->verb;
+
+	if (!verb)
+		BUG("a second reply: %u %s", reply->code, reply->text);
+	s->verb = NULL;
+	s->answered = NULL;
+	if (is_bad_command(reply) && ++s->errors > s->settings->max_errors) {
+		session_end(s, 421, "4.7.0", "Too many errors");
+		return;
+	}
+	say(s, reply, reply->code < 400 && (verb->plain || reply->code >= 300));
+	/* A message that the owner has is logged by the owner. */
+	if (reply->code >= 400 && (s->envelope || verb != &end_of_data))
+		log_refusal(s, verb, reply);
+	if (reply->code == 421) {
+		s->lingering = true;
+		session_reset(s, reply->text);
+		session_enter(s, PHASE_CLOSED);
+	} else if (reply->code < 400 || verb == &end_of_data) {
+		session_enter(s, verb->next);
+	}
+	if (s->draining && s->phase != PHASE_CLOSED && (is_idle(s) || s->ending))
+		session_drain(s, false);
+	else
+		s->owner->changed(s->arg);
+}
+
+void session_reply(struct session *s, unsigned code, const char *status, const char *format, ...)
+{
+	struct reply reply = { 0 };
+	va_list args;
+	char *text;
+
+	va_start(args, format);
+	text = xvasprintf(format, args);
+	va_end(args);
+	reply_set(&reply, code, status, "%s", text);
+	session_reply_with(s, &reply);
+	reply_release(&reply);
+	free(text);
+}
+
+void session_reply_arguments(struct session *s)
+{
+	session_reply(s, 501, "5.5.4", "Syntax error in parameters or arguments");
+}
+
+void session_answer(struct session *s, const struct reply *why)
+{
+	if (!s->answered)
+		BUG("an answer that nobody asked for");
+	s->answered(s, why && !reply_is_none(why) ? why : NULL);
+}
+
+void session_greet(struct session *s)
+{
+	struct reply reply = { 0 };
+
+	if (s->phase != PHASE_CONNECT)
+		return;
+	session_enter(s, PHASE_START);
+	reply_set(&reply, 220, NULL, "%s", s->settings->banner);
+	say(s, &reply, true);
+	reply_release(&reply);
+	if (s->draining)
+		session_drain(s, false);
+	else
+		s->owner->changed(s->arg);
+}
+
+enum session_state session_state(const struct session *s)
+{
+	if (s->phase == PHASE_CLOSED)
+		return s->lingering ? SESSION_LINGERING : SESSION_CLOSING;
+	return s->verb || incoming_is_full(s) ? SESSION_WAITING : SESSION_READING;
+}
+
+bool session_is_receiving(const struct session *s)
+{
+	return s->phase == PHASE_DATA;
+}
+
+int64_t session_timeout_ms(const struct session *s)
+{
+	return s->phase == PHASE_DATA ? s->settings->data_timeout_ms : s->settings->command_timeout_ms;
+}
+
+/* Who sends a command octet by octet has no more time for it than who sends none. */
+static void check_partial(struct session *s)
+{
+	int64_t now = clock_boot_ms();
+
+	if (!s->partial_since_ms)
+		s->partial_since_ms = now;
+	else if (now - s->partial_since_ms > s->settings->command_timeout_ms)
+		session_timed_out(s);
+}
+
+/* NUL, and CR or LF alone, stand in no command. */
+static bool is_clean(const char *line, size_t size)
+{
+	return !memchr(line, '\0', size) && !memchr(line, '\r', size) && !memchr(line, '\n', size);
+}
+
+static void run_line(struct session *s, const char *line, size_t size)
+{
+	const struct verb *verb = verb_find(line, is_clean(line, size) ? size : 0);
+	size_t name_size = 0;
+
+	while (name_size < size && line[name_size] != ' ' && line[name_size] != '\t')
+		name_size++;
+	while (size > name_size && (line[size - 1] == ' ' || line[size - 1] == '\t'))
+		size--;
+	session_begin(s, verb);
+	if (!(verb->phases & (1u << s->phase)))
+		session_reply(s, 503, "5.5.1", "Bad sequence of commands");
+	else if (name_size == size)
+		verb->run(s, line + size, 0);
+	else
+		verb->run(s, line + name_size + 1, size - name_size - 1);
+}
+
+static void log_command(const struct session *s, const char *line, size_t size)
+{
+	char *text;
+
+	if (!log_wants(LOG_LEVEL_DEBUG, "smtp"))
+		return;
+	text = xstrndup(line, size);
+	log_debug("smtp", "received", LOG_TEXT("session", s->id), LOG_TEXT("command", text));
+	free(text);
+}
+
+static size_t input_command(struct session *s, const char *data, size_t size)
+{
+	size_t limit = READER_LINE_MAX, line_size, taken;
+
+	if (size > limit && !s->reader.skipping)
+		limit += verb_find(data, size)->more;
+	switch (reader_next(&s->reader, data, size, limit, &line_size, &taken)) {
+	case READER_LINE:
+		s->partial_since_ms = 0;
+		log_command(s, data, line_size);
+		run_line(s, data, line_size);
+		break;
+	case READER_TOO_LONG:
+		session_begin(s, verb_find("", 0));
+		session_reply(s, 500, "5.5.2", "Line too long");
+		break;
+	case READER_MORE:
+		check_partial(s);
+	}
+	return taken;
+}
+
+size_t session_input(struct session *s, const char *data, size_t size)
+{
+	size_t taken = 0;
+
+	if (s->phase == PHASE_CONNECT && size > 0)
+		session_end(s, 554, "5.5.1", "Command before the greeting");
+	while (taken < size && session_state(s) == SESSION_READING) {
+		size_t more = s->phase == PHASE_DATA ? incoming_take(s, data + taken, size - taken) :
+			input_command(s, data + taken, size - taken);
+
+		if (!more)
+			break;
+		taken += more;
+	}
+	return s->phase == PHASE_CLOSED ? size : taken;
+}
+
+void session_input_ended(struct session *s)
+{
+	session_reset(s, "connection ended");
+	session_enter(s, PHASE_CLOSED);
+}
+
+void session_timed_out(struct session *s)
+{
+	session_end(s, 421, "4.4.2", "Connection timed out");
+}
+
+void session_drain(struct session *s, bool now)
+{
+	s->draining = true;
+	s->ending = s->ending || now;
+	if (s->phase != PHASE_CLOSED && (is_idle(s) || (s->ending && !s->verb)))
+		session_end(s, 421, "4.3.2", "Service shutting down");
+}

@@ -1,0 +1,87 @@
+/* verbs.h - what the files of the SMTP session share; nobody else includes it
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_SMTP_VERBS_H
+#define SLIMTA_SMTP_VERBS_H
+
+#include "common/smtp/newline.h"
+#include "common/smtp/reader.h"
+#include "common/smtp/session.h"
+
+enum phase {
+	PHASE_CONNECT,		/* the banner is not out */
+	PHASE_START,		/* no EHLO yet */
+	PHASE_READY,
+	PHASE_MAIL,		/* there is a sender */
+	PHASE_RCPT,		/* there is a recipient */
+	PHASE_DATA,		/* mail data is coming */
+	PHASE_CLOSED,
+	PHASE_FRESH,		/* in a row: READY once there was EHLO, else START; the transaction is over */
+	PHASE_SAME,		/* in a row: as it was */
+};
+
+/* One row per verb: where it is allowed, and where a reply below 400 leads. */
+struct verb {
+	const char *name;
+	unsigned phases;	/* bits, by IN() */
+	enum phase next;
+	/* Ends, now or from a callback, in exactly one session_reply. `text` is what follows the verb and a
+	 * space, without white space at its end; not NUL-terminated. */
+	void (*run)(struct session *, const char *text, size_t size);
+	size_t more;		/* octets that extensions add to READER_LINE_MAX */
+	bool plain;		/* a positive reply has no enhanced status */
+};
+#define IN(phase) (1u << PHASE_##phase)
+
+struct session {
+	const struct session_settings *settings;
+	const struct session_owner *owner;
+	void *arg;
+	struct buffer *out;
+	const struct verb *verb;			/* has no reply yet; NULL = none */
+	void (*answered)(struct session *, const struct reply *why);	/* takes the owner's answer */
+	struct reader reader;
+	unsigned char phase;
+	bool extended;			/* EHLO, not HELO */
+	bool lingering;			/* closed while the client may be sending */
+	bool draining, ending;		/* see session_drain */
+	unsigned errors;
+	int64_t partial_since_ms;	/* when an incomplete command was first seen; 0 = there is none */
+	char *name;			/* what EHLO said */
+	struct envelope *envelope;	/* from MAIL on */
+	struct incoming *incoming;	/* in PHASE_DATA */
+	char id[ID_SIZE];
+	char message_id[ID_SIZE];	/* of the message that the owner has */
+	char client_ip[];
+};
+
+const struct verb *verb_find(const char *line, size_t size);	/* never NULL: one row is for unknown ones */
+extern const struct verb end_of_data;			/* the pseudo-verb that mail data ends with */
+
+void run_ehlo(struct session *, const char *text, size_t size);
+void run_helo(struct session *, const char *text, size_t size);
+void run_mail(struct session *, const char *text, size_t size);
+void run_rcpt(struct session *, const char *text, size_t size);
+void run_data(struct session *, const char *text, size_t size);
+void run_rset(struct session *, const char *text, size_t size);
+
+/* The one reply to the verb under way. */
+void session_reply(struct session *, unsigned code, const char *status, const char *format, ...)
+	__attribute__((format(printf, 4, 5)));
+void session_reply_with(struct session *, const struct reply *);
+void session_reply_arguments(struct session *);		/* 501 5.5.4 */
+/* A reply to no verb, then the end. */
+void session_end(struct session *, unsigned code, const char *status, const char *text);
+void session_begin(struct session *, const struct verb *);	/* a reply to this one is due now */
+/* The transaction is over; `reason` is logged if the client was not told an outcome, NULL = it was. */
+void session_reset(struct session *, const char *reason);
+
+/* MAIL and RCPT parameters; 0, or -1 after the session has replied. */
+enum parameter_of { PARAMETER_OF_MAIL, PARAMETER_OF_RCPT };
+int parameters_read(struct session *, enum parameter_of, const char *text, size_t size);
+
+/* Mail data (verbs_data.c). */
+size_t incoming_take(struct session *, const char *data, size_t size);
+bool incoming_is_full(const struct session *);
+void incoming_free(struct incoming *);
+
+#endif

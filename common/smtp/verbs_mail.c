@@ -1,0 +1,144 @@
+/* verbs_mail.c - MAIL, RCPT and RSET
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/message/address.h"
+#include "common/smtp/verbs.h"
+
+/* Behind "FROM:" or "TO:" (white space after the colon is tolerated): the mailbox, owned, and where the
+ * parameters begin. NULL if it is none. */
+static char *read_path(const char *keyword, enum address_kind kind, const char *text, size_t size, size_t *rest)
+{
+	size_t at = strlen(keyword);
+	const char *why;
+	char *address;
+	long taken;
+
+	if (size < at || strncasecmp(text, keyword, at) != 0)
+		return NULL;
+	while (at < size && text[at] == ' ')
+		at++;
+	taken = address_parse_path(text + at, size - at, kind, true, &address, &why);
+	if (taken < 0)
+		return NULL;
+	at += (size_t)taken;
+	if (at < size && text[at] != ' ') {
+		free(address);
+		return NULL;
+	}
+	*rest = at;
+	return address;
+}
+
+static const char *protocol_of(const struct session *s)
+{
+	if (s->envelope->smtputf8)
+		return "UTF8SMTP";
+	return s->extended ? "ESMTP" : "SMTP";
+}
+
+static void sender_answered(struct session *s, const struct reply *why)
+{
+	if (!why) {
+		session_reply(s, 250, "2.1.0", "Sender <%s> Ok", s->envelope->sender);
+		return;
+	}
+	session_reply_with(s, why);
+	session_reset(s, NULL);
+}
+
+static void begin_transaction(struct session *s, char *sender)
+{
+	struct envelope *e = envelope_new();
+
+	free(e->sender);
+	e->sender = sender;
+	e->client.ip = xstrdup(s->client_ip);
+	e->client.name = xstrdup(s->name);
+	e->receiver = xstrdup(s->settings->hostname);
+	s->envelope = e;
+}
+
+void run_mail(struct session *s, const char *text, size_t size)
+{
+	size_t rest;
+	char *sender = read_path("FROM:", ADDRESS_REVERSE_PATH, text, size, &rest);
+
+	if (!sender) {
+		session_reply_arguments(s);
+		return;
+	}
+	begin_transaction(s, sender);
+	if (parameters_read(s, PARAMETER_OF_MAIL, text + rest, size - rest) < 0) {
+		session_reset(s, NULL);
+		return;
+	}
+	if (!address_is_ascii(sender) && !s->envelope->smtputf8) {
+		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
+		session_reset(s, NULL);
+		return;
+	}
+	s->envelope->client.protocol = xstrdup(protocol_of(s));
+	s->answered = sender_answered;
+	s->owner->sender(s->arg, s, s->envelope);
+}
+
+static void drop_last_recipient(struct envelope *e)
+{
+	struct recipient *r = &e->recipients[--e->recipient_count];
+
+	free(r->address);
+	free(r->orcpt);
+	json_decref(r->other);
+}
+
+static void recipient_answered(struct session *s, const struct reply *why)
+{
+	struct envelope *e = s->envelope;
+
+	if (!why) {
+		session_reply(s, 250, "2.1.5", "Recipient <%s> Ok",
+			e->recipients[e->recipient_count - 1].address);
+		return;
+	}
+	session_reply_with(s, why);
+	if (s->envelope)
+		drop_last_recipient(s->envelope);
+}
+
+void run_rcpt(struct session *s, const char *text, size_t size)
+{
+	size_t rest;
+	char *address = read_path("TO:", ADDRESS_FORWARD_PATH, text, size, &rest);
+
+	if (!address) {
+		session_reply_arguments(s);
+		return;
+	}
+	if (!address_is_ascii(address) && !s->envelope->smtputf8) {
+		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
+	} else if (s->envelope->recipient_count >= s->settings->max_recipients) {
+		session_reply(s, 452, "4.5.3", "Too many recipients");
+	} else if (parameters_read(s, PARAMETER_OF_RCPT, text + rest, size - rest) == 0) {
+		envelope_add_recipient(s->envelope, address);
+		s->answered = recipient_answered;
+		s->owner->recipient(s->arg, s, s->envelope,
+			&s->envelope->recipients[s->envelope->recipient_count - 1]);
+	}
+	free(address);
+}
+
+void run_rset(struct session *s, const char *text, size_t size)
+{
+	(void)text;
+	if (size > 0) {
+		session_reply_arguments(s);
+		return;
+	}
+	session_reset(s, "RSET");
+	session_reply(s, 250, "2.0.0", "Ok");
+}

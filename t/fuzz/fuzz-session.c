@@ -1,0 +1,89 @@
+/* fuzz-session.c - the SMTP session: octets cut anywhere, answers that come later or refuse
+ * SPDX-License-Identifier: MIT
+ * Input: two octets of settings, then pieces: an octet of length and that many octets. A length of 0 makes
+ * something happen instead: an answer, a drain, a time-out, the end of the input. */
+#include "common/base/log.h"
+#include "t/lib/smtp_harness.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
+
+/* Every reply is a code, a hyphen or space, and printable text or UTF-8, ended by CR LF. */
+static void check_replies(const struct buffer *out)
+{
+	const char *at = buffer_str(out), *end = at + out->size;
+
+	while (at < end) {
+		const char *lf = memchr(at, '\n', (size_t)(end - at));
+
+		if (!lf || lf - at < 5 || lf[-1] != '\r' || at[0] < '2' || at[0] > '5' || (at[3] != ' ' && at[3] != '-'))
+			BUG("a reply is broken: %.*s", (int)(end - at), at);
+		for (const char *c = at; c < lf - 1; c++) {
+			if ((unsigned char)*c < ' ' || *c == 127)
+				BUG("a reply has a control character");
+		}
+		at = lf + 1;
+	}
+}
+
+static void happen(struct harness *h, unsigned what)
+{
+	struct reply no = { 0 };
+
+	if (session_state(h->session) == SESSION_WAITING) {
+		if (what & 1)
+			reply_set(&no, what & 2 ? 451 : 550, NULL, "no %u", what);
+		harness_answer(h, &no);
+		reply_release(&no);
+	} else if (what >= 253) {
+		session_drain(h->session, what & 1);
+	} else if (what == 252 && session_state(h->session) == SESSION_READING) {
+		session_timed_out(h->session);
+	} else if (what == 251 && session_state(h->session) == SESSION_READING) {
+		session_input_ended(h->session);
+	}
+}
+
+static void run(struct harness *h, const uint8_t *data, size_t size)
+{
+	while (size > 1) {
+		size_t piece = data[0];
+
+		if (piece == 0) {
+			happen(h, data[1]);
+			piece = 1;
+		} else {
+			piece = piece < size ? piece : size - 1;
+			harness_send(h, (const char *)data + 1, piece, piece);
+		}
+		data += 1 + piece;
+		size -= 1 + piece;
+		if (session_state(h->session) == SESSION_READING && h->in.size > 2048)
+			BUG("%zu octets are kept", h->in.size);
+	}
+}
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	static bool quiet;
+	struct log_settings settings = { .level = LOG_LEVEL_DEBUG, .output = "/dev/null" };
+	struct harness h;
+
+	if (!quiet)
+		log_open("fuzz-session", &settings);
+	quiet = true;
+	if (size < 2)
+		return 0;
+	harness_init(&h);
+	h.later = data[0] & 1;
+	h.settings.normalize_newlines = data[0] & 2;
+	h.settings.max_size_bytes = data[0] & 4 ? 0 : 100;
+	h.settings.max_errors = data[0] & 8 ? 3 : 1000;
+	h.settings.extensions = data[0] & 16 ? EXTENSIONS_ALL : data[1];
+	h.session = session_new(&h.settings, &harness_owner, &h, &h.out, "192.0.2.1");
+	if (!(data[0] & 32))
+		session_greet(h.session);
+	run(&h, data + 2, size - 2);
+	check_replies(&h.out);
+	harness_close(&h);
+	return 0;
+}
