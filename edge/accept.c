@@ -1,0 +1,197 @@
+/* accept.c - takes connections from the listening sockets
+ * SPDX-License-Identifier: MIT */
+#include "edge/accept.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/fault.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "edge/server.h"
+
+#define ACCEPTS_PER_EVENT 16	/* then the sessions that are open have their turn */
+#define REFUSALS_AT_CLOSE 1024
+#define PAUSE_MS 200		/* without descriptors there is nothing to be done sooner */
+
+struct acceptor {
+	struct acceptors *all;
+	struct edge *edge;
+	int *fd;
+	struct event *event;
+};
+
+struct acceptors {
+	struct server *server;
+	struct acceptor *items;
+	size_t count;
+	struct event *resume;
+	int reserve;			/* given up for a moment to refuse somebody when no descriptor is left */
+	bool paused;
+};
+
+struct acceptors *acceptors_new(struct server *server)
+{
+	struct acceptors *all = xcalloc(1, sizeof(*all));
+
+	all->server = server;
+	all->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	return all;
+}
+
+void acceptors_add(struct acceptors *all, struct edge *edge, int *fd)
+{
+	all->items = xrealloc(all->items, all->count + 1, sizeof(*all->items));
+	all->items[all->count++] = (struct acceptor){ .all = all, .edge = edge, .fd = fd };
+}
+
+static int accept_one(const struct acceptor *a, struct sockaddr_storage *peer)
+{
+	socklen_t size = sizeof(*peer);
+
+	memset(peer, 0, sizeof(*peer));
+	return FAULT("edge.accept",
+		accept4(*a->fd, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+}
+
+static void refuse_one(struct acceptor *a)
+{
+	struct sockaddr_storage peer;
+	int fd;
+
+	fd_close(&a->all->reserve);
+	fd = accept_one(a, &peer);
+	if (fd >= 0)
+		a->edge->driver->refuse(a->edge, fd);
+	fd_close(&fd);
+	a->all->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
+}
+
+static void pause_all(struct acceptors *all)
+{
+	struct timeval pause = { 0, PAUSE_MS * 1000 };
+
+	all->paused = true;
+	for (size_t i = 0; i < all->count; i++)
+		event_del(all->items[i].event);
+	event_add(all->resume, &pause);
+}
+
+static void on_resume(evutil_socket_t fd, short what, void *arg)
+{
+	struct acceptors *all = arg;
+
+	(void)fd;
+	(void)what;
+	all->paused = false;
+	for (size_t i = 0; i < all->count; i++)
+		event_add(all->items[i].event, NULL);
+}
+
+/* Nothing may be wrong with the socket, so another try at once would only spin. */
+static void accept_failed(struct acceptor *a, int error)
+{
+	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED || error == EPROTO)
+		return;
+	log_warn("edge", "could not accept", LOG_TEXT("edge", a->edge->name), LOG_TEXT("error", strerror(error)),
+		LOG_INT("connections", a->edge->connections));
+	if (error == EMFILE || error == ENFILE)
+		refuse_one(a);
+	pause_all(a->all);
+}
+
+static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer)
+{
+	struct edge *edge = a->edge;
+
+	if (!server_has_room(a->all->server)) {
+		log_warn("edge", "refused a connection", LOG_TEXT("edge", edge->name),
+			LOG_TEXT("because", "no descriptors are left for more"),
+			LOG_INT("connections", edge->connections));
+		edge->driver->refuse(edge, fd);
+		close(fd);
+		return;
+	}
+	edge->connections++;
+	counter_add(edge->child->counters, COUNTER_EDGE_CONNECTIONS, 1);
+	counter_add(edge->child->counters, COUNTER_EDGE_ACCEPTED, 1);
+	edge->driver->accepted(edge, fd, peer);
+}
+
+static void on_readable(evutil_socket_t socket, short what, void *arg)
+{
+	struct acceptor *a = arg;
+	struct sockaddr_storage peer;
+
+	(void)socket;
+	(void)what;
+	for (unsigned i = 0; i < ACCEPTS_PER_EVENT; i++) {
+		int fd = accept_one(a, &peer);
+
+		if (fd < 0) {
+			accept_failed(a, errno);
+			return;
+		}
+		take(a, fd, &peer);
+	}
+}
+
+void acceptors_start(struct acceptors *all)
+{
+	struct event_base *base = all->count ? all->items[0].edge->child->base : NULL;
+
+	if (!base)
+		return;
+	all->resume = evtimer_new(base, on_resume, all);
+	for (size_t i = 0; i < all->count; i++) {
+		struct acceptor *a = &all->items[i];
+
+		a->event = event_new(base, *a->fd, EV_READ | EV_PERSIST, on_readable, a);
+		if (!all->resume || !a->event || event_add(a->event, NULL) < 0)
+			BUG("no event for a listening socket");
+	}
+}
+
+void acceptors_close(struct acceptors *all)
+{
+	struct sockaddr_storage peer;
+
+	for (size_t i = 0; i < all->count; i++) {
+		struct acceptor *a = &all->items[i];
+
+		if (a->event)
+			event_free(a->event);
+		for (unsigned n = 0; a->event && n < REFUSALS_AT_CLOSE; n++) {
+			int fd = accept_one(a, &peer);
+
+			if (fd < 0)
+				break;
+			a->edge->driver->refuse(a->edge, fd);
+			close(fd);
+		}
+		fd_close(a->fd);
+	}
+	all->count = 0;
+	if (all->resume)
+		event_del(all->resume);
+}
+
+void acceptors_free(struct acceptors *all)
+{
+	if (!all)
+		return;
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->items[i].event)
+			event_free(all->items[i].event);
+	}
+	if (all->resume)
+		event_free(all->resume);
+	fd_close(&all->reserve);
+	free(all->items);
+	free(all);
+}

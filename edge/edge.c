@@ -1,0 +1,151 @@
+/* edge.c - the edges of slimta.conf: their kinds, common keys, loading and checking
+ * SPDX-License-Identifier: MIT */
+#include "edge/edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
+#include "common/net/listener.h"
+#include "edge/server.h"
+
+extern const struct edge_driver smtp_edge_driver;
+
+static const struct edge_driver *const drivers[] = {
+	&smtp_edge_driver,
+	NULL
+};
+
+const struct option edge_rows[] = {
+	{ "queue", QUEUE_FIELD(edge_options, queue), NULL, 0, 0, "where accepted messages go", .required = true },
+	{ "listener", NODE_FIELD(edge_options, listener), NULL, 0, 0, "where to listen: one map" },
+	{ "listeners", NODE_FIELD(edge_options, listeners), NULL, 0, 0, "where to listen: a list of maps" },
+	{ "hostname", TEXT_FIELD(edge_options, hostname), "{fqdn}", 0, 0,
+		"our name in the banner and the EHLO reply; a template" },
+	{ 0 }
+};
+
+static const struct edge_driver *find_driver(const struct config_node *section, struct config_errors *errors)
+{
+	const struct config_node *type = config_get(section, "type");
+	const char *names[ARRAY_SIZE(drivers)];
+	const char *near;
+	char *unbuilt;
+	bool known;
+
+	/* A missing type is an error of the structure, and told there. */
+	if (!type || type->kind != CONFIG_SCALAR)
+		return NULL;
+	for (size_t i = 0; drivers[i]; i++) {
+		names[i] = drivers[i]->type;
+		if (strcmp(type->text, drivers[i]->type) == 0)
+			return drivers[i];
+	}
+	unbuilt = xasprintf("type=%s", type->text);
+	known = option_is_unbuilt("edge", unbuilt, type, errors);
+	free(unbuilt);
+	if (known)
+		return NULL;
+	near = nearest_name(type->text, names, ARRAY_SIZE(drivers) - 1);
+	if (near)
+		config_error_at_value(errors, type, "unknown type of edge (did you mean \"%s\"?)", near);
+	else
+		config_error_at_value(errors, type, "unknown type of edge");
+	return NULL;
+}
+
+static void check_listeners(const struct config_node *section, struct config_errors *errors)
+{
+	struct listener_options *items = NULL;
+	size_t count = 0;
+
+	listeners_load(section, listener_default_port(section), &items, &count, errors);
+	listeners_free(items, count);
+}
+
+static struct edge *load_one(const struct config_node *section, const struct process_options *process,
+	struct config_errors *errors)
+{
+	static const char *const ignore[] = { "type", NULL };
+	const struct edge_driver *driver = find_driver(section, errors);
+	size_t before = errors->error_count;
+	struct edge *edge;
+	char *kind, *hostname;
+
+	if (!driver)
+		return NULL;
+	edge = xcalloc(1, driver->size);
+	edge->driver = driver;
+	edge->name = section->key;
+	kind = xasprintf("edge.%s", driver->type);
+	options_load(kind, section, (const struct option_set[]){ { edge_rows, &edge->options },
+		{ driver->options, edge } }, 2, ignore, errors);
+	free(kind);
+	check_listeners(section, errors);
+	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process, section, errors);
+	if (hostname) {
+		xstrset(&edge->options.hostname, hostname);
+		free(hostname);
+	}
+	if (errors->error_count > before || driver->load(edge, section, process, errors) < 0) {
+		edge_free(edge);
+		return NULL;
+	}
+	return edge;
+}
+
+void edges_load(const struct config *config, const struct process_options *process, struct edge ***edges,
+	size_t *count, struct config_errors *errors)
+{
+	const struct config_node *sections = config_get(config_root(config), "edge");
+	size_t most = sections && sections->kind == CONFIG_MAP ? sections->count : 0;
+
+	*edges = xcalloc(most ? most : 1, sizeof(**edges));
+	*count = 0;
+	for (size_t i = 0; i < most; i++) {
+		struct edge *edge = load_one(sections->items[i], process, errors);
+
+		if (edge)
+			(*edges)[(*count)++] = edge;
+	}
+}
+
+void edge_free(struct edge *edge)
+{
+	if (!edge)
+		return;
+	edge->driver->unload(edge);
+	options_release(edge->driver->options, edge);
+	options_release(edge_rows, &edge->options);
+	free(edge);
+}
+
+void edges_check(const struct config *config, const struct process_options *process, struct config_errors *errors)
+{
+	struct edge **edges;
+	size_t count;
+
+	edges_load(config, process, &edges, &count, errors);
+	for (size_t i = 0; i < count; i++)
+		edge_free(edges[i]);
+	free(edges);
+}
+
+void edges_list_options(struct buffer *out)
+{
+	for (size_t i = 0; drivers[i]; i++) {
+		char *kind = xasprintf("edge.%s", drivers[i]->type);
+
+		options_list(kind, edge_rows, out);
+		options_list(kind, drivers[i]->options, out);
+		free(kind);
+	}
+}
+
+void edge_connection_closed(struct edge *edge)
+{
+	edge->connections--;
+	counter_add(edge->child->counters, COUNTER_EDGE_CONNECTIONS, -1);
+	server_settle(edge->server);
+}

@@ -1,0 +1,60 @@
+/* edge.h - the edges of slimta.conf, and what a kind of edge is
+ * SPDX-License-Identifier: MIT
+ * A new kind is one file that exports a const struct edge_driver, and a row in edge.c. */
+#ifndef SLIMTA_EDGE_EDGE_H
+#define SLIMTA_EDGE_EDGE_H
+
+#include <sys/socket.h>
+
+#include "common/net/child.h"
+#include "common/queue/queue.h"
+
+struct edge;
+struct server;
+
+struct edge_driver {
+	const char *type;		/* value of edge.NAME.type */
+	size_t size;			/* of the driver's own struct, which begins with struct edge */
+	const struct option *options;	/* its keys beside edge_rows; fills the driver's struct; ends with {0} */
+
+	/* Finishes what rows cannot say (templates). 0, or -1 with errors. */
+	int (*load)(struct edge *, const struct config_node *section, const struct process_options *,
+		struct config_errors *);
+	void (*unload)(struct edge *);			/* frees what load made */
+	void (*open)(struct edge *);			/* queue and pools are there */
+	/* A connection, non-blocking; the fd is the driver's. */
+	void (*accepted)(struct edge *, int fd, const struct sockaddr_storage *peer);
+	/* A connection that cannot be served now: says so without waiting. The fd stays the caller's. */
+	void (*refuse)(struct edge *, int fd);
+	/* Idle connections are ended at once, others at the end of their transaction; `now`: those too. */
+	void (*drain)(struct edge *, bool now);
+};
+
+struct edge_options {
+	char *queue;
+	const struct config_node *listener, *listeners;		/* read by listeners_load */
+	char *hostname;						/* templates are resolved by load */
+};
+extern const struct option edge_rows[];
+
+struct edge {
+	const struct edge_driver *driver;
+	const char *name;			/* borrowed from the configuration */
+	struct server *server;
+	struct child *child;
+	struct queue *queue;
+	struct edge_options options;
+	size_t connections;
+};
+
+/* All edges of the configuration, as far as it is right: errors are appended. The array is the caller's. */
+void edges_load(const struct config *, const struct process_options *, struct edge ***edges, size_t *count,
+	struct config_errors *);
+void edge_free(struct edge *);
+void edges_check(const struct config *, const struct process_options *, struct config_errors *);
+void edges_list_options(struct buffer *out);
+
+/* By drivers: a connection came to its end. */
+void edge_connection_closed(struct edge *);
+
+#endif

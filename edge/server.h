@@ -1,0 +1,22 @@
+/* server.h - slimta-edge at work: queues opened, listeners served, drained
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_EDGE_SERVER_H
+#define SLIMTA_EDGE_SERVER_H
+
+#include "common/net/child.h"
+
+struct server;
+
+/* Loads edges and queues of the child's configuration. NULL: the errors were printed on stderr. */
+struct server *server_new(struct child *);
+void server_free(struct server *);
+/* After child_begin: opens the queues, then accepts and tells the master. Sets the child's callbacks. */
+void server_start(struct server *);
+bool server_failed(const struct server *);	/* a queue can never be served; it was logged */
+
+/* Whether there is room for one more connection beside the files that accepted ones will need. */
+bool server_has_room(const struct server *);
+/* A connection or a submission ended: a drained server may be done. */
+void server_settle(struct server *);
+
+#endif

@@ -1,0 +1,253 @@
+/* smtp_connection.c - a session on a socket, and what becomes of its messages
+ * SPDX-License-Identifier: MIT */
+#include <arpa/inet.h>
+#include <netinet/in.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/net/stream.h"
+#include "edge/server.h"
+#include "edge/smtp_edge.h"
+
+#define COMMAND_READ_SIZE 4096		/* what a pipelining client may have waiting here */
+#define RECIPIENTS_LOGGED 2048		/* octets */
+
+/* A message that the queue has; it outlives its connection. */
+struct submission {
+	struct smtp_connection *connection;	/* NULL: the client is gone */
+	struct smtp_edge *edge;
+	char id[ID_SIZE], session[ID_SIZE];
+	char *sender, *client;
+	struct buffer recipients;
+	size_t recipient_count;
+	uint64_t size;
+};
+
+struct smtp_connection {
+	TAILQ_ENTRY(smtp_connection) entry;
+	struct smtp_edge *edge;
+	struct session *session;
+	struct submission *submission;		/* under way; NULL = none */
+	unsigned messages;			/* accepted */
+	struct stream stream;
+};
+
+/* ---- what the session asks */
+
+static void on_sender(void *arg, struct session *session, const struct envelope *envelope)
+{
+	struct smtp_connection *c = arg;
+	struct reply why = { 0 };
+
+	queue_accepts(c->edge->edge.queue, envelope->size, &why);
+	session_answer(session, &why);
+	reply_release(&why);
+}
+
+static void on_recipient(void *arg, struct session *session, const struct envelope *envelope,
+	const struct recipient *recipient)
+{
+	(void)arg;
+	(void)envelope;
+	(void)recipient;
+	session_answer(session, NULL);
+}
+
+static struct submission *submission_new(struct smtp_connection *c, const struct envelope *e)
+{
+	struct submission *s = xcalloc(1, sizeof(*s));
+
+	s->connection = c;
+	s->edge = c->edge;
+	memcpy(s->id, e->id, ID_SIZE);
+	memcpy(s->session, session_id(c->session), ID_SIZE);
+	s->sender = xstrdup(e->sender);
+	s->client = xstrdup(e->client.ip);
+	s->recipient_count = e->recipient_count;
+	s->size = content_size(&e->content);
+	for (size_t i = 0; i < e->recipient_count && s->recipients.size < RECIPIENTS_LOGGED; i++) {
+		if (i)
+			buffer_append_char(&s->recipients, ',');
+		buffer_append_str(&s->recipients, e->recipients[i].address);
+	}
+	return s;
+}
+
+static void submission_free(struct submission *s)
+{
+	free(s->sender);
+	free(s->client);
+	buffer_release(&s->recipients);
+	free(s);
+}
+
+static void log_outcome(const struct submission *s, const struct reply *why)
+{
+	struct buffer reply = { 0 };
+
+	if (why)
+		reply_append(why, &reply);
+	log_info("edge", why ? "rejected" : "accepted", LOG_TEXT("id", s->id), LOG_TEXT("session", s->session),
+		LOG_TEXT("sender", s->sender), LOG_TEXT("recipients", buffer_str(&s->recipients)),
+		LOG_INT("recipient_count", s->recipient_count), LOG_INT("size", s->size),
+		LOG_TEXT("client", s->client), LOG_TEXT("queue", s->edge->edge.options.queue),
+		LOG_TEXT("reply", why ? buffer_str(&reply) : NULL),
+		LOG_TEXT("note", s->connection ? NULL : "the client was gone"));
+	buffer_release(&reply);
+}
+
+static void count_outcome(const struct submission *s, const struct reply *why)
+{
+	struct counters *counters = s->edge->edge.child->counters;
+
+	if (why) {
+		counter_add(counters, reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
+		return;
+	}
+	counter_add(counters, COUNTER_EDGE_MESSAGES, 1);
+	counter_add(counters, COUNTER_EDGE_OCTETS, (int64_t)s->size);
+}
+
+static void on_submitted(void *arg, const struct reply *why)
+{
+	struct submission *s = arg;
+	struct smtp_connection *c = s->connection;
+	struct server *server = s->edge->edge.server;
+
+	log_outcome(s, why);
+	count_outcome(s, why);
+	if (c) {
+		c->submission = NULL;
+		c->messages += !why;
+		session_answer(c->session, why);
+	}
+	submission_free(s);
+	server_settle(server);
+}
+
+static void on_message(void *arg, struct session *session, struct envelope **envelope)
+{
+	struct smtp_connection *c = arg;
+
+	(void)session;
+	c->submission = submission_new(c, *envelope);
+	queue_submit(c->edge->edge.queue, envelope, on_submitted, c->submission);
+}
+
+/* The stream does what the session's state asks for. */
+static void on_changed(void *arg)
+{
+	struct smtp_connection *c = arg;
+	enum session_state state = session_state(c->session);
+
+	stream_set_timeout(&c->stream, session_timeout_ms(c->session));
+	stream_set_read_size(&c->stream,
+		session_is_receiving(c->session) ? STREAM_READ_MAX : COMMAND_READ_SIZE);
+	if (state == SESSION_CLOSING || state == SESSION_LINGERING)
+		stream_finish(&c->stream, state == SESSION_LINGERING);
+	else
+		stream_pause(&c->stream, state == SESSION_WAITING);
+}
+
+static const struct session_owner session_owner = {
+	.sender = on_sender,
+	.recipient = on_recipient,
+	.message = on_message,
+	.changed = on_changed,
+};
+
+/* ---- what the stream tells */
+
+static size_t on_input(void *arg, const char *data, size_t size)
+{
+	struct smtp_connection *c = arg;
+	size_t taken = session_input(c->session, data, size);
+
+	on_changed(c);
+	return taken;
+}
+
+static void on_ended(void *arg)
+{
+	struct smtp_connection *c = arg;
+
+	session_input_ended(c->session);
+	on_changed(c);
+}
+
+static void on_timed_out(void *arg)
+{
+	struct smtp_connection *c = arg;
+
+	session_timed_out(c->session);
+}
+
+static void on_closed(void *arg, int error)
+{
+	struct smtp_connection *c = arg;
+	struct smtp_edge *smtp = c->edge;
+	char id[ID_SIZE];
+
+	memcpy(id, session_id(c->session), ID_SIZE);
+	if (c->submission)
+		c->submission->connection = NULL;
+	session_free(c->session);
+	log_info("edge", "disconnected", LOG_TEXT("session", id), LOG_INT("messages", c->messages),
+		LOG_TEXT("error", error ? strerror(error) : NULL));
+	TAILQ_REMOVE(&smtp->connections, c, entry);
+	stream_release(&c->stream);
+	free(c);
+	edge_connection_closed(&smtp->edge);
+}
+
+static const struct stream_handler stream_handler = {
+	.input = on_input,
+	.ended = on_ended,
+	.timed_out = on_timed_out,
+	.closed = on_closed,
+};
+
+/* ---- beginning and draining */
+
+/* The address as text, and the port (0: none). */
+static unsigned describe_peer(const struct sockaddr_storage *peer, char text[INET6_ADDRSTRLEN])
+{
+	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
+	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
+
+	if (peer->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN))
+		return ntohs(v4->sin_port);
+	if (peer->ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN))
+		return ntohs(v6->sin6_port);
+	memcpy(text, "unix", sizeof("unix"));
+	return 0;
+}
+
+void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct sockaddr_storage *peer)
+{
+	struct smtp_connection *c = xcalloc(1, sizeof(*c));
+	char ip[INET6_ADDRSTRLEN];
+	unsigned port = describe_peer(peer, ip);
+
+	c->edge = smtp;
+	TAILQ_INSERT_TAIL(&smtp->connections, c, entry);
+	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms, &stream_handler, c);
+	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, ip);
+	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)), LOG_TEXT("client", ip),
+		LOG_INT("port", port), LOG_TEXT("edge", smtp->edge.name));
+	stream_poll(&c->stream);
+	session_greet(c->session);
+}
+
+void smtp_connection_drain(struct smtp_connection *c, bool now)
+{
+	session_drain(c->session, now);
+}
+
+struct smtp_connection *smtp_connection_next(struct smtp_connection *c)
+{
+	return TAILQ_NEXT(c, entry);
+}

@@ -1,0 +1,140 @@
+/* smtp_edge.c - the smtp kind of edge: its options and connections
+ * SPDX-License-Identifier: MIT */
+#include "edge/smtp_edge.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
+
+#define SPOOL_DIR "/var/spool/slimta"
+
+static const char *const newline_choices[] = { "reject", "normalize", NULL };
+enum { NEWLINE_REJECT, NEWLINE_NORMALIZE };
+
+static void check_extensions(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	const struct strings *names = field;
+
+	for (size_t i = 0; i < names->count; i++) {
+		if (!extension_find(names->items[i]))
+			config_error_at_value(errors, node, "\"%s\" is no extension that this slimta offers",
+				names->items[i]);
+	}
+}
+
+static const struct option rules_rows[] = {
+	{ "banner", TEXT_FIELD(smtp_rules, banner), NULL, 0, 0,
+		"text after 220; a template; \"HOSTNAME ESMTP slimta\" if absent" },
+	{ 0 }
+};
+
+static const struct option smtp_rows[] = {
+	{ "max_size", SIZE_FIELD(smtp_edge, max_size_bytes), "10485760", 0, 0,
+		"octets of a message, declared or real: 552 5.3.4 beyond; 0 = none" },
+	{ "max_recipients", UINT_FIELD(smtp_edge, max_recipients), "1000", 1, 50000,
+		"recipients of a transaction: 452 4.5.3 beyond" },
+	{ "max_errors", UINT_FIELD(smtp_edge, max_errors), "10", 1, 100000,
+		"bad commands of a connection: 421 4.7.0 beyond" },
+	{ "max_hops", UINT_FIELD(smtp_edge, max_hops), "50", 1, 100000,
+		"Received and Delivered-To fields: 554 5.4.6 beyond" },
+	{ "command_timeout", TIME_FIELD(smtp_edge, command_timeout_ms), "300", 1000, 86400000,
+		"time for a command to come: 421 4.4.2 beyond" },
+	{ "data_timeout", TIME_FIELD(smtp_edge, data_timeout_ms), "300", 1000, 86400000,
+		"silence within mail data: 421 4.4.2 beyond" },
+	{ "bare_newline", CHOICE_FIELD(smtp_edge, bare_newline), "reject", 0, 0,
+		"bare CR or LF in a message: reject (550 5.5.2), or normalize to CR LF",
+		.choices = newline_choices },
+	{ "disable_extensions", TEXTS_FIELD(smtp_edge, disable_extensions), NULL, 0, 0,
+		"EHLO keywords not to offer", .check = check_extensions },
+	{ "rules", SECTION_FIELD(smtp_edge, rules), NULL, 0, 0, "what to accept", .rows = rules_rows },
+	{ 0 }
+};
+
+static int load(struct edge *edge, const struct config_node *section, const struct process_options *process,
+	struct config_errors *errors)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+	const struct config_node *rules = config_get(section, "rules");
+
+	TAILQ_INIT(&smtp->connections);
+	if (!smtp->rules.banner) {
+		smtp->banner = xasprintf("%s ESMTP slimta", edge->options.hostname);
+		return 0;
+	}
+	smtp->banner = template_names(smtp->rules.banner, process, config_get(rules, "banner"), errors);
+	return smtp->banner ? 0 : -1;
+}
+
+static void unload(struct edge *edge)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+
+	free(smtp->banner);
+}
+
+static void open_edge(struct edge *edge)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+	struct child *child = edge->child;
+	const char *dir = child->process.spool_dir;
+	unsigned extensions = EXTENSIONS_ALL;
+
+	for (size_t i = 0; i < smtp->disable_extensions.count; i++)
+		extensions &= ~extension_find(smtp->disable_extensions.items[i]);
+	if (!dir)
+		dir = queue_spool_dir(edge->queue);
+	smtp->settings = (struct session_settings){
+		.hostname = edge->options.hostname,
+		.banner = smtp->banner,
+		.max_size_bytes = smtp->max_size_bytes,
+		.max_recipients = smtp->max_recipients,
+		.max_errors = smtp->max_errors,
+		.max_hops = smtp->max_hops,
+		.normalize_newlines = smtp->bare_newline == NEWLINE_NORMALIZE,
+		.command_timeout_ms = smtp->command_timeout_ms,
+		.data_timeout_ms = smtp->data_timeout_ms,
+		.extensions = extensions,
+		.spool = { child->disk, dir ? dir : SPOOL_DIR, child->process.spool_threshold_bytes },
+		.counters = child->counters,
+	};
+}
+
+static void accepted(struct edge *edge, int fd, const struct sockaddr_storage *peer)
+{
+	smtp_connection_new((struct smtp_edge *)edge, fd, peer);
+}
+
+static void refuse(struct edge *edge, int fd)
+{
+	static const char text[] = "421 4.3.2 Service not available\r\n";
+
+	(void)edge;
+	/* A new connection has room for a line; if it has not, there is nobody to tell. */
+	if (send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+		return;
+	shutdown(fd, SHUT_WR);
+}
+
+static void drain(struct edge *edge, bool now)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+	struct smtp_connection *c = TAILQ_FIRST(&smtp->connections);
+
+	/* Connections leave the list on a later turn of the loop only. */
+	for (; c; c = smtp_connection_next(c))
+		smtp_connection_drain(c, now);
+}
+
+const struct edge_driver smtp_edge_driver = {
+	.type = "smtp",
+	.size = sizeof(struct smtp_edge),
+	.options = smtp_rows,
+	.load = load,
+	.unload = unload,
+	.open = open_edge,
+	.accepted = accepted,
+	.refuse = refuse,
+	.drain = drain,
+};
