@@ -1,0 +1,89 @@
+/* relay.h - a relay of slimta.conf: where a worker takes messages
+ * SPDX-License-Identifier: MIT
+ * A driver is a struct of functions; relay.c alone calls it. */
+#ifndef SLIMTA_WORKER_RELAY_H
+#define SLIMTA_WORKER_RELAY_H
+
+#include "common/config/options.h"
+#include "common/config/process.h"
+#include "common/message/envelope.h"
+#include "common/message/reply.h"
+#include "common/queue/storage.h"
+
+struct event_base;
+struct relay;
+struct command;
+
+/* Lent to a relay for its life. */
+struct relay_context {
+	struct event_base *base;
+	const struct process_options *process;
+	const char *spawner_path;	/* socket of the spawner that runs commands for this worker */
+};
+
+/* What a section is read with. */
+struct relay_setting {
+	const struct config *config;
+	const struct process_options *process;	/* the worker's */
+	bool allow_root;
+};
+
+/* What became of recipient `index` (in the stored list). A reply that is none: it was not attempted. `host` says
+ * where it went, "" if nowhere. Borrowed. */
+typedef void relay_settled_fn(void *arg, size_t index, const struct reply *, const char *host);
+typedef void relay_done_fn(void *arg);
+
+/* One message on its way through a relay. The driver runs `settled` once for each recipient that is not in `done`
+ * with OUTCOME_DELIVERED, as soon as it knows, then `finished` once; all of them from the loop, never inside
+ * deliver(). Everything is borrowed until `finished` has run; `done` may grow meanwhile by what was settled. */
+struct relay_delivery {
+	const struct envelope *envelope;
+	const struct outcomes *done;
+	relay_settled_fn *settled;
+	relay_done_fn *finished;
+	void *arg;
+};
+
+struct relay_driver {
+	const char *type;		/* value of relay.NAME.type */
+	size_t size;			/* of the driver's own struct, which begins with struct relay */
+	const struct option *options;	/* its keys but `type`; fills the driver's struct; ends with {0} */
+
+	/* What the rows cannot check, and what is derived from them: relay.capacity, relay.step_ms. Errors are
+	 * appended; the rows may have failed before. */
+	void (*check)(struct relay *, const struct config_node *section, const struct relay_setting *,
+		struct config_errors *);
+	/* 0, or -1 (logged): fatal at start. */
+	int (*open)(struct relay *);
+	void (*deliver)(struct relay *, const struct relay_delivery *);
+	/* Begins nothing more: what is not begun is settled as not attempted, what is under way goes on. */
+	void (*drain)(struct relay *);
+	/* Nothing is under way, or the process ends: no callback runs after it. Called for an unopened one too. */
+	void (*close)(struct relay *);
+	/* Optional: the command that the spawner runs for this relay. */
+	const struct command *(*command)(const struct relay *);
+};
+
+struct relay {
+	const struct relay_driver *driver;
+	struct relay_context context;
+	char *name;
+	unsigned capacity;		/* messages that may be under way at once */
+	int64_t step_ms;		/* the longest time without news of a delivery: the lease has to outlive it */
+};
+
+extern const struct relay_driver *const relay_drivers[];	/* ends with NULL */
+
+/* Checks every section under `relay`. 0, or -1 if it added an error. */
+int relay_check_all(const struct relay_setting *, struct config_errors *);
+void relay_list_options(struct buffer *out);
+
+/* Loads one section; NULL with errors. */
+struct relay *relay_load(const struct relay_setting *, const char *name, struct config_errors *);
+int relay_open(struct relay *, const struct relay_context *);
+void relay_deliver(struct relay *, const struct relay_delivery *);
+void relay_drain(struct relay *);
+void relay_free(struct relay *);		/* closes; NULL is fine */
+const struct command *relay_command(const struct relay *);	/* NULL: it runs none */
+
+#endif
