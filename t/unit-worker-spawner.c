@@ -1,0 +1,553 @@
+/* unit-worker-spawner.c - the pipe relay through the spawner with real commands (lessons S2, S3, S15)
+ * SPDX-License-Identifier: MIT */
+#include "t/lib/tap.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <fcntl.h>
+#include <pwd.h>
+#include <signal.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "common/base/file.h"
+#include "common/base/memory.h"
+#include "worker/relay.h"
+#include "worker/spawner.h"
+
+#define RECIPIENTS_MAX 8
+
+static char dir[] = "/tmp/unit-worker-spawner-XXXXXX";
+static struct event_base *base;
+static struct pool *pool;
+static struct config *config;
+static struct process_options process;
+static struct relay_setting setting;
+static char *socket_path;
+static int listening_fd;
+static struct spawner *spawner;
+
+/* ---- scaffolding */
+
+static char *shell(const char *name, const char *script, const char *more)
+{
+	return xasprintf("  %s: {type: pipe, args: [/bin/sh, -c, '%s', sh, '{recipient}', '{sender}'], cwd: %s%s}\n",
+		name, script, dir, more);
+}
+
+static void listen_at(const char *name)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+
+	socket_path = xasprintf("%s/%s", dir, name);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+	listening_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+	if (bind(listening_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listening_fd, 8) < 0)
+		BUG("%s: %s", socket_path, strerror(errno));
+}
+
+static void print_errors(struct config_errors *errors)
+{
+	struct buffer text = { 0 };
+
+	config_errors_print(errors, &text);
+	if (text.size)
+		diag("%s", buffer_str(&text));
+	buffer_release(&text);
+	config_errors_release(errors);
+}
+
+static void start_spawner(uid_t peer)
+{
+	struct spawner_context context = { base, pool, listening_fd, peer };
+	struct config_errors errors = { 0 };
+
+	spawner = spawner_new(&context, &setting, &errors);
+	print_errors(&errors);
+	if (!spawner)
+		BUG("no spawner");
+}
+
+static struct relay *open_relay(const char *name)
+{
+	struct relay_context context = { base, &process, socket_path };
+	struct config_errors errors = { 0 };
+	struct relay *relay = relay_load(&setting, name, &errors);
+
+	print_errors(&errors);
+	if (!relay || relay_open(relay, &context) < 0)
+		BUG("no relay %s", name);
+	return relay;
+}
+
+static struct envelope *message(const char *const *recipients, const void *octets, size_t size)
+{
+	struct envelope *envelope = envelope_new();
+
+	envelope->sender = xstrdup("s@example.org");
+	for (; *recipients; recipients++)
+		envelope_add_recipient(envelope, *recipients);
+	buffer_append(&envelope->content.memory, octets, size);
+	content_finish(&envelope->content);
+	return envelope;
+}
+
+struct results {
+	struct reply replies[RECIPIENTS_MAX];
+	unsigned settled[RECIPIENTS_MAX], finished;
+};
+
+static void on_settled(void *arg, size_t index, const struct reply *reply, const char *host)
+{
+	struct results *results = arg;
+
+	(void)host;
+	results->settled[index]++;
+	reply_copy(&results->replies[index], reply);
+}
+
+static void on_finished(void *arg)
+{
+	((struct results *)arg)->finished++;
+}
+
+static void on_alarm(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	*(bool *)arg = true;
+}
+
+/* Runs the loop until the message is finished, at most 20 s. */
+static void run_until(const unsigned *finished)
+{
+	struct timeval bound = { 20, 0 };
+	bool late = false;
+	struct event *alarm_event = event_new(base, -1, 0, on_alarm, &late);
+
+	event_add(alarm_event, &bound);
+	while (!*finished && !late)
+		event_base_loop(base, EVLOOP_ONCE);
+	event_free(alarm_event);
+	if (late)
+		diag("not finished within 20 s");
+}
+
+static char *shown(const struct reply *reply)
+{
+	struct buffer text = { 0 };
+
+	reply_append(reply, &text);
+	return buffer_detach(&text);
+}
+
+static void reply_is(const struct results *results, size_t index, const char *wanted, const char *what)
+{
+	char *got = shown(&results->replies[index]);
+
+	is_int(results->settled[index], 1, "settled once");
+	is_str(got, wanted, what);
+	free(got);
+}
+
+static void results_release(struct results *results)
+{
+	for (size_t i = 0; i < RECIPIENTS_MAX; i++)
+		reply_release(&results->replies[i]);
+}
+
+static void deliver(const char *relay_name, struct envelope *envelope, struct results *results)
+{
+	struct relay *relay = open_relay(relay_name);
+	struct outcomes done = { 0 };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, results };
+
+	*results = (struct results){ 0 };
+	relay_deliver(relay, &delivery);
+	is_int(results->finished, 0, "nothing is called back from within deliver");
+	run_until(&results->finished);
+	is_int(results->finished, 1, "finished once");
+	relay_free(relay);
+}
+
+static void one(const char *relay_name, const char *wanted)
+{
+	struct envelope *envelope = message((const char *[]){ "r@example.org", NULL }, "A: b\r\n\r\nc\r\n", 12);
+	struct results results;
+
+	deliver(relay_name, envelope, &results);
+	reply_is(&results, 0, wanted, relay_name);
+	results_release(&results);
+	envelope_free(envelope);
+}
+
+static char *scratch(const char *name)
+{
+	return xasprintf("%s/%s", dir, name);
+}
+
+static bool exists(const char *name)
+{
+	char *path = scratch(name);
+	bool there = access(path, F_OK) == 0;
+
+	free(path);
+	return there;
+}
+
+static void contains(const char *name, const void *wanted, size_t size, const char *what)
+{
+	char *path = scratch(name);
+	struct buffer got = { 0 };
+
+	if (file_read(path, &got, 64 << 20) < 0)
+		diag("%s: %s", path, strerror(errno));
+	is_mem(got.data, got.size, wanted, size, what);
+	buffer_release(&got);
+	free(path);
+}
+
+/* ---- tests */
+
+static void ends_of_commands(void)
+{
+	one("ok", "250 2.0.0 Delivered");
+	one("exit75", "450 4.3.0 try later");
+	one("exit65", "550 5.1.1 nobody / here");
+	one("exit1", "450 4.0.0 Delivery failed");
+	one("signal", "450 4.3.0 Command was ended by signal 9");
+	one("missing", "450 4.3.0 Command could not be started: No such file or directory");
+	one("missing_cwd", "450 4.3.0 Command could not be started: No such file or directory");
+	one("no_shebang", "450 4.3.0 Command could not be started: Exec format error");
+	one("exit127", "450 4.3.0 Delivery failed (exit status 127)");
+	one("never_reads", "250 2.0.0 Delivered");
+}
+
+static void time_out(void)
+{
+	char *path = scratch("grandchild");
+	struct buffer text = { 0 };
+	pid_t pid;
+	int tries = 0;
+
+	one("slow", "450 4.4.2 Delivery timed out");
+	file_read(path, &text, 100);
+	pid = atoi(buffer_str(&text));
+	ok(pid > 1, "the grandchild wrote its pid");
+	/* Nobody of ours reaps it: it goes to init, or to whoever adopts. */
+	while (pid > 1 && kill(pid, 0) == 0 && tries++ < 500) {
+		char *stat_path = xasprintf("/proc/%d/stat", pid);
+		struct buffer status = { 0 };
+		bool dead = file_read(stat_path, &status, 4096) < 0 || strstr(buffer_str(&status), ") Z ");
+
+		buffer_release(&status);
+		free(stat_path);
+		if (dead)
+			break;
+		usleep(10000);
+	}
+	ok(tries < 500, "the grandchild was ended too");
+	ok(!exists("survived"), "and got no further");
+	buffer_release(&text);
+	free(path);
+}
+
+static void large_output(void)
+{
+	struct envelope *envelope = message((const char *[]){ "r@example.org", NULL }, "x", 1);
+	struct results results;
+
+	deliver("chatty", envelope, &results);
+	is_int(results.replies[0].code, 450, "a command that writes 3 MB ends as any other");
+	ok(strlen(results.replies[0].text) <= 8192, "its text is bounded");
+	results_release(&results);
+	envelope_free(envelope);
+}
+
+/* S3: each recipient has an outcome of its own. */
+static void three_recipients(void)
+{
+	struct envelope *envelope = message((const char *[]){ "ok@example.org", "later@example.org",
+		"never@example.org", NULL }, "A: b\r\n\r\nc\r\n", 12);
+	struct results results;
+
+	deliver("by_recipient", envelope, &results);
+	reply_is(&results, 0, "250 2.0.0 Delivered", "the first is delivered");
+	reply_is(&results, 1, "450 4.3.0 try again", "the second has to wait");
+	reply_is(&results, 2, "550 5.1.1 unknown", "the third failed");
+	results_release(&results);
+	envelope_free(envelope);
+	contains("got-ok@example.org", "A: b\r\n\r\nc\r\n", 12, "each got the message");
+	contains("got-never@example.org", "A: b\r\n\r\nc\r\n", 12, "from its beginning");
+}
+
+/* CR LF, octets above 127, a long line; from memory, with additions, and from a file. */
+static void octet_for_octet(void)
+{
+	size_t size = 3 << 20, header = strlen("Subject: x\r\n");
+	char *octets = xmalloc(size);
+	struct envelope *envelope;
+	struct results results;
+	char *path = scratch("spool");
+	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+
+	for (size_t i = 0; i < size; i++)
+		octets[i] = (char)(i * 7 % 251 + 1);
+	memcpy(octets, "Subject: x\r\n\r\n", header + 2);
+	envelope = message((const char *[]){ "r@example.org", NULL }, octets, size);
+	deliver("save", envelope, &results);
+	reply_is(&results, 0, "250 2.0.0 Delivered", "3 MB from memory");
+	contains("saved", octets, size, "octet for octet");
+	results_release(&results);
+
+	if (fd < 0 || fd_write_all(fd, "skipped", 7) < 0 || fd_write_all(fd, octets + 100, size - 100) < 0)
+		BUG("%s: %s", path, strerror(errno));
+	envelope->content.memory.size = 100;
+	envelope->content.fd = fd;
+	envelope->content.fd_offset = 7;
+	envelope->content.fd_size = size - 100;
+	buffer_append_str(&envelope->content.prepended, "Received: y\r\n");
+	deliver("save", envelope, &results);
+	reply_is(&results, 0, "250 2.0.0 Delivered", "3 MB from a file behind additions");
+	octets = xrealloc(octets, size + 13, 1);
+	memmove(octets + 13, octets, size);
+	memcpy(octets, "Received: y\r\n", 13);
+	contains("saved", octets, size + 13, "octet for octet");
+	results_release(&results);
+
+	if (ftruncate(fd, 1 << 20) < 0)
+		BUG("ftruncate: %s", strerror(errno));
+	deliver("save_at_end", envelope, &results);
+	reply_is(&results, 0, "450 4.3.0 Message could not be read: Input/output error", "a file that was cut");
+	ok(!exists("saved_at_end"), "the command is ended before it sees an end");
+	results_release(&results);
+	envelope_free(envelope);
+	free(octets);
+	free(path);
+}
+
+static void surroundings(void)
+{
+	struct passwd *nobody = getpwnam("nobody");
+	char *wanted;
+
+	one("surroundings", "250 2.0.0 Delivered");
+	wanted = xasprintf("umask 0077\npwd %s\nvariable set here\nleader\ncatches 0000000000000000\nrecipient r@example.org\n",
+		dir);
+	contains("surroundings", wanted, strlen(wanted), "umask, directory, environment, group, signals");
+	free(wanted);
+	one("descriptors", "250 2.0.0 Delivered");
+	contains("descriptors", "0\n1\n2\n3\n", 8, "nothing open but 0, 1, 2 (3 is what ls reads)");
+	if (geteuid() != 0 || !nobody) {
+		skip(1, "not root");
+		return;
+	}
+	one("as_nobody", "250 2.0.0 Delivered");
+	wanted = xasprintf("%u %u %u\n", nobody->pw_uid, nobody->pw_gid, nobody->pw_gid);
+	contains("as_nobody", wanted, strlen(wanted), "user, group and no further groups");
+	free(wanted);
+}
+
+static void refused_values(void)
+{
+	struct envelope *envelope = message((const char *[]){ "-x@example.org", "a\nb@example.org", NULL }, "x", 1);
+	struct results results;
+
+	deliver("plain", envelope, &results);
+	reply_is(&results, 0, "554 5.3.0 Argument 1 of the command would begin with \"-\"", "an option by a recipient");
+	reply_is(&results, 1, "554 5.3.0 The value of {recipient} cannot be passed to a command", "a line break");
+	results_release(&results);
+	envelope_free(envelope);
+}
+
+/* The worker goes away: its commands end. */
+static void worker_gone(void)
+{
+	struct envelope *envelope = message((const char *[]){ "r@example.org", NULL }, "x", 1);
+	struct relay *relay = open_relay("lingers");
+	struct outcomes done = { 0 };
+	struct results results = { 0 };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+	unsigned ended = 0;
+
+	relay_deliver(relay, &delivery);
+	for (int i = 0; i < 2000 && !exists("lingering"); i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(5000);
+	}
+	ok(exists("lingering"), "a command is under way");
+	relay_free(relay);
+	spawner_drain(spawner, on_finished, &results);
+	run_until(&results.finished);
+	is_int(results.finished, 1, "the command of a worker that is gone was ended");
+	ok(!exists("lingered"), "in the middle");
+	ended = results.settled[0];
+	is_int(ended, 0, "nobody is told");
+	spawner_free(spawner);
+	results_release(&results);
+	envelope_free(envelope);
+}
+
+/* The spawner goes away with a command under way, and comes back. */
+static void spawner_gone(void)
+{
+	struct envelope *envelope = message((const char *[]){ "r@example.org", NULL }, "x", 1);
+	struct relay *relay;
+	struct outcomes done = { 0 };
+	struct results results = { 0 };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+
+	start_spawner(geteuid());
+	relay = open_relay("lingers2");
+	relay_deliver(relay, &delivery);
+	for (int i = 0; i < 2000 && !exists("lingering2"); i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(5000);
+	}
+	spawner_free(spawner);
+	run_until(&results.finished);
+	reply_is(&results, 0, "450 4.3.0 Spawner ended while the command ran", "the command's end is in doubt");
+	results_release(&results);
+
+	results = (struct results){ 0 };
+	relay_deliver(relay, &delivery);
+	for (int i = 0; i < 20; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(5000);
+	}
+	is_int(results.finished, 0, "without a spawner a message waits");
+	relay_drain(relay);
+	run_until(&results.finished);
+	is_int(results.replies[0].code, 0, "and is given back untried when the worker drains");
+	relay_free(relay);
+
+	start_spawner(geteuid());
+	one("ok", "250 2.0.0 Delivered");
+	spawner_free(spawner);
+	results_release(&results);
+	envelope_free(envelope);
+}
+
+static void other_user(void)
+{
+	struct envelope *envelope = message((const char *[]){ "r@example.org", NULL }, "x", 1);
+	struct relay *relay;
+	struct outcomes done = { 0 };
+	struct results results = { 0 };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+
+	start_spawner(geteuid() + 1);
+	relay = open_relay("forbidden");
+	relay_deliver(relay, &delivery);
+	for (int i = 0; i < 50; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		usleep(5000);
+	}
+	ok(!exists("forbidden"), "nobody else may have commands run");
+	relay_free(relay);
+	spawner_free(spawner);
+	envelope_free(envelope);
+}
+
+/* ---- what all tests use */
+
+static char *relays(void)
+{
+	struct buffer text = { 0 };
+	char *lines[] = {
+		shell("ok", "cat >/dev/null", ""),
+		shell("exit75", "echo try later; exit 75", ""),
+		shell("exit65", "echo 5.1.1 nobody >&2; echo here >&2; exit 65", ""),
+		shell("exit1", "exit 1", ""),
+		shell("exit127", "exit 127", ""),
+		shell("signal", "kill -9 $$", ""),
+		shell("never_reads", "exec sleep 0", ""),
+		shell("slow", "(trap \"\" TERM; echo $(exec sh -c \"echo \\$PPID\") >grandchild; sleep 60; "
+			"touch survived) & wait",
+			", timeout: 1"),
+		shell("chatty", "head -c 3000000 /dev/zero | tr \"\\\\0\" x; exit 1", ""),
+		shell("by_recipient", "cat >\"got-$1\"; case $1 in later*) echo try again; exit 75;; "
+			"never*) echo 5.1.1 unknown; exit 65;; esac", ", concurrent_processes: 2"),
+		shell("save", "cat >saved", ""),
+		shell("save_at_end", "cat >tmp && mv tmp saved_at_end", ""),
+		shell("surroundings", "exec >surroundings; echo umask $(umask); echo pwd $(pwd); echo variable $VARIABLE; "
+			"set -- $(cut -d\" \" -f1,5,6 /proc/$$/stat) $1; "
+			"test $1 = $2 && test $2 = $3 && echo leader; echo catches $(grep SigIgn /proc/$$/status | cut -f2); "
+			"echo recipient $4", ", env: {VARIABLE: set here}"),
+		shell("descriptors", "exec ls /proc/self/fd >descriptors", ""),
+		shell("lingers", "touch lingering; sleep 30; touch lingered", ""),
+		shell("lingers2", "touch lingering2; sleep 30", ""),
+		shell("forbidden", "touch forbidden", ""),
+		geteuid() ? xstrdup("") : shell("as_nobody", "echo $(id -u) $(id -g) $(id -G) >as_nobody", ", user: nobody"),
+		xasprintf("  missing: {type: pipe, args: [/no/such/program]}\n"),
+		xasprintf("  missing_cwd: {type: pipe, args: [cat], cwd: /no/such/folder}\n"),
+		xasprintf("  no_shebang: {type: pipe, args: [%s/no_shebang]}\n", dir),
+		xasprintf("  plain: {type: pipe, args: [cat, '{recipient}']}\n"),
+		xasprintf("  unused: {type: blackhole}\n"),
+	};
+
+	buffer_append_str(&text, "relay:\n");
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		buffer_append_str(&text, lines[i]);
+		free(lines[i]);
+	}
+	return buffer_detach(&text);
+}
+
+static void prepare(void)
+{
+	struct config_errors errors = { 0 };
+	char *text, *script;
+	int fd;
+
+	if (!mkdtemp(dir) || chmod(dir, 0777) < 0)
+		BUG("%s: %s", dir, strerror(errno));
+	text = relays();
+	config = config_parse("slimta.conf", text, strlen(text), &errors);
+	if (config)
+		process_load(config, "worker", &process, &errors);
+	print_errors(&errors);
+	setting = (struct relay_setting){ config, &process, true };
+	script = scratch("no_shebang");
+	fd = open(script, O_WRONLY | O_CREAT | O_CLOEXEC, 0755);
+	if (fd < 0 || fd_write_all(fd, "touch was_a_shell\n", 18) < 0)
+		BUG("%s: %s", script, strerror(errno));
+	close(fd);
+	free(script);
+	free(text);
+	signal(SIGPIPE, SIG_IGN);
+	base = event_base_new();
+	pool = pool_new(base, "disk", 2);
+	listen_at("spawner");
+}
+
+int main(void)
+{
+	char *remove = NULL;
+
+	prepare();
+	start_spawner(geteuid());
+	ends_of_commands();
+	time_out();
+	large_output();
+	three_recipients();
+	octet_for_octet();
+	surroundings();
+	refused_values();
+	worker_gone();
+	spawner_gone();
+	other_user();
+	close(listening_fd);
+	pool_free(pool);
+	process_release(&process);
+	config_free(config);
+	event_base_free(base);
+	free(socket_path);
+	remove = xasprintf("rm -rf %s", dir);
+	if (system(remove) != 0)
+		diag("%s stays", dir);
+	free(remove);
+	return done_testing();
+}

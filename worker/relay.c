@@ -1,0 +1,150 @@
+/* relay.c - the front of the relays: the only caller of their drivers
+ * SPDX-License-Identifier: MIT */
+#include "worker/relay.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "worker/relay_drivers.h"
+#include "worker/spawn_protocol.h"
+
+const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_pipe, NULL };
+
+static const struct relay_driver *find_driver(const char *type)
+{
+	for (size_t i = 0; relay_drivers[i]; i++)
+		if (strcmp(relay_drivers[i]->type, type) == 0)
+			return relay_drivers[i];
+	return NULL;
+}
+
+static void complain_of_type(const struct config_node *type, struct config_errors *errors)
+{
+	char *row = xasprintf("type=%s", type->text);
+	const char *names[ARRAY_SIZE(relay_drivers)];
+	const char *near;
+	size_t count = 0;
+
+	for (; relay_drivers[count]; count++)
+		names[count] = relay_drivers[count]->type;
+	near = nearest_name(type->text, names, count);
+	if (!option_is_unbuilt("relay", row, type, errors) && near)
+		config_error_at_value(errors, type, "there is no relay of type \"%s\" (did you mean \"%s\"?)",
+			type->text, near);
+	else if (!option_is_unbuilt("relay", row, type, errors))
+		config_error_at_value(errors, type, "there is no relay of type \"%s\"", type->text);
+	free(row);
+}
+
+static const struct relay_driver *driver_of(const struct config_node *section, struct config_errors *errors)
+{
+	const struct config_node *type = config_get(section, "type");
+	const struct relay_driver *driver;
+
+	if (!type || type->kind != CONFIG_SCALAR) {
+		config_error_at(errors, section, "expected a `type`");
+		return NULL;
+	}
+	driver = find_driver(type->text);
+	if (!driver)
+		complain_of_type(type, errors);
+	return driver;
+}
+
+/* A relay also when there were errors in its section; NULL if it is not known which kind it is. */
+static struct relay *load_section(const struct relay_setting *setting, const struct config_node *section,
+	struct config_errors *errors)
+{
+	static const char *const ignore[] = { "type", NULL };
+	const struct relay_driver *driver = driver_of(section, errors);
+	char *kind;
+	struct relay *relay;
+
+	if (!driver)
+		return NULL;
+	kind = xasprintf("relay.%s", driver->type);
+	relay = xcalloc(1, driver->size);
+	relay->driver = driver;
+	relay->name = xstrdup(section->key);
+	if (strlen(relay->name) > SPAWN_RELAY_MAX)
+		config_error_at(errors, section, "expected a name of at most %d characters", SPAWN_RELAY_MAX);
+	options_load(kind, section, (struct option_set[]){ { driver->options, relay } }, 1, ignore, errors);
+	driver->check(relay, section, setting, errors);
+	free(kind);
+	return relay;
+}
+
+int relay_check_all(const struct relay_setting *setting, struct config_errors *errors)
+{
+	const struct config_node *all = config_get(config_root(setting->config), "relay");
+	size_t before = errors->error_count;
+
+	for (size_t i = 0; all && i < all->count; i++)
+		relay_free(load_section(setting, all->items[i], errors));
+	return errors->error_count == before ? 0 : -1;
+}
+
+void relay_list_options(struct buffer *out)
+{
+	for (size_t i = 0; relay_drivers[i]; i++) {
+		char *kind = xasprintf("relay.%s", relay_drivers[i]->type);
+
+		options_list(kind, relay_drivers[i]->options, out);
+		free(kind);
+	}
+}
+
+struct relay *relay_load(const struct relay_setting *setting, const char *name, struct config_errors *errors)
+{
+	const struct config_node *section = config_section(setting->config, "relay", name);
+	size_t before = errors->error_count;
+	struct relay *relay = NULL;
+
+	if (section)
+		relay = load_section(setting, section, errors);
+	else
+		config_error_at(errors, config_root(setting->config), "no relay is named \"%s\"", name);
+	if (errors->error_count == before)
+		return relay;
+	relay_free(relay);
+	return NULL;
+}
+
+int relay_open(struct relay *relay, const struct relay_context *context)
+{
+	relay->context = *context;
+	return relay->driver->open(relay);
+}
+
+void relay_deliver(struct relay *relay, const struct relay_delivery *delivery)
+{
+	relay->driver->deliver(relay, delivery);
+}
+
+void relay_drain(struct relay *relay)
+{
+	relay->driver->drain(relay);
+}
+
+void relay_free(struct relay *relay)
+{
+	if (!relay)
+		return;
+	relay->driver->close(relay);
+	options_release(relay->driver->options, relay);
+	free(relay->name);
+	free(relay);
+}
+
+const struct command *relay_command(const struct relay *relay)
+{
+	return relay->driver->command ? relay->driver->command(relay) : NULL;
+}
+
+bool relay_is_open(const struct relay_delivery *delivery, size_t index)
+{
+	const struct outcome *outcome = outcomes_find(delivery->done, index);
+
+	return !outcome || outcome->kind == OUTCOME_FAILED;
+}

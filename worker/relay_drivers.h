@@ -1,0 +1,14 @@
+/* relay_drivers.h - the kinds of relay, and what their drivers share
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_WORKER_RELAY_DRIVERS_H
+#define SLIMTA_WORKER_RELAY_DRIVERS_H
+
+#include "worker/relay.h"
+
+extern const struct relay_driver relay_blackhole;
+extern const struct relay_driver relay_pipe;
+
+/* Whether recipient `index` has to be delivered to. */
+bool relay_is_open(const struct relay_delivery *, size_t index);
+
+#endif

@@ -1,0 +1,355 @@
+/* relay_pipe.c - gives each message to a command, once a recipient, through the spawner
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/mman.h>
+#include <sys/queue.h>
+
+#include "common/base/fault.h"
+#include "common/base/file.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "worker/command.h"
+#include "worker/exit_reply.h"
+#include "worker/relay_drivers.h"
+#include "worker/spawn_client.h"
+
+#define AWAY_MAX_MS 60000	/* a message waits so long for a spawner before it is an attempt that failed */
+
+struct pipe_relay {
+	struct relay relay;
+	struct strings args;
+	char *error_pattern;
+	int64_t timeout_ms;
+	char *cwd;
+	struct option_pairs env;
+	char *user, *group;
+	unsigned concurrent_processes;
+
+	struct command command;
+	struct pattern *pattern;
+	struct spawn_client *client;
+	struct event *wake;
+	TAILQ_HEAD(, piped) all;
+	TAILQ_HEAD(, piped) waiting;	/* with recipients that were not sent to the spawner */
+	unsigned under_way;
+	bool draining;
+};
+
+/* A message, and those of its recipients that are not settled. */
+struct piped {
+	TAILQ_ENTRY(piped) of_all, link;
+	struct pipe_relay *owner;
+	struct relay_delivery delivery;
+	struct spawn_message message;
+	size_t *open;			/* indexes; those before `next` are with the spawner or settled */
+	size_t count, next;
+	unsigned out;			/* with the spawner */
+};
+
+struct piped_call {
+	struct piped *piped;
+	size_t recipient;
+};
+
+static const struct option rows[] = {
+	{ "args", TEXTS_FIELD(pipe_relay, args), NULL, 0, 0,
+		"the program and its arguments; {sender}, {recipient} and other fields", .required = true },
+	{ "error_pattern", TEXT_FIELD(pipe_relay, error_pattern), NULL, 0, 0,
+		"PCRE2 pattern that picks the text of a failure out of the output" },
+	{ "timeout", TIME_FIELD(pipe_relay, timeout_ms), "300", 100, 86400000,
+		"time that a command may take before its process group is ended" },
+	{ "cwd", PATH_FIELD(pipe_relay, cwd), "/", 0, 0, "directory in which the command runs" },
+	{ "env", PAIRS_FIELD(pipe_relay, env), NULL, 0, 0, "variables of the command's environment" },
+	{ "user", TEXT_FIELD(pipe_relay, user), NULL, 0, 0, "whom the command runs as; else the worker's user" },
+	{ "group", TEXT_FIELD(pipe_relay, group), NULL, 0, 0, "its group; else that of the user" },
+	{ "concurrent_processes", UINT_FIELD(pipe_relay, concurrent_processes), NULL, 1, 1000,
+		"commands at once, over all workers; else one per CPU" },
+	{ 0 },
+};
+
+static void pipe_check(struct relay *relay, const struct config_node *section, const struct relay_setting *setting,
+	struct config_errors *errors)
+{
+	struct pipe_relay *pipe = (struct pipe_relay *)relay;
+	struct command_options options = { &pipe->args, &pipe->env, pipe->cwd, pipe->user, pipe->group,
+		pipe->timeout_ms, pipe->concurrent_processes };
+	char *why = NULL;
+
+	TAILQ_INIT(&pipe->all);
+	TAILQ_INIT(&pipe->waiting);
+	command_init(&pipe->command, &options, setting, section, errors);
+	if (pipe->error_pattern) {
+		pipe->pattern = pattern_compile(pipe->error_pattern, &why);
+		if (!pipe->pattern)
+			config_error_at_value(errors, config_get(section, "error_pattern"),
+				"expected a regular expression: %s", why);
+		free(why);
+	}
+	/* Twice, so that a command ends and the next message is here already. */
+	relay->capacity = 2 * pipe->command.options.concurrent;
+	relay->step_ms = pipe->timeout_ms;
+}
+
+static const struct command *pipe_command(const struct relay *relay)
+{
+	return &((const struct pipe_relay *)relay)->command;
+}
+
+/* ---- the message as the spawner gets it */
+
+/* What stands in memory goes into one memfd, descriptor 0; a file is the envelope's own open of it, descriptor 1. */
+static int add_piece(struct spawn_message *message, const struct content_piece *piece, uint64_t *memory_size)
+{
+	struct spawn_piece *added = &message->pieces[message->piece_count++];
+
+	if (!piece->data) {
+		message->fds[1] = piece->fd;
+		message->fd_count = 2;
+		*added = (struct spawn_piece){ 1, piece->offset, piece->size };
+		return 0;
+	}
+	*added = (struct spawn_piece){ 0, *memory_size, piece->size };
+	*memory_size += piece->size;
+	return FAULT("pipe.memfd_write", fd_write_all(message->fds[0], piece->data, piece->size));
+}
+
+static int prepare_message(struct spawn_message *message, const struct content *content)
+{
+	struct content_piece pieces[CONTENT_PIECES];
+	unsigned count = content_pieces(content, pieces);
+	uint64_t memory_size = 0;
+
+	message->fds[0] = FAULT("pipe.memfd", memfd_create("message", MFD_CLOEXEC));
+	message->fd_count = 1;
+	if (message->fds[0] < 0)
+		return -1;
+	for (unsigned i = 0; i < count; i++)
+		if (add_piece(message, &pieces[i], &memory_size) < 0)
+			return -1;
+	return 0;
+}
+
+/* ---- one message */
+
+static void settle(struct piped *piped, size_t recipient, const struct reply *reply)
+{
+	piped->delivery.settled(piped->delivery.arg, recipient, reply, piped->owner->args.items[0]);
+}
+
+static void piped_free(struct piped *piped)
+{
+	TAILQ_REMOVE(&piped->owner->all, piped, of_all);
+	fd_close(&piped->message.fds[0]);
+	free(piped->open);
+	free(piped);
+}
+
+static void end_if_finished(struct piped *piped)
+{
+	struct relay_delivery delivery = piped->delivery;
+
+	if (piped->out || piped->next < piped->count)
+		return;
+	piped_free(piped);
+	delivery.finished(delivery.arg);
+}
+
+/* Settles all that is not with the spawner. It is in no list. */
+static void settle_rest(struct piped *piped, const struct reply *reply)
+{
+	while (piped->next < piped->count)
+		settle(piped, piped->open[piped->next++], reply);
+	end_if_finished(piped);
+}
+
+static void settle_all_waiting(struct pipe_relay *pipe, const struct reply *reply)
+{
+	struct piped *piped;
+
+	while ((piped = TAILQ_FIRST(&pipe->waiting))) {
+		TAILQ_REMOVE(&pipe->waiting, piped, link);
+		settle_rest(piped, reply);
+	}
+}
+
+static void put_back(struct piped *piped, size_t recipient)
+{
+	if (piped->next == piped->count)
+		TAILQ_INSERT_TAIL(&piped->owner->waiting, piped, link);
+	piped->open[--piped->next] = recipient;
+}
+
+static void on_result(void *arg, const struct spawn_result *result)
+{
+	struct piped_call *call = arg;
+	struct piped *piped = call->piped;
+	struct pipe_relay *pipe = piped->owner;
+	size_t recipient = call->recipient;
+	const struct envelope *envelope = piped->delivery.envelope;
+	struct reply reply = { 0 };
+
+	free(call);
+	piped->out--;
+	pipe->under_way--;
+	event_active(pipe->wake, EV_TIMEOUT, 0);
+	if (result->end == SPAWN_CANCELLED) {
+		put_back(piped, recipient);
+		return;
+	}
+	if (result->end == SPAWN_LOST)
+		log_warn("relay", "in doubt", LOG_TEXT("id", envelope->id),
+			LOG_TEXT("recipient", envelope->recipients[recipient].address),
+			LOG_TEXT("relay", pipe->relay.name), LOG_TEXT("reason", "the spawner ended"));
+	exit_reply(&reply, result, pipe->pattern);
+	settle(piped, recipient, &reply);
+	reply_release(&reply);
+	end_if_finished(piped);
+}
+
+/* The next recipient of the message at the head of the line, which then goes to its end. */
+static void send_next(struct pipe_relay *pipe)
+{
+	struct piped *piped = TAILQ_FIRST(&pipe->waiting);
+	struct piped_call *call = xcalloc(1, sizeof(*call));
+	struct macros macros;
+
+	TAILQ_REMOVE(&pipe->waiting, piped, link);
+	*call = (struct piped_call){ piped, piped->open[piped->next++] };
+	if (piped->next < piped->count)
+		TAILQ_INSERT_TAIL(&pipe->waiting, piped, link);
+	piped->out++;
+	pipe->under_way++;
+	macros_from_envelope(&macros, piped->delivery.envelope, call->recipient);
+	spawn_client_call(pipe->client, pipe->relay.name, &macros, &piped->message, on_result, call);
+}
+
+/* Both ends refuse such values; here it is found before it would not fit a packet. */
+static bool refuse_values(struct piped *piped)
+{
+	struct macros macros;
+	struct reply reply = { 0 };
+	enum macro which;
+
+	macros_from_envelope(&macros, piped->delivery.envelope, piped->open[piped->next]);
+	if (macros_are_clean(&macros, &which))
+		return false;
+	reply_set(&reply, 554, "5.3.0", "The value of {%s} cannot be passed to a command", macro_name(which));
+	settle(piped, piped->open[piped->next++], &reply);
+	reply_release(&reply);
+	if (piped->next == piped->count) {
+		TAILQ_REMOVE(&piped->owner->waiting, piped, link);
+		end_if_finished(piped);
+	}
+	return true;
+}
+
+static void refuse_unprepared(struct piped *piped)
+{
+	struct reply reply = { 0 };
+
+	reply_set(&reply, 450, "4.3.0", "Message could not be passed on: %s", strerror(errno));
+	TAILQ_REMOVE(&piped->owner->waiting, piped, link);
+	settle_rest(piped, &reply);
+	reply_release(&reply);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	struct pipe_relay *pipe = arg;
+	struct piped *first;
+
+	(void)fd;
+	(void)what;
+	if (pipe->draining)
+		settle_all_waiting(pipe, &(struct reply){ 0 });
+	while (spawn_client_is_connected(pipe->client) && pipe->under_way < pipe->command.options.concurrent
+		&& (first = TAILQ_FIRST(&pipe->waiting))) {
+		if (!first->message.fd_count && prepare_message(&first->message,
+			&first->delivery.envelope->content) < 0)
+			refuse_unprepared(first);
+		else if (!refuse_values(first))
+			send_next(pipe);
+	}
+}
+
+static void on_state(void *arg, bool connected, int64_t away_ms)
+{
+	struct pipe_relay *pipe = arg;
+	struct reply reply = { 0 };
+
+	if (connected)
+		event_active(pipe->wake, EV_TIMEOUT, 0);
+	if (connected || away_ms < AWAY_MAX_MS)
+		return;
+	reply_set(&reply, 450, "4.3.0", "Spawner cannot be reached");
+	settle_all_waiting(pipe, &reply);
+	reply_release(&reply);
+}
+
+/* ---- the driver */
+
+static int pipe_open(struct relay *relay)
+{
+	struct pipe_relay *pipe = (struct pipe_relay *)relay;
+
+	pipe->wake = event_new(relay->context.base, -1, 0, on_wake, pipe);
+	if (!pipe->wake)
+		return -1;
+	pipe->client = spawn_client_new(relay->context.base, relay->context.spawner_path, on_state, pipe);
+	return 0;
+}
+
+static void pipe_deliver(struct relay *relay, const struct relay_delivery *delivery)
+{
+	struct pipe_relay *pipe = (struct pipe_relay *)relay;
+	struct piped *piped = xcalloc(1, sizeof(*piped));
+	size_t count = delivery->envelope->recipient_count;
+
+	*piped = (struct piped){ .owner = pipe, .delivery = *delivery, .open = xcalloc(count + 1, sizeof(size_t)) };
+	piped->message.fds[0] = piped->message.fds[1] = -1;
+	for (size_t i = 0; i < count; i++)
+		if (relay_is_open(delivery, i))
+			piped->open[piped->count++] = i;
+	if (!piped->count)
+		BUG("a delivery without recipients");
+	TAILQ_INSERT_TAIL(&pipe->all, piped, of_all);
+	TAILQ_INSERT_TAIL(&pipe->waiting, piped, link);
+	event_active(pipe->wake, EV_TIMEOUT, 0);
+}
+
+static void pipe_drain(struct relay *relay)
+{
+	struct pipe_relay *pipe = (struct pipe_relay *)relay;
+
+	pipe->draining = true;
+	spawn_client_cancel_all(pipe->client);
+	event_active(pipe->wake, EV_TIMEOUT, 0);
+}
+
+static void pipe_close(struct relay *relay)
+{
+	struct pipe_relay *pipe = (struct pipe_relay *)relay;
+
+	spawn_client_free(pipe->client);
+	while (!TAILQ_EMPTY(&pipe->all))
+		piped_free(TAILQ_FIRST(&pipe->all));
+	if (pipe->wake)
+		event_free(pipe->wake);
+	pattern_free(pipe->pattern);
+	command_release(&pipe->command);
+}
+
+const struct relay_driver relay_pipe = {
+	.type = "pipe",
+	.size = sizeof(struct pipe_relay),
+	.options = rows,
+	.check = pipe_check,
+	.open = pipe_open,
+	.deliver = pipe_deliver,
+	.drain = pipe_drain,
+	.close = pipe_close,
+	.command = pipe_command,
+};
