@@ -1,0 +1,39 @@
+/* check.c - slimta-worker --check and --list-options: what only it knows of the configuration
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+
+#include "common/base/buffer.h"
+#include "common/net/child.h"
+#include "common/queue/queue.h"
+#include "worker/arguments.h"
+#include "worker/relay.h"
+
+int check_main(const struct worker_arguments *arguments)
+{
+	struct child_arguments child = { .config_path = arguments->config_path, .allow_root = arguments->allow_root };
+	struct config_errors errors = { 0 };
+	struct process_options process = { 0 };
+	struct config *config = child_check_config(&child, &errors);
+	int code;
+
+	if (config && process_load(config, "worker", &process, &errors) == 0) {
+		struct relay_setting setting = { config, &process, arguments->allow_root };
+
+		relay_check_all(&setting, &errors);
+	}
+	code = child_check_print(&child, &errors);
+	config_errors_release(&errors);
+	process_release(&process);
+	config_free(config);
+	return fflush(stdout) == 0 ? code : 1;
+}
+
+int list_options_main(void)
+{
+	struct buffer text = { 0 };
+
+	relay_list_options(&text);
+	fputs(buffer_str(&text), stdout);
+	buffer_release(&text);
+	return fflush(stdout) == 0 ? 0 : 1;
+}

@@ -1,0 +1,30 @@
+/* delivery.h - one message under our lease, from the claim until it is given back or gone
+ * SPDX-License-Identifier: MIT
+ * Fetch, relay, record. What is delivered is recorded while the relay works on the other recipients, and logged when
+ * the record is made. A storage that fails is asked again until it does what it has to. */
+#ifndef SLIMTA_WORKER_DELIVERY_H
+#define SLIMTA_WORKER_DELIVERY_H
+
+#include "common/base/counters.h"
+#include "common/queue/queue.h"
+#include "worker/relay.h"
+
+struct delivery;
+
+struct delivery_context {
+	struct event_base *base;
+	struct queue *queue;
+	struct relay *relay;
+	struct counters *counters;
+};
+
+typedef void delivery_ended_fn(void *arg, struct delivery *);
+
+/* Takes the lease. `ended` runs once, from the loop; the delivery is freed behind it. */
+struct delivery *delivery_begin(const struct delivery_context *, struct lease **lease, delivery_ended_fn *, void *arg);
+/* The worker drains: a storage that fails is not asked again. The relay is drained by the caller. */
+void delivery_drain(struct delivery *);
+/* The process ends, the queue is closed: frees it; `ended` does not run. */
+void delivery_abandon(struct delivery *);
+
+#endif

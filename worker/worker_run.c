@@ -1,0 +1,196 @@
+/* worker_run.c - slimta-worker: the process that serves one queue
+ * SPDX-License-Identifier: MIT */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "common/base/buffer.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/net/child.h"
+#include "common/queue/queue.h"
+#include "worker/arguments.h"
+#include "worker/claims.h"
+#include "worker/keeper.h"
+
+struct worker {
+	struct child *child;
+	struct queue *queue;
+	struct relay *relay;
+	struct claims *claims;		/* NULL until the queue is open */
+	struct keeper keeper;
+	char *spawner_path;
+	bool draining;
+	int code;
+};
+
+/* ---- what is read from the configuration */
+
+static int print_errors(struct config_errors *errors)
+{
+	struct buffer text = { 0 };
+	int result = errors->error_count ? -1 : 0;
+
+	config_errors_print(errors, &text);
+	fputs(buffer_str(&text), stderr);
+	buffer_release(&text);
+	config_errors_release(errors);
+	return result;
+}
+
+static const char *relay_name(const struct child *child, struct config_errors *errors)
+{
+	const struct config_node *queue = config_section(child->config, "queue", child->queue);
+	const struct config_node *relay = config_get(queue, "relay");
+
+	if (!queue)
+		config_error_at(errors, config_root(child->config), "no queue is named \"%s\"", child->queue);
+	else if (!relay || relay->kind != CONFIG_SCALAR)
+		config_error_at(errors, queue, "expected a `relay`, without which no worker can serve it");
+	else
+		return relay->text;
+	return NULL;
+}
+
+/* Before privileges are dropped: users of commands are checked as the one who may become them. */
+static int load_relay(struct worker *worker, bool allow_root)
+{
+	struct child *child = worker->child;
+	struct relay_setting setting = { child->config, &child->process, allow_root || !child->alone };
+	struct config_errors errors = { 0 };
+	const char *name = relay_name(child, &errors);
+
+	if (name)
+		worker->relay = relay_load(&setting, name, &errors);
+	return print_errors(&errors);
+}
+
+static int load_queue(struct worker *worker)
+{
+	struct child *child = worker->child;
+	struct storage_context context = { child->base, child->disk, &child->process, child->queue,
+		STORAGE_FOR_WORKER };
+	struct config_errors errors = { 0 };
+
+	worker->queue = queue_load(child->config, child->queue, &context, &errors);
+	if (print_errors(&errors) < 0)
+		return -1;
+	return worker->queue ? 0 : -1;
+}
+
+/* ---- the spawner of its commands */
+
+static int prepare_spawner(struct worker *worker, bool allow_root)
+{
+	struct child *child = worker->child;
+
+	if (!relay_command(worker->relay))
+		return 0;
+	if (!child->alone) {
+		worker->spawner_path = xasprintf("%s/spawner-%u", child->process.runtime_dir, child->generation);
+		return 0;
+	}
+	if (keeper_start(&worker->keeper, child, allow_root) < 0)
+		return -1;
+	worker->spawner_path = xstrdup(worker->keeper.socket_path);
+	return 0;
+}
+
+/* ---- running */
+
+static void on_ended(void *arg)
+{
+	struct worker *worker = arg;
+
+	child_finished(worker->child);
+}
+
+static void drain(void *arg, int64_t timeout_ms)
+{
+	struct worker *worker = arg;
+
+	(void)timeout_ms;
+	worker->draining = true;
+	if (worker->claims)
+		claims_drain(worker->claims, on_ended, worker);
+	else
+		child_finished(worker->child);
+}
+
+static void stats(void *arg, json_t *into)
+{
+	const struct worker *worker = arg;
+
+	json_object_set_new(into, "queue", json_string(queue_name(worker->queue)));
+	json_object_set_new(into, "relay", json_string(worker->relay->name));
+	json_object_set_new(into, "under_way",
+		json_integer(worker->claims ? (json_int_t)claims_under_way(worker->claims) : 0));
+}
+
+static void on_queue_open(void *arg, const struct reply *why)
+{
+	struct worker *worker = arg;
+	struct child *child = worker->child;
+	struct delivery_context context = { child->base, worker->queue, worker->relay, child->counters };
+	struct buffer text = { 0 };
+
+	if (worker->draining)
+		return;
+	if (why) {
+		reply_append(why, &text);
+		log_error("worker", "could not open its queue", LOG_TEXT("queue", child->queue),
+			LOG_TEXT("reply", buffer_str(&text)));
+		buffer_release(&text);
+	}
+	if (why && reply_is_permanent(why)) {
+		worker->code = 1;
+		child_finished(child);
+		return;
+	}
+	/* A storage that is only away is tried again by its driver. */
+	worker->claims = claims_new(&context);
+	child_ready(child);
+}
+
+static int serve(struct worker *worker, bool allow_root)
+{
+	struct child *child = worker->child;
+	struct relay_context context = { child->base, &child->process, NULL };
+	int code;
+
+	if (!child->queue) {
+		log_error("worker", "was given no queue");
+		return 1;
+	}
+	if (load_relay(worker, allow_root) < 0 || prepare_spawner(worker, allow_root) < 0
+		|| child_begin(child) < 0 || load_queue(worker) < 0)
+		return 1;
+	context.spawner_path = worker->spawner_path;
+	if (relay_open(worker->relay, &context) < 0)
+		return 1;
+	child->drain = drain;
+	child->stats = stats;
+	child->arg = worker;
+	queue_open(worker->queue, on_queue_open, worker);
+	code = child_run(child);
+	return code ? code : worker->code;
+}
+
+int worker_run(const struct worker_arguments *arguments)
+{
+	struct child_arguments child_arguments = { arguments->config_path, arguments->under_master,
+		arguments->allow_root, arguments->queue };
+	struct worker worker = { .keeper = { NULL, -1 } };
+	int code;
+
+	worker.child = child_open("slimta-worker", &child_arguments);
+	if (!worker.child)
+		return 1;
+	code = serve(&worker, arguments->allow_root);
+	relay_free(worker.relay);
+	queue_free(worker.queue);
+	claims_free(worker.claims);
+	keeper_end(&worker.keeper);
+	free(worker.spawner_path);
+	child_free(worker.child);
+	return code;
+}
