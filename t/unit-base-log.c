@@ -196,6 +196,7 @@ static void test_file(void)
 {
 	char *link = xasprintf("%s/link", folder), *moved = xasprintf("%s/moved", folder);
 	struct stat status;
+	uint64_t lost;
 
 	unlink(log_path);
 	is_int(open_log(log_path, LOG_FORMAT_TEXT), 0, "a new file");
@@ -213,7 +214,11 @@ static void test_file(void)
 	is_int(open_log("relative", LOG_FORMAT_TEXT), -1, "a relative path is none");
 	is_int(open_log("/nonexistent/x", LOG_FORMAT_TEXT), -1, "a folder that is not there");
 	log_info("x", "kept");
+	lost = log_lost();
 	ok(strstr(logged(), "kept") != NULL, "the old output is kept when a new one fails");
+	is_int(open_log("/dev/full", LOG_FORMAT_TEXT), 0, "a full disk");
+	log_info("x", "nowhere");
+	is_int(log_lost(), lost + 1, "costs the line, which is counted");
 	unlink(link);
 	unlink(moved);
 	free(link);
