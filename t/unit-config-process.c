@@ -293,6 +293,48 @@ static void test_files(void)
 	buffer_release(&path);
 }
 
+static void test_included_values(void)
+{
+	char folder[] = "/tmp/slimta-unit-config-XXXXXX";
+	struct config *config;
+	const struct config_node *map;
+	char *text;
+
+	if (!mkdtemp(folder) || chdir(folder) < 0)
+		BUG("no scratch folder");
+	write_file("part.conf", "x: 1\ny: &y {z: rel}\nw: *y\n");
+	setenv("SLIMTA_T", "on", 1);
+	setenv("HOME", folder, 1);
+	text = xasprintf("a: {<<: !include part.conf, x: 2}\nb: &b !include ~/part.conf\nc: *b\nd: !env SLIMTA_T\n");
+	write_file("main.conf", text);
+	config_errors_release(&errors);
+	config = config_read("./main.conf", &errors);
+	is_str(errors_shown(), "", "an included map can be merged, and be an anchor's");
+	map = config_get(config_root(config), "a");
+	ok(map->count == 3 && !strcmp(config_get(map, "x")->text, "2"), "own keys win");
+	is_str(config_get(config_get(map, "w"), "z")->text, "rel", "anchors of the included file were its own");
+	is_int(config_get(config_root(config), "c")->count, 3, "an alias of what was included");
+	ok(config_get(config_root(config), "d")->quoted, "the environment gives text");
+	is_str(config_get(config_root(config), "d")->text, "on", "as it is");
+	config_free(config);
+	config_errors_release(&errors);
+	config = config_read(NULL, &errors);
+	ok(config || text_has_prefix(errors_shown(), "/etc/slimta/slimta.conf: cannot be read: "),
+		"without a path the system's is read");
+	config_free(config);
+	config_errors_release(&errors);
+	if (mkdir(".slimta", 0700) < 0)
+		BUG("no folder");
+	write_file(".slimta/slimta.conf", "a: 1\n");
+	config = config_read(NULL, &errors);
+	ok(config != NULL, "or, where there is one, one's own");
+	config_free(config);
+	unlink("main.conf"), unlink("part.conf"), unlink(".slimta/slimta.conf"), rmdir(".slimta");
+	if (chdir("/") == 0)
+		rmdir(folder);
+	free(text);
+}
+
 static void test_secrets_alone(void)
 {
 	char *text = xasprintf("relay: {r: {password_file: /proc/self/exe}, s: {password_file: /dev/null}}\n");
@@ -389,6 +431,7 @@ int main(void)
 	test_structure();
 	test_files();
 	test_secrets_alone();
+	test_included_values();
 	test_serialization();
 	test_error_lines();
 	config_errors_release(&errors);

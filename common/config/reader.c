@@ -133,35 +133,31 @@ static void broken(struct reader *reader, struct config_node *node, const char *
 
 /* --- anchors and aliases --- */
 
-static void register_anchor(struct reader *reader, const yaml_char_t *name, struct config_node *node,
-	bool complete)
+/* NULL where there is no name, or it was set before. */
+static struct anchor *register_anchor(struct reader *reader, const yaml_char_t *name, struct config_node *node)
 {
 	struct anchor *anchor;
 
 	if (!name)
-		return;
+		return NULL;
 	HASH_FIND_STR(reader->anchors, (const char *)name, anchor);
 	if (anchor) {
 		config_error_at_value(reader->errors, node, "the anchor &%s is set twice, first in line %u",
 			(const char *)name, anchor->node->line);
-		return;
+		return NULL;
 	}
 	anchor = xcalloc(1, sizeof(*anchor));
 	anchor->name = xstrdup((const char *)name);
 	anchor->node = node;
-	anchor->complete = complete;
 	HASH_ADD_KEYPTR(hh, reader->anchors, anchor->name, strlen(anchor->name), anchor);
+	return anchor;
 }
 
-/* A collection can be used once it has ended. */
-static void complete_anchor(struct reader *reader, const struct config_node *node)
+/* What is anchored can be used once it has ended. */
+static void complete_anchor(struct anchor *anchor)
 {
-	struct anchor *anchor;
-
-	for (anchor = reader->anchors; anchor; anchor = anchor->hh.next) {
-		if (anchor->node == node)
-			anchor->complete = true;
-	}
+	if (anchor)
+		anchor->complete = true;
 }
 
 static void release_anchors(struct reader *reader)
@@ -298,7 +294,7 @@ static struct config_node *read_scalar(struct reader *reader, const yaml_event_t
 	if (keep_text(reader, node, event) && tag)
 		node = apply_tag(reader, node, tag);
 	settle_null(node);
-	register_anchor(reader, event->data.scalar.anchor, node, true);
+	complete_anchor(register_anchor(reader, event->data.scalar.anchor, node));
 	return reader->failed ? NULL : node;
 }
 
@@ -315,7 +311,7 @@ static void check_collection_tag(struct reader *reader, struct config_node *node
 }
 
 static struct config_node *enter(struct reader *reader, enum config_kind kind, const yaml_event_t *event,
-	const yaml_char_t *tag, const yaml_char_t *anchor)
+	const yaml_char_t *tag, const yaml_char_t *name, struct anchor **anchor)
 {
 	struct config_node *node;
 
@@ -325,23 +321,23 @@ static struct config_node *enter(struct reader *reader, enum config_kind kind, c
 	if (!node)
 		return NULL;
 	check_collection_tag(reader, node, tag);
-	register_anchor(reader, anchor, node, false);
+	*anchor = register_anchor(reader, name, node);
 	reader->depth++;
 	return node;
 }
 
-static struct config_node *leave(struct reader *reader, struct config_node *node, bool anchored)
+static struct config_node *leave(struct reader *reader, struct config_node *node, struct anchor *anchor)
 {
 	reader->depth--;
-	if (anchored)
-		complete_anchor(reader, node);
+	complete_anchor(anchor);
 	return reader->failed ? NULL : node;
 }
 
 static struct config_node *read_list(struct reader *reader, const yaml_event_t *event)
 {
+	struct anchor *anchor;
 	struct config_node *item, *list = enter(reader, CONFIG_LIST, event, event->data.sequence_start.tag,
-		event->data.sequence_start.anchor);
+		event->data.sequence_start.anchor, &anchor);
 	yaml_event_t next;
 
 	if (!list)
@@ -358,7 +354,7 @@ static struct config_node *read_list(struct reader *reader, const yaml_event_t *
 		if (item)
 			config_append(list, item);
 	}
-	return leave(reader, list, event->data.sequence_start.anchor != NULL);
+	return leave(reader, list, anchor);
 }
 
 struct map_reader {
@@ -418,9 +414,10 @@ static void read_pair(struct reader *reader, struct map_reader *into, yaml_event
 
 static struct config_node *read_map(struct reader *reader, const yaml_event_t *event)
 {
+	struct anchor *anchor;
 	struct map_reader into = {
 		.map = enter(reader, CONFIG_MAP, event, event->data.mapping_start.tag,
-			event->data.mapping_start.anchor),
+			event->data.mapping_start.anchor, &anchor),
 	};
 	yaml_event_t next;
 
@@ -436,7 +433,7 @@ static struct config_node *read_map(struct reader *reader, const yaml_event_t *e
 	if (!reader->failed)
 		config_merge(reader->errors, into.map, into.merges, into.merge_count);
 	free(into.merges);
-	return leave(reader, into.map, event->data.mapping_start.anchor != NULL);
+	return leave(reader, into.map, anchor);
 }
 
 /* Takes the event; NULL once nothing more can be read. */
