@@ -301,7 +301,7 @@ static enum stored_result read_all(const struct source *source, size_t memory_ma
 enum stored_result stored_read(int fd, size_t memory_max, bool check_sum, struct envelope **envelope, const char **why)
 {
 	struct source source = { .fd = fd };
-	struct stat status;
+	struct stat status = { 0 };
 
 	if (FAULT("stored.stat", fstat(fd, &status)) < 0)
 		return failed(why);

@@ -34,7 +34,7 @@ static const char *find_special(const char *at, const char *end)
 		if (!(halves[0] | halves[1]))
 			continue;
 		for (unsigned i = 0; i < 16; i++) {
-			if (is_special(at[i]))
+			if ((unsigned char)at[i] < 14 && is_special(at[i]))
 				return at + i;
 		}
 	}

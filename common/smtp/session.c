@@ -148,16 +148,15 @@ void session_reply_with(struct session *s, const struct reply *reply)
 void session_reply(struct session *s, unsigned code, const char *status, const char *format, ...)
 {
 	struct reply reply = { 0 };
+	char text[2048];		/* more than names, addresses and keywords have together */
 	va_list args;
-	char *text;
 
 	va_start(args, format);
-	text = xvasprintf(format, args);
+	vsnprintf(text, sizeof(text), format, args);
 	va_end(args);
 	reply_set(&reply, code, status, "%s", text);
 	session_reply_with(s, &reply);
 	reply_release(&reply);
-	free(text);
 }
 
 void session_reply_arguments(struct session *s)
