@@ -70,7 +70,7 @@ static void test_more_errors(void)
 		"[{type: \"a\\nb\"}]", "[{type: add_message_id_header, hostname: \"a b\"}]",
 		"[{type: add_message_id_header, hostname: \"{nonsense}\"}]",
 		"[{type: add_message_id_header, hostname: \"\"}]",
-		"[{type: add_message_id_header, hostname: \"b\xc3\xbc" "cher.example\"}]",
+		"[{type: add_message_id_header, hostname: \"b\xc3\xbc.example\"}]",
 		"[{type: add_message_id_header, hostname: [a]}]",
 	};
 
