@@ -11,7 +11,7 @@
 #include "common/base/memory.h"
 #include "worker/progress.h"
 
-#define PAUSE_FIRST_MS 1000
+#define PAUSE_FIRST_MS 200
 #define PAUSE_LAST_MS 30000
 
 enum phase { FETCHING, RELAYING, RECORDING };
