@@ -477,7 +477,7 @@ static void drain_with_a_failing_storage(void)
 	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, true);
 	storage.to_claim = 1;
 	all = claims_new(&context);
-	loop_until(&never, 200);
+	loop_until(&never, 50);
 	is_int(claims_under_way(all), 1, "a message that cannot be recorded is kept");
 	claims_drain(all, set_true, &drained);
 	loop_until(&drained, 2000);
