@@ -212,6 +212,7 @@ enum disk_event {
 	DISK_MINE = 'M',	/* is under a lease of the sender */
 	DISK_WANT = 'W',	/* the sender waits for due_ms of them; no id */
 	DISK_TAKE = 'T',	/* the scanner's answer */
+	DISK_MISSED = 'L',	/* the sender could not tell all it had to: scan; no id */
 };
 void disk_share_open(struct disk *);
 void disk_share_stop(struct disk *);		/* hands the scanner's part to a sibling */
@@ -223,6 +224,7 @@ bool disk_is_scanner(const struct disk *);
 
 /* ---- disk_scan.c: readings of the directories, by the scanner */
 void disk_scan_start(struct disk *);		/* now; again every scan_interval until disk_scan_stop */
+void disk_scan_again(struct disk *);		/* soon */
 void disk_scan_stop(struct disk *);
 uint32_t disk_scan_number(const struct disk *);	/* of the one that runs, or ran last */
 void disk_scan_free(struct disk *);

@@ -44,7 +44,8 @@ int disk_packet_read(int fd, struct packet *packet)
 		return -1;
 	for (uint32_t i = 0; i < packet->count; i++) {
 		packet->items[i].id[ID_LENGTH] = '\0';
-		if (packet->event != DISK_WANT && !id_is_valid(packet->items[i].id))
+		if (packet->event != DISK_WANT && packet->event != DISK_MISSED &&
+				!id_is_valid(packet->items[i].id))
 			return -1;
 	}
 	return 1;
@@ -94,24 +95,10 @@ static int connect_link(struct disk *disk)
 	return -1;
 }
 
-/* Whoever only announces tries again the moment it has something to say. */
+/* Whoever only announces needs no link while it has nothing to say. */
 static bool announces_only(const struct disk *disk)
 {
 	return disk->storage.context.role != STORAGE_FOR_WORKER;
-}
-
-bool disk_link_send(struct disk *disk, enum disk_event event, const struct due_item *items, size_t count)
-{
-	struct disk_share *share = disk->share;
-
-	if (share->fd >= 0 && disk_packet_send(share->fd, event, items, count))
-		return true;
-	if (!announces_only(disk))
-		return false;
-	if (share->fd >= 0 && errno != EPIPE && errno != ECONNRESET)
-		return false;
-	disk_link_close(disk);
-	return connect_link(disk) == 0 && disk_packet_send(share->fd, event, items, count);
 }
 
 static void try_again(struct disk *disk)
@@ -119,21 +106,77 @@ static void try_again(struct disk *disk)
 	struct disk_share *share = disk->share;
 	struct timeval delay = { .tv_sec = share->retry_ms / 1000, .tv_usec = share->retry_ms % 1000 * 1000 };
 
+	if (event_pending(share->retry, EV_TIMEOUT, NULL))
+		return;
 	share->retry_ms = share->retry_ms * 2 < RETRY_LAST_MS ? share->retry_ms * 2 : RETRY_LAST_MS;
 	event_add(share->retry, &delay);
+}
+
+static bool send_packet(struct disk *disk, enum disk_event event, const struct due_item *items, size_t count)
+{
+	struct disk_share *share = disk->share;
+
+	if (share->fd >= 0 && disk_packet_send(share->fd, event, items, count))
+		return true;
+	if (!announces_only(disk) || (share->fd >= 0 && errno == EAGAIN))
+		return false;
+	disk_link_close(disk);
+	return connect_link(disk) == 0 && disk_packet_send(share->fd, event, items, count);
+}
+
+/* While nobody listens, and when the link is full, announcements are dropped and one scan stands for all of them. A
+ * worker begins anew: the scanner then forgets what it gave us, and hears what we hold. */
+void disk_link_flush(struct disk *disk)
+{
+	struct disk_share *share = disk->share;
+	size_t count = share->gathered_count;
+
+	share->gathered_count = 0;
+	if (!count)
+		return;
+	if (!share->missed && send_packet(disk, share->gathered_event, share->gathered, count)) {
+		share->retry_ms = RETRY_FIRST_MS;
+		return;
+	}
+	share->missed = announces_only(disk);
+	if (!share->missed)
+		disk_link_close(disk);
+	try_again(disk);
+}
+
+void disk_link_report(struct disk *disk, enum disk_event event, const struct due_item *items, size_t count)
+{
+	struct disk_share *share = disk->share;
+
+	while (count) {
+		size_t part;
+
+		if (share->gathered_count == PACKET_ITEMS || share->gathered_event != event)
+			disk_link_flush(disk);
+		part = PACKET_ITEMS - share->gathered_count;
+		part = part < count ? part : count;
+		share->gathered_event = event;
+		memcpy(&share->gathered[share->gathered_count], items, part * sizeof(*items));
+		share->gathered_count += part;
+		items += part;
+		count -= part;
+	}
+	if (share->gathered_count)
+		event_active(share->flush, EV_TIMEOUT, 0);
 }
 
 static void on_packet(evutil_socket_t fd, short what, void *arg)
 {
 	struct disk *disk = arg;
 	struct packet packet;
-	int result;
+	int result = 0;
 
 	(void)what;
-	while ((result = disk_packet_read(fd, &packet)) > 0)
+	/* What is reported meanwhile may close the link. */
+	while (disk->share->fd == fd && (result = disk_packet_read(fd, &packet)) > 0)
 		if (packet.event == DISK_TAKE)
 			disk_claim_ids(disk, packet.items, packet.count);
-	if (result == 0)
+	if (result >= 0)
 		return;
 	disk_link_close(disk);
 	disk->share->retry_ms = RETRY_FIRST_MS;
@@ -149,16 +192,32 @@ static void introduce(struct disk *disk)
 		struct due_item item = { 0 };
 
 		memcpy(item.id, lease->lease.id, ID_SIZE);
-		disk_link_send(disk, DISK_MINE, &item, 1);
+		disk_link_report(disk, DISK_MINE, &item, 1);
 	}
 	disk_share_want(disk);
+}
+
+/* Of whom only announces: true once the scanner knows that it has to look. */
+static bool tell_missed(struct disk *disk)
+{
+	const struct due_item nothing = { 0 };
+
+	disk->share->missed = !send_packet(disk, DISK_MISSED, &nothing, 1);
+	return !disk->share->missed;
 }
 
 void disk_link_start(struct disk *disk)
 {
 	struct disk_share *share = disk->share;
 
+	if (announces_only(disk)) {
+		if (share->missed && !tell_missed(disk))
+			try_again(disk);
+		return;
+	}
 	if (!disk->stopping && disk_scanner_start(disk))
+		return;
+	if (share->fd >= 0)
 		return;
 	if (disk->stopping && LIST_EMPTY(&disk->leases))
 		return;

@@ -21,6 +21,7 @@
 #include "common/queue/disk/disk.h"
 
 #define SLICE 1024
+#define AGAIN_MS 1000
 #define STALE_NEW_SECONDS 86400
 #define STALE_META_SECONDS 3600
 
@@ -160,11 +161,10 @@ static void forget_unseen(struct due_table *table, struct due_entry *entry, void
 		due_drop(table, entry);
 }
 
-static void schedule(struct disk *disk, struct disk_scan *scan, int64_t delay_ms)
+static void schedule(struct disk_scan *scan, int64_t delay_ms)
 {
 	struct timeval delay = { .tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000 };
 
-	(void)disk;
 	event_add(scan->timer, &delay);
 }
 
@@ -197,7 +197,7 @@ static void slice_done(struct disk *disk, void *arg)
 		due_each(&disk->due, forget_unseen, scan);
 	log_debug("queue", "scanned", LOG_TEXT("queue", disk->storage.context.queue),
 		LOG_INT("messages", disk->due.count));
-	schedule(disk, scan, scan->again ? 0 : disk->scan_interval_ms);
+	schedule(scan, scan->again ? AGAIN_MS : disk->scan_interval_ms);
 }
 
 static void begin(struct disk *disk)
@@ -240,6 +240,19 @@ void disk_scan_start(struct disk *disk)
 	scan->stopped = false;
 	if (!scan->running)
 		begin(disk);
+}
+
+/* Once a second at most, whoever asks. */
+void disk_scan_again(struct disk *disk)
+{
+	struct disk_scan *scan = disk->scan;
+
+	if (!scan || scan->stopped)
+		return;
+	if (scan->running)
+		scan->again = true;
+	else
+		schedule(scan, AGAIN_MS);
 }
 
 void disk_scan_stop(struct disk *disk)

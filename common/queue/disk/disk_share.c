@@ -58,7 +58,7 @@ void disk_report(struct disk *disk, enum disk_event event, const struct due_item
 	if (!disk->share)
 		return;
 	if (!disk->share->scanner) {
-		disk_link_send(disk, event, items, count);
+		disk_link_report(disk, event, items, count);
 		return;
 	}
 	for (size_t i = 0; i < count; i++)
@@ -77,7 +77,7 @@ void disk_share_want(struct disk *disk)
 	if (disk->share->scanner)
 		disk_share_dispatch(disk);
 	else
-		disk_link_send(disk, DISK_WANT, &want, 1);
+		disk_link_report(disk, DISK_WANT, &want, 1);
 }
 
 static void release_holder(struct due_table *table, struct due_entry *entry, void *arg)
@@ -112,6 +112,10 @@ static void on_peer(evutil_socket_t fd, short what, void *arg)
 	while ((result = disk_packet_read(fd, &packet)) > 0) {
 		if (packet.event == DISK_WANT) {
 			peer->want = packet.count && packet.items[0].due_ms > 0 ? (size_t)packet.items[0].due_ms : 0;
+			continue;
+		}
+		if (packet.event == DISK_MISSED) {
+			disk_scan_again(peer->disk);
 			continue;
 		}
 		for (uint32_t i = 0; i < packet.count; i++)
@@ -291,6 +295,13 @@ static void on_retry(evutil_socket_t fd, short what, void *arg)
 	disk_link_start(arg);
 }
 
+static void on_flush(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	disk_link_flush(arg);
+}
+
 void disk_share_open(struct disk *disk)
 {
 	const char *directory = disk->storage.context.process->runtime_dir;
@@ -302,7 +313,8 @@ void disk_share_open(struct disk *disk)
 	disk->share = share;
 	share->dispatch = event_new(disk->storage.context.base, -1, 0, dispatch, disk);
 	share->retry = event_new(disk->storage.context.base, -1, 0, on_retry, disk);
-	if (!share->dispatch || !share->retry)
+	share->flush = event_new(disk->storage.context.base, -1, 0, on_flush, disk);
+	if (!share->dispatch || !share->retry || !share->flush)
 		BUG("no event");
 	if (directory && directory_make(directory, 0750) == 0)
 		share->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -345,7 +357,8 @@ void disk_share_stop(struct disk *disk)
 	if (!disk->share)
 		return;
 	if (!disk->share->scanner) {
-		disk_link_send(disk, DISK_WANT, &none, 1);
+		disk_link_report(disk, DISK_WANT, &none, 1);
+		disk_link_flush(disk);
 		return;
 	}
 	end_scanner(disk);
@@ -360,7 +373,10 @@ void disk_share_close(struct disk *disk)
 		return;
 	if (share->scanner)
 		end_scanner(disk);
+	else
+		disk_link_flush(disk);
 	disk_link_close(disk);
+	event_free(share->flush);
 	event_free(share->dispatch);
 	event_free(share->retry);
 	fd_close(&share->lock_fd);

@@ -42,13 +42,18 @@ struct disk_share {
 	uint16_t last_holder;
 	/* a sibling's, or an edge's */
 	int fd;
-	struct event *readable, *retry;
+	struct event *readable, *retry, *flush;
 	int64_t retry_ms;
+	enum disk_event gathered_event;	/* what one turn of the loop reports is one packet */
+	struct due_item gathered[PACKET_ITEMS];
+	size_t gathered_count;
+	bool missed;			/* something could not be told: the scanner has to look */
 };
 
 /* disk_link.c: our end towards the scanner */
 void disk_link_start(struct disk *);		/* becomes the scanner, or connects to it, or tries again soon */
-bool disk_link_send(struct disk *, enum disk_event, const struct due_item *, size_t count);
+void disk_link_report(struct disk *, enum disk_event, const struct due_item *, size_t count);
+void disk_link_flush(struct disk *);
 void disk_link_close(struct disk *);
 /* Packets at `fd`: 1 = *packet holds one, 0 = nothing now, -1 = the other end is gone or talks nonsense. */
 int disk_packet_read(int fd, struct packet *);

@@ -120,6 +120,17 @@ static int open_taken(struct recycler *recycler, const char *name, const char *s
 	return -1;
 }
 
+/* What a dead process staged under the same name makes way. */
+static int create(int directory_fd, const char *name)
+{
+	const int flags = O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW;
+	int fd = FAULT("disk.open", openat(directory_fd, name, flags, 0600));
+
+	if (fd >= 0 || errno != EEXIST || unlinkat(directory_fd, name, 0) < 0)
+		return fd;
+	return openat(directory_fd, name, flags, 0600);
+}
+
 int recycler_take(struct recycler *recycler, const char *name, off_t *size)
 {
 	for (unsigned tries = 0; tries < TRIES; tries++) {
@@ -135,10 +146,7 @@ int recycler_take(struct recycler *recycler, const char *name, off_t *size)
 			return fd;
 	}
 	*size = 0;
-	if (unlinkat(recycler->directory_fd, name, 0) < 0 && errno != ENOENT)
-		return -1;
-	return FAULT("disk.open",
-		openat(recycler->directory_fd, name, O_RDWR | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+	return create(recycler->directory_fd, name);
 }
 
 int recycler_put(struct recycler *recycler, const char *name)

@@ -1,0 +1,632 @@
+/* unit-queue-disk.c - the disk driver's own edges: processes, locks, files that are not what they should be
+ * SPDX-License-Identifier: MIT
+ * P19, S11: damaged, short and foreign files are set aside, and the others go on. P20: memory is refused. */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <signal.h>
+#include <sys/mount.h>
+#include <sys/wait.h>
+
+#include "common/base/file.h"
+#include "common/queue/disk/disk_share.h"
+#include "t/lib/storage.h"
+
+#define SECTION "type: disk, envelope_dir: @/env, meta_dir: @/meta, scan_interval: 3600, allow_volatile: true"
+
+static void open_or_bail(struct place *place, enum storage_role role, const char *section)
+{
+	if (place_open(place, role, section))
+		return;
+	printf("Bail out! cannot open: %s\n", place->opened.text ? place->opened.text : "?");
+	exit(1);
+}
+
+static char *path_of(const char *format, const char *id)
+{
+	char *name = xasprintf(format[0] == 'e' ? "env/%s.env" : "meta/%s.meta", id);
+	char *path = xasprintf("%s/%s", scratch, name);
+
+	free(name);
+	return path;
+}
+
+static unsigned count_files(const char *folder)
+{
+	char *path = xasprintf("%s/%s", scratch, folder);
+	struct dirent *entry;
+	DIR *directory = opendir(path);
+	unsigned count = 0;
+
+	while (directory && (entry = readdir(directory)))
+		count += entry->d_type == DT_REG;
+	if (directory)
+		closedir(directory);
+	free(path);
+	return count;
+}
+
+/* ---- processes */
+
+#define IDS 1000
+
+/* Claims until it is told to stop, and says each id it got. */
+static void run_claimer(int out)
+{
+	struct place place;
+	struct answer claimed;
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	while (do_claim(&place, 7, &claimed, 700)) {
+		for (size_t i = 0; i < claimed.lease_count; i++) {
+			if (write(out, claimed.leases[i]->id, ID_LENGTH) != ID_LENGTH)
+				_exit(1);
+			if (do_remove(&place, claimed.leases[i]))
+				_exit(1);
+		}
+	}
+	_exit(0);
+}
+
+static int compare_ids(const void *a, const void *b)
+{
+	return memcmp(a, b, ID_LENGTH);
+}
+
+static void test_race(void)
+{
+	struct place place;
+	struct envelope *items[50];
+	char (*ids)[ID_LENGTH] = calloc(2 * IDS, ID_LENGTH);
+	size_t count = 0, twice = 0;
+	ssize_t got;
+	pid_t children[2];
+	int ends[2], status, failed = 0;
+
+	if (pipe(ends) < 0)
+		abort();
+	for (unsigned i = 0; i < 2; i++) {
+		children[i] = fork();
+		if (children[i] == 0)
+			run_claimer(ends[1]);
+	}
+	fd_close(&ends[1]);
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < IDS; i += 50) {
+		for (unsigned k = 0; k < 50; k++)
+			items[k] = message("race@example.org", "Subject: r\r\n\r\n");
+		for (unsigned k = 0; k < 50; k++)
+			if (do_write(&place, &items[k], 1, 0))
+				abort();
+		for (unsigned k = 0; k < 50; k++)
+			envelope_free(items[k]);
+	}
+	while (count < 2 * IDS && (got = read(ends[0], ids[count], ID_LENGTH)) == ID_LENGTH)
+		count++;
+	for (unsigned i = 0; i < 2; i++) {
+		waitpid(children[i], &status, 0);
+		failed += status != 0;
+	}
+	fd_close(&ends[0]);
+	qsort(ids, count, ID_LENGTH, compare_ids);
+	for (size_t i = 1; i < count; i++)
+		twice += memcmp(ids[i - 1], ids[i], ID_LENGTH) == 0;
+	is_int(count, IDS, "two processes claimed a thousand ids");
+	is_int(twice, 0, "each once");
+	is_int(failed, 0, "and ended well");
+	is_int(do_info(&place).oldest_age_ms, -1, "nothing is left");
+	place_close(&place);
+	free(ids);
+}
+
+/* The scanner itself dies, with everything under its lease: a sibling takes over. */
+static void test_kill(void)
+{
+	struct place place;
+	struct envelope *items[5];
+	struct answer claimed;
+	int ends[2];
+	char byte;
+	pid_t child;
+	int64_t before;
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < 5; i++)
+		items[i] = message("kill@example.org", "Subject: k\r\n\r\n");
+	do_write(&place, items, 5, 0);
+	place_close(&place);
+	if (pipe(ends) < 0)
+		abort();
+	child = fork();
+	if (child == 0) {
+		open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+		do_claim(&place, 5, &claimed, WAIT_MS);
+		_exit(write(ends[1], claimed.lease_count == 5 ? "y" : "n", 1) == 1 ? pause() : 1);
+	}
+	if (read(ends[0], &byte, 1) != 1)
+		abort();
+	ok(byte == 'y', "a process holds five leases");
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 5, &claimed, 100), 0, "nothing for us");
+	is_int(do_info(&place).leased, 5, "info sees its locks");
+	before = clock_boot_ms();
+	kill(child, SIGKILL);
+	ok(wait_for(&place, &claimed, WAIT_MS), "killed: its messages come to us");
+	ok(clock_boot_ms() - before < 1000, "within a second");
+	is_int(claimed.lease_count, 5, "all of them");
+	waitpid(child, NULL, 0);
+	for (size_t i = 0; i < claimed.lease_count; i++)
+		do_remove(&place, claimed.leases[i]);
+	for (unsigned i = 0; i < 5; i++)
+		envelope_free(items[i]);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
+	place_close(&place);
+}
+
+/* A sibling of a scanner that lives: what the dead one had is handed on. */
+static void test_sibling_killed(void)
+{
+	struct place place;
+	struct envelope *envelope = message("sibling@example.org", "Subject: k\r\n\r\n");
+	struct answer claimed;
+	int ends[2];
+	char byte;
+	pid_t child;
+
+	if (pipe(ends) < 0)
+		abort();
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	ok(disk_is_scanner((struct disk *)place.storage), "we scan");
+	child = fork();
+	if (child == 0) {
+		struct place other;
+
+		open_or_bail(&other, STORAGE_FOR_WORKER, SECTION);
+		do_claim(&other, 5, &claimed, WAIT_MS);
+		_exit(write(ends[1], claimed.lease_count == 1 ? "y" : "n", 1) == 1 ? pause() : 1);
+	}
+	do_write(&place, &envelope, 1, 0);
+	for (struct answer never = { 0 }; poll(&(struct pollfd){ ends[0], POLLIN, 0 }, 1, 0) == 0;)
+		wait_for(&place, &never, 10);
+	if (read(ends[0], &byte, 1) != 1)
+		abort();
+	ok(byte == 'y', "the sibling that waits is given it");
+	is_int(do_claim(&place, 1, &claimed, 50), 0, "we are not");
+	kill(child, SIGKILL);
+	ok(wait_for(&place, &claimed, 2000) && claimed.lease_count == 1, "until it is killed");
+	waitpid(child, NULL, 0);
+	do_remove(&place, claimed.leases[0]);
+	fd_close(&ends[0]);
+	fd_close(&ends[1]);
+	envelope_free(envelope);
+	place_close(&place);
+}
+
+static void test_announcement(void)
+{
+	struct place worker, edge;
+	struct answer claimed;
+	int64_t worst = 0;
+
+	open_or_bail(&worker, STORAGE_FOR_WORKER, SECTION);
+	open_or_bail(&edge, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < 10; i++) {
+		struct envelope *envelope = message("hint@example.org", "Subject: h\r\n\r\n");
+		int64_t before;
+
+		is_int(do_claim(&worker, 1, &claimed, 20), 0, "waits");
+		do_write(&edge, &envelope, 1, 0);
+		event_base_loop(edge.base, EVLOOP_NONBLOCK);
+		before = clock_boot_ms();
+		if (!wait_for(&worker, &claimed, WAIT_MS) || claimed.lease_count != 1)
+			break;
+		if (clock_boot_ms() - before > worst)
+			worst = clock_boot_ms() - before;
+		do_remove(&worker, claimed.leases[0]);
+		envelope_free(envelope);
+	}
+	ok(worst < 500, "an announcement wakes a claim (%d ms)", (int)worst);
+	place_close(&edge);
+	place_close(&worker);
+}
+
+/* Mail that came while no worker was there to be told. */
+static void test_missed(void)
+{
+	struct place worker, edge;
+	struct envelope *envelope = message("hint@example.org", "Subject: h\r\n\r\n");
+	struct answer claimed, never = { 0 };
+
+	open_or_bail(&edge, STORAGE_FOR_EDGE, SECTION);
+	open_or_bail(&worker, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&worker, 1, &claimed, 50), 0, "a claim waits, the first scan is over");
+	/* The announcement is lost. */
+	((struct disk *)edge.storage)->share->missed = true;
+	do_write(&edge, &envelope, 1, 0);
+	wait_for(&edge, &never, 300);
+	ok(!((struct disk *)edge.storage)->share->missed, "the scanner was told to look");
+	ok(wait_for(&worker, &claimed, 5000) && claimed.lease_count == 1, "and found it");
+	do_remove(&worker, claimed.leases[0]);
+	envelope_free(envelope);
+	place_close(&edge);
+	place_close(&worker);
+}
+
+/* ---- files */
+
+static void put_file(const char *path, const char *text)
+{
+	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
+
+	if (fd < 0 || fd_write_all(fd, text, strlen(text)) < 0)
+		abort();
+	fd_close(&fd);
+}
+
+static void test_damage(void)
+{
+	struct place place;
+	struct envelope *items[6];
+	struct answer claimed, got;
+	char *path[5], other[ID_SIZE];
+	unsigned held;
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < 6; i++) {
+		items[i] = message("damage@example.org", "Subject: d\r\n\r\nall of it\r\n");
+		do_write(&place, &items[i], 1, 0);
+	}
+	place_close(&place);
+	for (unsigned i = 0; i < 5; i++)
+		path[i] = path_of("env", items[i]->id);
+	if (truncate(path[0], 100) < 0 || truncate(path[1], 0) < 0)
+		abort();
+	put_file(path[2], "no message at all\n");
+	id_new(other);
+	free(path[3]);
+	path[3] = path_of("env", other);
+	char *from = path_of("env", items[3]->id);
+
+	if (rename(from, path[3]) < 0)
+		abort();
+	free(from);
+	int fd = open(path[4], O_RDWR);
+
+	if (fd < 0 || pwrite(fd, "X", 1, lseek(fd, 0, SEEK_END) - 5) != 1)
+		abort();
+	fd_close(&fd);
+	char *foreign = xasprintf("%s/env/README", scratch), *folder = xasprintf("%s/env/%026d.env", scratch, 7);
+
+	put_file(foreign, "not ours");
+	mkdir(folder, 0700);
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 10, &claimed, WAIT_MS), 1, "of six messages five are damaged: one is claimed");
+	is_str(claimed.leases[0]->id, items[5]->id, "the right one");
+	do_remove(&place, claimed.leases[0]);
+	held = (unsigned)do_info(&place).held;
+	is_int(held, 5, "short, empty, nonsense, another id inside, another octet: held");
+	do_peek(&place, items[4]->id, true, &got);
+	is_int(got.why.code, 554, "peek: damaged");
+	is_str(got.state.held, "damaged", "that is the reason");
+	is_int(got.place, PLACE_HELD, "held");
+	answer_release(&got);
+	do_list(&place, NULL, "", 100, &got);
+	is_int(got.ids.count, 6, "list shows them (and what has such a name)");
+	answer_release(&got);
+	ok(access(foreign, F_OK) == 0, "a file that is not ours is left alone");
+	rmdir(folder);
+	place_close(&place);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 10, &claimed, 100), 0, "they stay held");
+	for (unsigned i = 0; i < 5; i++)
+		do_discard(&place, i == 3 ? other : items[i]->id);
+	is_int(do_info(&place).held, 0, "and can be discarded");
+	place_close(&place);
+	free(foreign);
+	free(folder);
+	for (unsigned i = 0; i < 6; i++) {
+		if (i < 5)
+			free(path[i]);
+		envelope_free(items[i]);
+	}
+}
+
+static void test_damaged_meta(void)
+{
+	struct place place;
+	struct envelope *envelope = message("meta@example.org", "Subject: d\r\n\r\n");
+	struct answer claimed, got;
+	char *path = path_of("meta", envelope->id);
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	do_write(&place, &envelope, 1, 1);
+	place_close(&place);
+	put_file(path, "{\"version\":1,");
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 10, &claimed, 200), 0, "a damaged meta: not delivered, for who had it is not known");
+	do_peek(&place, envelope->id, false, &got);
+	is_str(got.state.held, "damaged", "held");
+	answer_release(&got);
+	is_int(do_discard(&place, envelope->id), 0, "discarded");
+	ok(access(path, F_OK) < 0, "the meta goes with it");
+	place_close(&place);
+	free(path);
+	envelope_free(envelope);
+}
+
+/* Large and damaged: found when it is asked for. */
+static void test_damaged_large(void)
+{
+	struct place place;
+	struct buffer octets = { 0 };
+	struct envelope *envelope;
+	struct answer claimed, got;
+	char *path;
+	int fd;
+
+	buffer_append_str(&octets, "Subject: x\r\n\r\n");
+	while (octets.size < 200000)
+		buffer_append_str(&octets, "0123456789\r\n");
+	envelope = message("large@example.org", buffer_str(&octets));
+	path = path_of("env", envelope->id);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	fd = open(path, O_RDWR);
+	if (fd < 0 || pwrite(fd, "X", 1, 150000) != 1)
+		abort();
+	fd_close(&fd);
+	is_int(do_claim(&place, 1, &claimed, WAIT_MS), 1, "claimed");
+	do_get(&place, claimed.leases[0], &got);
+	is_int(got.why.code, 554, "get says that it is damaged");
+	answer_release(&got);
+	is_int(do_defer(&place, claimed.leases[0], 0, false, NULL, NULL), 0, "given back");
+	is_int(do_info(&place).held, 1, "it stays held");
+	do_discard(&place, envelope->id);
+	place_close(&place);
+	envelope_free(envelope);
+	buffer_release(&octets);
+	free(path);
+}
+
+/* What a dead process left, of the two kinds: staged only, and committed by a batch file. */
+static void test_leftovers(void)
+{
+	struct place place;
+	struct envelope *items[3];
+	struct answer claimed;
+	char from[128], to[128], text[128];
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < 3; i++) {
+		items[i] = message("batch@example.org", "Subject: b\r\n\r\n");
+		do_write(&place, &items[i], 1, 0);
+		snprintf(from, sizeof(from), "%s/env/%s.env", scratch, items[i]->id);
+		snprintf(to, sizeof(to), "%s/env/.%s.new", scratch, items[i]->id);
+		if (rename(from, to) < 0)
+			abort();
+	}
+	place_close(&place);
+	snprintf(text, sizeof(text), "%s\n%s\nend 2\n", items[0]->id, items[1]->id);
+	snprintf(to, sizeof(to), "%s/env/.%s.batch", scratch, items[0]->id);
+	put_file(to, text);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	for (unsigned got = 0; got < 2; got += (unsigned)claimed.lease_count) {
+		if (!do_claim(&place, 2, &claimed, 5000))
+			break;
+		for (size_t i = 0; i < claimed.lease_count; i++)
+			do_remove(&place, claimed.leases[i]);
+	}
+	is_int(do_info(&place).oldest_age_ms, -1, "both of the batch were published and claimed");
+	ok(access(to, F_OK) < 0, "the batch file is gone");
+	snprintf(to, sizeof(to), "%s/env/.%s.new", scratch, items[2]->id);
+	ok(access(to, F_OK) == 0, "what was only staged stays invisible, for a day");
+	unlink(to);
+	place_close(&place);
+	for (unsigned i = 0; i < 3; i++)
+		envelope_free(items[i]);
+}
+
+static void test_vanished(void)
+{
+	struct place place;
+	struct envelope *items[2] = { message("v@example.org", "Subject: v\r\n\r\n"), message("v@example.org", "\r\n") };
+	struct answer claimed;
+	char *path = path_of("env", items[0]->id);
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, items, 2, 0);
+	unlink(path);
+	is_int(do_claim(&place, 5, &claimed, WAIT_MS), 1, "one vanished before it was claimed: the other comes");
+	free(path);
+	path = path_of("env", items[1]->id);
+	unlink(path);
+	is_int(do_remove(&place, claimed.leases[0]), 0, "and vanished before it was removed: success");
+	place_close(&place);
+	free(path);
+	envelope_free(items[0]);
+	envelope_free(items[1]);
+}
+
+/* Used again, not unlinked; never while somebody holds its lock. */
+static void test_recycling(void)
+{
+	struct place place;
+	struct envelope *envelope = message("r@example.org", "Subject: a longer text than the next\r\n\r\n");
+	struct answer claimed, got;
+	char slot[128];
+	DIR *directory;
+	struct dirent *entry;
+	int fd = -1;
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	envelope_free(envelope);
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	do_remove(&place, claimed.leases[0]);
+	unsigned before = count_files("env/.free");
+
+	ok(before >= 1, "a removed file waits to be used again");
+	envelope = message("r@example.org", "short\r\n");
+	do_write(&place, &envelope, 1, 0);
+	is_int(count_files("env/.free"), before - 1, "and is");
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	do_get(&place, claimed.leases[0], &got);
+	is_int(content_size(&got.envelope->content), 7, "with the new octets alone");
+	answer_release(&got);
+	do_remove(&place, claimed.leases[0]);
+	snprintf(slot, sizeof(slot), "%s/env/.free", scratch);
+	directory = opendir(slot);
+	while (directory && (entry = readdir(directory)))
+		if (entry->d_type == DT_REG && strcmp(entry->d_name, "x") != 0) {
+			int lock = openat(dirfd(directory), entry->d_name, O_RDWR);
+
+			if (fd >= 0)
+				close(fd);
+			fd = lock;
+			ofd_lock(lock, 0, 1, true);
+			break;
+		}
+	closedir(directory);
+	before = count_files("env/.free");
+	envelope_free(envelope);
+	if (before == 1) {
+		envelope = message("r@example.org", "new file\r\n");
+		is_int(do_write(&place, &envelope, 1, 0), 0, "the only one is locked: a new one is made");
+		is_int(count_files("env/.free"), 1, "the locked one is left alone");
+		do_discard(&place, envelope->id);
+		envelope_free(envelope);
+	} else {
+		skip(2, "several files wait");
+	}
+	fd_close(&fd);
+	place_close(&place);
+}
+
+/* ---- places */
+
+static void test_refusals(void)
+{
+	struct place place;
+	char *here = xasprintf("type: disk, envelope_dir: @/no/parent, meta_dir: @/meta");
+
+	ok(!place_open(&place, STORAGE_FOR_WORKER, here) && place.opened.code == 451, "no parent: away, not for good");
+	struct envelope *envelope = message("x@example.org", "\r\n");
+
+	is_int(do_write(&place, &envelope, 1, 0), 451, "meanwhile 451");
+	struct reply why = { 0 };
+
+	is_int(place.storage->driver->accepts(place.storage, 1, &why), -1, "and nothing is accepted");
+	reply_release(&why);
+	place_close(&place);
+	free(here);
+	if (access("/dev/shm", W_OK) == 0) {
+		ok(!place_open(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: /dev/shm/slimta-unit, meta_dir: @/meta")
+			&& place.opened.code == 554 && strstr(place.opened.text, "allow_volatile"),
+			"tmpfs: refused for good, and the key is named");
+		rmdir("/dev/shm/slimta-unit");
+		place_close(&place);
+		ok(!place_open(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env, meta_dir: @/meta, "
+			"allow_volatile: true, tmp_dir: /dev/shm") && place.opened.code == 554 &&
+			strstr(place.opened.text, "tmp_dir"), "tmp_dir on another file system: refused");
+		place_close(&place);
+	} else {
+		skip(2, "no /dev/shm");
+	}
+	ok(!place_load(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env"), "meta_dir is required");
+	config_free(place.config);
+	free(place.storage);
+	envelope_free(envelope);
+}
+
+static void test_room(void)
+{
+	struct place place;
+	struct reply why = { 0 };
+	struct envelope *items[3];
+	struct answer never = { 0 };
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	is_int(place.storage->driver->accepts(place.storage, 1000, &why), 0, "accepts");
+	is_int(place.storage->driver->accepts(place.storage, UINT64_MAX / 2, &why), -1, "not what is larger than the disk");
+	is_int(why.code, 452, "452");
+	place.storage->max_messages = 2;
+	for (unsigned i = 0; i < 3; i++) {
+		items[i] = message("room@example.org", "\r\n");
+		do_write(&place, &items[i], 1, 0);
+	}
+	wait_for(&place, &never, 1100);
+	place.storage->driver->accepts(place.storage, 1, &why);
+	wait_for(&place, &never, 200);
+	is_int(place.storage->driver->accepts(place.storage, 1, &why), -1, "nor beyond max_messages");
+	place.storage->max_messages = 0;
+	place.storage->min_free_bytes = UINT64_MAX;
+	is_int(place.storage->driver->accepts(place.storage, 1, &why), -1, "nor below min_free");
+	for (unsigned i = 0; i < 3; i++) {
+		do_discard(&place, items[i]->id);
+		envelope_free(items[i]);
+	}
+	reply_release(&why);
+	place_close(&place);
+}
+
+static void test_full(void)
+{
+	struct place place;
+	struct envelope *envelope;
+	struct buffer octets = { 0 };
+	struct answer claimed;
+	char *full = xasprintf("%s/full", scratch);
+	unsigned code = 0, written = 0;
+
+	mkdir(full, 0700);
+	if (mount("tmpfs", full, "tmpfs", 0, "size=512k,nr_inodes=200") < 0) {
+		skip(5, "cannot mount a small tmpfs: %s", strerror(errno));
+		free(full);
+		return;
+	}
+	while (octets.size < 100000)
+		buffer_append_str(&octets, "0123456789\r\n");
+	open_or_bail(&place, STORAGE_FOR_WORKER, "type: disk, envelope_dir: @/full/env, meta_dir: @/full/meta, "
+		"allow_volatile: true, tmp_dir: @/full/tmp");
+	for (; !code && written < 20; written++) {
+		envelope = message("full@example.org", buffer_str(&octets));
+		code = do_write(&place, &envelope, 1, 0);
+		envelope_free(envelope);
+	}
+	is_int(code, 452, "a full disk: 452");
+	is_int(count_files("full/env"), written - 1, "nothing is left of it");
+	is_int(do_claim(&place, 1, &claimed, WAIT_MS), 1, "what is there can be worked");
+	is_int(do_remove(&place, claimed.leases[0]), 0, "and removed");
+	envelope = message("full@example.org", buffer_str(&octets));
+	is_int(do_write(&place, &envelope, 1, 0), 0, "then there is room again");
+	envelope_free(envelope);
+	place_close(&place);
+	umount(full);
+	free(full);
+	buffer_release(&octets);
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	scratch_make();
+	test_race();
+	test_kill();
+	test_sibling_killed();
+	test_announcement();
+	test_missed();
+	test_damage();
+	test_damaged_meta();
+	test_damaged_large();
+	test_leftovers();
+	test_vanished();
+	test_recycling();
+	test_refusals();
+	test_room();
+	test_full();
+	scratch_remove();
+	return done_testing();
+}
