@@ -115,8 +115,7 @@ static int log_lines(void)
 	for (int i = 0; i < 3; i++)
 		log_info("test", "wrote", LOG_INT("number", i));
 	lseek(fd, 0, SEEK_SET);
-	buffer_reserve(&got, 1000);
-	if (read(fd, got.data, 1000) < 0)
+	if (fd_read_all(fd, &got, 1000) < 0)
 		return 255;
 	whole = strstr(got.data, "number=0") && strstr(got.data, "number=1");
 	if (log_lost() == 0)
