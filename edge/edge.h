@@ -28,6 +28,8 @@ struct edge_driver {
 	void (*refuse)(struct edge *, int fd);
 	/* Idle connections are ended at once, others at the end of their transaction; `now`: those too. */
 	void (*drain)(struct edge *, bool now);
+	/* Ends all connections without a word; the queue may still call back. */
+	void (*close)(struct edge *);
 };
 
 struct edge_options {

@@ -102,13 +102,15 @@ void server_free(struct server *server)
 		return;
 	acceptors_free(server->acceptors);
 	for (size_t i = 0; i < server->edge_count; i++)
-		edge_free(server->edges[i]);
-	free(server->edges);
+		server->edges[i]->driver->close(server->edges[i]);
 	for (size_t i = 0; i < server->queue_count; i++) {
 		queue_free(server->queues[i]->queue);
 		free(server->queues[i]);
 	}
 	free(server->queues);
+	for (size_t i = 0; i < server->edge_count; i++)
+		edge_free(server->edges[i]);
+	free(server->edges);
 	if (server->bound)
 		event_free(server->bound);
 	free(server);
@@ -227,10 +229,8 @@ void server_start(struct server *server)
 			acceptors_add(server->acceptors, edge, &listener->fd);
 	}
 	server->opening = server->queue_count;
-	for (size_t i = 0; i < server->queue_count; i++) {
-		server->queues[i]->context.disk = child->disk;
+	for (size_t i = 0; i < server->queue_count; i++)
 		queue_open(server->queues[i]->queue, opened, server->queues[i]);
-	}
 	if (!server->queue_count)
 		serve(server);
 }

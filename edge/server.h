@@ -7,10 +7,10 @@
 
 struct server;
 
-/* Loads edges and queues of the child's configuration. NULL: the errors were printed on stderr. */
+/* After child_begin: loads edges and queues of the child's configuration. NULL: the errors are on stderr. */
 struct server *server_new(struct child *);
 void server_free(struct server *);
-/* After child_begin: opens the queues, then accepts and tells the master. Sets the child's callbacks. */
+/* Opens the queues, then accepts and tells the master. Sets the child's callbacks. */
 void server_start(struct server *);
 bool server_failed(const struct server *);	/* a queue can never be served; it was logged */
 

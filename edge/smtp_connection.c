@@ -185,22 +185,27 @@ static void on_timed_out(void *arg)
 	session_timed_out(c->session);
 }
 
-static void on_closed(void *arg, int error)
+void smtp_connection_free(struct smtp_connection *c)
 {
-	struct smtp_connection *c = arg;
 	struct smtp_edge *smtp = c->edge;
-	char id[ID_SIZE];
 
-	memcpy(id, session_id(c->session), ID_SIZE);
 	if (c->submission)
 		c->submission->connection = NULL;
-	session_free(c->session);
-	log_info("edge", "disconnected", LOG_TEXT("session", id), LOG_INT("messages", c->messages),
-		LOG_TEXT("error", error ? strerror(error) : NULL));
 	TAILQ_REMOVE(&smtp->connections, c, entry);
+	session_free(c->session);
 	stream_release(&c->stream);
 	free(c);
 	edge_connection_closed(&smtp->edge);
+}
+
+static void on_closed(void *arg, int error)
+{
+	struct smtp_connection *c = arg;
+
+	session_lost(c->session);
+	log_info("edge", "disconnected", LOG_TEXT("session", session_id(c->session)),
+		LOG_INT("messages", c->messages), LOG_TEXT("error", error ? strerror(error) : NULL));
+	smtp_connection_free(c);
 }
 
 static const struct stream_handler stream_handler = {

@@ -127,6 +127,14 @@ static void drain(struct edge *edge, bool now)
 		smtp_connection_drain(c, now);
 }
 
+static void close_edge(struct edge *edge)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+
+	while (!TAILQ_EMPTY(&smtp->connections))
+		smtp_connection_free(TAILQ_FIRST(&smtp->connections));
+}
+
 const struct edge_driver smtp_edge_driver = {
 	.type = "smtp",
 	.size = sizeof(struct smtp_edge),
@@ -137,4 +145,5 @@ const struct edge_driver smtp_edge_driver = {
 	.accepted = accepted,
 	.refuse = refuse,
 	.drain = drain,
+	.close = close_edge,
 };

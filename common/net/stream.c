@@ -13,6 +13,7 @@
 #include "common/base/memory.h"
 
 #define LINGER_MS 2000
+#define LINGER_SIZE 1048576	/* octets that nobody reads */
 #define KEEP_SIZE 512		/* a send buffer up to this stays for the next reply */
 #define UNSENT_MAX 16384	/* with more than this unsent, a peer is not read from */
 
@@ -178,7 +179,9 @@ static void linger_on(struct stream *s, short what)
 {
 	ssize_t got = what & EV_TIMEOUT ? 0 : s->io->read(s, scratch, sizeof(scratch));
 
-	if (got > 0 && clock_boot_ms() < s->linger_until_ms)
+	if (got > 0)
+		s->lingered += (size_t)got;
+	if (got > 0 && s->lingered < LINGER_SIZE && clock_boot_ms() < s->linger_until_ms)
 		return;
 	if (got < 0 && (errno == EAGAIN || errno == EINTR))
 		return;

@@ -40,7 +40,7 @@ struct stream {
 	/* The rest is stream.c's. */
 	struct buffer in;
 	struct event read_event, write_event;
-	size_t read_size;
+	size_t read_size, lingered;
 	int64_t timeout_ms, linger_until_ms;
 	int error;
 	unsigned char state;

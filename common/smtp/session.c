@@ -295,6 +295,12 @@ void session_input_ended(struct session *s)
 	session_enter(s, PHASE_CLOSED);
 }
 
+void session_lost(struct session *s)
+{
+	session_reset(s, "connection lost");
+	session_enter(s, PHASE_CLOSED);
+}
+
 void session_timed_out(struct session *s)
 {
 	session_end(s, 421, "4.4.2", "Connection timed out");

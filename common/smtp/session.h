@@ -73,6 +73,7 @@ bool session_is_receiving(const struct session *);
 size_t session_input(struct session *, const char *data, size_t size);
 /* The client closed its side; what it sent before was taken. */
 void session_input_ended(struct session *);
+void session_lost(struct session *);		/* nothing more can be sent or received */
 void session_timed_out(struct session *);	/* 421 4.4.2 */
 /* 421 4.3.2 at once where no transaction is open, else when it ends; `now`: within it too, but an answer that the
  * owner owes is given first. */
