@@ -224,7 +224,7 @@ struct run {
 
 static void finish(struct run *run, const struct reply *why)
 {
-	if (reply_is_none(why))
+	if (!why)
 		for (size_t i = 0; i < run->now.count; i++)
 			envelopes_add(run->out, &run->now.items[i]);
 	envelopes_release(&run->now);
@@ -238,7 +238,7 @@ static bool settle(struct run *run, const struct reply *why)
 {
 	struct envelope **item = &run->now.items[run->item];
 
-	if (!reply_is_none(why)) {
+	if (why) {
 		finish(run, why);
 		return false;
 	}
@@ -263,7 +263,7 @@ static bool apply(struct run *run, struct policy *policy)
 
 	if (policy->driver->apply(policy, &run->now.items[run->item], &run->next, &why) < 0 && reply_is_none(&why))
 		reply_set(&why, 451, "4.3.0", "Error queuing message");
-	goes_on = settle(run, &why);
+	goes_on = settle(run, reply_is_none(&why) ? NULL : &why);
 	reply_release(&why);
 	return goes_on;
 }
@@ -291,7 +291,7 @@ static void advance(struct run *run)
 			return;
 		}
 	}
-	finish(run, &(struct reply){ 0 });
+	finish(run, NULL);
 }
 
 void policy_chain_run(struct policy_chain *chain, struct envelope **envelope, struct envelopes *out,

@@ -21,7 +21,7 @@ void envelopes_add(struct envelopes *, struct envelope **taken);
 void envelopes_release(struct envelopes *);
 
 struct policy;
-/* Runs exactly once. `why` is never NULL, and none on success; else nothing of the messages may be stored. */
+/* Runs exactly once. NULL `why` is success, as with storages; else nothing of the messages may be stored. */
 typedef void policy_done_fn(void *arg, const struct reply *why);
 
 struct policy_driver {
