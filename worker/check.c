@@ -8,12 +8,11 @@
 #include "worker/arguments.h"
 #include "worker/relay.h"
 
-int check_main(const struct worker_arguments *arguments)
+int check_main(const struct child_arguments *arguments)
 {
-	struct child_arguments child = { .config_path = arguments->config_path, .allow_root = arguments->allow_root };
 	struct config_errors errors = { 0 };
 	struct process_options process = { 0 };
-	struct config *config = child_check_config(&child, &errors);
+	struct config *config = child_check_config(arguments, &errors);
 	int code;
 
 	if (config && process_load(config, "worker", &process, &errors) == 0) {
@@ -21,7 +20,7 @@ int check_main(const struct worker_arguments *arguments)
 
 		relay_check_all(&setting, &errors);
 	}
-	code = child_check_print(&child, &errors);
+	code = child_check_print(arguments, &errors);
 	config_errors_release(&errors);
 	process_release(&process);
 	config_free(config);

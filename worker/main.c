@@ -52,7 +52,7 @@ static int print(const char *text)
 	return fflush(stdout) == 0 ? 0 : 1;
 }
 
-static int run(const struct worker_arguments *arguments, int what)
+static int run(const struct child_arguments *arguments, int what)
 {
 	if (what == LONG_CHECK)
 		return check_main(arguments);
@@ -69,7 +69,7 @@ static int run(const struct worker_arguments *arguments, int what)
 
 int main(int argc, char **argv)
 {
-	struct worker_arguments arguments = { 0 };
+	struct child_arguments arguments = { 0 };
 	int what = 0, option;
 
 	while ((option = getopt_long(argc, argv, "c:h", options, NULL)) != -1) {

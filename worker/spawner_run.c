@@ -82,10 +82,9 @@ static int serve(struct child *child)
 	return code;
 }
 
-int spawner_run(const struct worker_arguments *arguments)
+int spawner_run(const struct child_arguments *arguments)
 {
-	struct child_arguments child_arguments = { .under_master = true, .allow_root = arguments->allow_root };
-	struct child *child = child_open("slimta-worker", &child_arguments);
+	struct child *child = child_open("slimta-worker", arguments);
 	int code;
 
 	if (!child)

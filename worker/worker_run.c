@@ -175,14 +175,12 @@ static int serve(struct worker *worker, bool allow_root)
 	return code ? code : worker->code;
 }
 
-int worker_run(const struct worker_arguments *arguments)
+int worker_run(const struct child_arguments *arguments)
 {
-	struct child_arguments child_arguments = { arguments->config_path, arguments->under_master,
-		arguments->allow_root, arguments->queue };
 	struct worker worker = { .keeper = { NULL, -1 } };
 	int code;
 
-	worker.child = child_open("slimta-worker", &child_arguments);
+	worker.child = child_open("slimta-worker", arguments);
 	if (!worker.child)
 		return 1;
 	code = serve(&worker, arguments->allow_root);
