@@ -415,7 +415,7 @@ static void storage_fails(void)
 	failing(&scripted, TO("ok"), "get", "554 5.6.0", 1, true);
 	delivery_makes(&scripted, "get, defer 0 untried 0: ", "a damaged message is let go");
 	is_int(scripted.delivered, 0, "untried");
-	failing(&scripted, TO("ok"), "remove", "550 5.1.1", 1, true);
+	failing(&scripted, TO("ok"), "remove", "550 5.1.1", 1, false);
 	delivery_makes(&scripted, "get, remove", "a removal that can never be done is not repeated");
 }
 
@@ -474,7 +474,7 @@ static void drain_with_a_failing_storage(void)
 	struct claims *all;
 	bool never = false, drained = false;
 
-	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, true);
+	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, false);
 	storage.to_claim = 1;
 	all = claims_new(&context);
 	loop_until(&never, 50);
@@ -482,7 +482,7 @@ static void drain_with_a_failing_storage(void)
 	claims_drain(all, set_true, &drained);
 	loop_until(&drained, 2000);
 	ok(drained, "at a drain it is tried once more, and given up");
-	calls_are("claim, get, remove, remove", "at once");
+	calls_are("claim, get, remove, claim_id, remove", "at once");
 	claims_free(all);
 	event_free(scripted.turn);
 }

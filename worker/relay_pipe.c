@@ -44,14 +44,15 @@ struct piped {
 	struct pipe_relay *owner;
 	struct relay_delivery delivery;
 	struct spawn_message message;
-	size_t *open;			/* indexes; those before `next` are with the spawner or settled */
+	struct piped_call *calls;	/* one for each recipient */
+	size_t *open;			/* of which these are open; before `next`: with the spawner, or settled */
 	size_t count, next;
 	unsigned out;			/* with the spawner */
 };
 
 struct piped_call {
 	struct piped *piped;
-	size_t recipient;
+	size_t recipient;		/* index in the envelope */
 };
 
 static const struct option rows[] = {
@@ -134,15 +135,23 @@ static int prepare_message(struct spawn_message *message, const struct content *
 
 /* ---- one message */
 
-static void settle(struct piped *piped, size_t recipient, const struct reply *reply)
+static struct piped_call *next_call(struct piped *piped)
 {
-	piped->delivery.settled(piped->delivery.arg, recipient, reply, piped->owner->args.items[0]);
+	return &piped->calls[piped->open[piped->next++]];
+}
+
+static void settle(const struct piped_call *call, const struct reply *reply)
+{
+	const struct piped *piped = call->piped;
+
+	piped->delivery.settled(piped->delivery.arg, call->recipient, reply, piped->owner->args.items[0]);
 }
 
 static void piped_free(struct piped *piped)
 {
 	TAILQ_REMOVE(&piped->owner->all, piped, of_all);
 	fd_close(&piped->message.fds[0]);
+	free(piped->calls);
 	free(piped->open);
 	free(piped);
 }
@@ -161,7 +170,7 @@ static void end_if_finished(struct piped *piped)
 static void settle_rest(struct piped *piped, const struct reply *reply)
 {
 	while (piped->next < piped->count)
-		settle(piped, piped->open[piped->next++], reply);
+		settle(next_call(piped), reply);
 	end_if_finished(piped);
 }
 
@@ -175,11 +184,13 @@ static void settle_all_waiting(struct pipe_relay *pipe, const struct reply *repl
 	}
 }
 
-static void put_back(struct piped *piped, size_t recipient)
+static void put_back(struct piped_call *call)
 {
+	struct piped *piped = call->piped;
+
 	if (piped->next == piped->count)
 		TAILQ_INSERT_TAIL(&piped->owner->waiting, piped, link);
-	piped->open[--piped->next] = recipient;
+	piped->open[--piped->next] = (size_t)(call - piped->calls);
 }
 
 static void on_result(void *arg, const struct spawn_result *result)
@@ -187,24 +198,22 @@ static void on_result(void *arg, const struct spawn_result *result)
 	struct piped_call *call = arg;
 	struct piped *piped = call->piped;
 	struct pipe_relay *pipe = piped->owner;
-	size_t recipient = call->recipient;
 	const struct envelope *envelope = piped->delivery.envelope;
 	struct reply reply = { 0 };
 
-	free(call);
 	piped->out--;
 	pipe->under_way--;
 	event_active(pipe->wake, EV_TIMEOUT, 0);
 	if (result->end == SPAWN_CANCELLED) {
-		put_back(piped, recipient);
+		put_back(call);
 		return;
 	}
 	if (result->end == SPAWN_LOST)
 		log_warn("relay", "in doubt", LOG_TEXT("id", envelope->id),
-			LOG_TEXT("recipient", envelope->recipients[recipient].address),
+			LOG_TEXT("recipient", envelope->recipients[call->recipient].address),
 			LOG_TEXT("relay", pipe->relay.name), LOG_TEXT("reason", "the spawner ended"));
 	exit_reply(&reply, result, pipe->pattern);
-	settle(piped, recipient, &reply);
+	settle(call, &reply);
 	reply_release(&reply);
 	end_if_finished(piped);
 }
@@ -213,11 +222,10 @@ static void on_result(void *arg, const struct spawn_result *result)
 static void send_next(struct pipe_relay *pipe)
 {
 	struct piped *piped = TAILQ_FIRST(&pipe->waiting);
-	struct piped_call *call = xcalloc(1, sizeof(*call));
+	struct piped_call *call = next_call(piped);
 	struct macros macros;
 
 	TAILQ_REMOVE(&pipe->waiting, piped, link);
-	*call = (struct piped_call){ piped, piped->open[piped->next++] };
 	if (piped->next < piped->count)
 		TAILQ_INSERT_TAIL(&pipe->waiting, piped, link);
 	piped->out++;
@@ -233,11 +241,11 @@ static bool refuse_values(struct piped *piped)
 	struct reply reply = { 0 };
 	enum macro which;
 
-	macros_from_envelope(&macros, piped->delivery.envelope, piped->open[piped->next]);
+	macros_from_envelope(&macros, piped->delivery.envelope, piped->calls[piped->open[piped->next]].recipient);
 	if (macros_are_clean(&macros, &which))
 		return false;
 	reply_set(&reply, 554, "5.3.0", "The value of {%s} cannot be passed to a command", macro_name(which));
-	settle(piped, piped->open[piped->next++], &reply);
+	settle(next_call(piped), &reply);
 	reply_release(&reply);
 	if (piped->next == piped->count) {
 		TAILQ_REMOVE(&piped->owner->waiting, piped, link);
@@ -308,11 +316,16 @@ static void pipe_deliver(struct relay *relay, const struct relay_delivery *deliv
 	struct piped *piped = xcalloc(1, sizeof(*piped));
 	size_t count = delivery->envelope->recipient_count;
 
-	*piped = (struct piped){ .owner = pipe, .delivery = *delivery, .open = xcalloc(count + 1, sizeof(size_t)) };
+	*piped = (struct piped){ .owner = pipe, .delivery = *delivery,
+		.calls = xcalloc(count + 1, sizeof(*piped->calls)), .open = xcalloc(count + 1, sizeof(*piped->open)) };
 	piped->message.fds[0] = piped->message.fds[1] = -1;
-	for (size_t i = 0; i < count; i++)
-		if (relay_is_open(delivery, i))
-			piped->open[piped->count++] = i;
+	for (size_t i = 0; i < count; i++) {
+		if (!relay_is_open(delivery, i))
+			continue;
+		piped->calls[piped->count] = (struct piped_call){ piped, i };
+		piped->open[piped->count] = piped->count;
+		piped->count++;
+	}
 	if (!piped->count)
 		BUG("a delivery without recipients");
 	TAILQ_INSERT_TAIL(&pipe->all, piped, of_all);
