@@ -29,8 +29,11 @@ static int check(const struct child_arguments *arguments)
 	struct config *config = child_check_config(arguments, &errors);
 	int code;
 
-	if (config && process_load(config, "edge", &process, &told_already) == 0)
+	/* All errors in one go: those of edges are looked for whatever is wrong there. */
+	if (config) {
+		process_load(config, "edge", &process, &told_already);
 		edges_check(config, &process, &errors);
+	}
 	code = child_check_print(arguments, &errors);
 	config_errors_release(&errors);
 	config_errors_release(&told_already);

@@ -15,9 +15,11 @@ int check_main(const struct child_arguments *arguments)
 	struct config *config = child_check_config(arguments, &errors);
 	int code;
 
-	if (config && process_load(config, "worker", &process, &errors) == 0) {
+	/* All errors in one go: those of relays are looked for whatever is wrong there. */
+	if (config) {
 		struct relay_setting setting = { config, &process, arguments->allow_root };
 
+		process_load(config, "worker", &process, &errors);
 		relay_check_all(&setting, &errors);
 	}
 	code = child_check_print(arguments, &errors);

@@ -1,0 +1,80 @@
+#!/usr/bin/python3
+# 2006-master-check.t - --check says what all programs find, in file order; --list-options lists all rows
+# SPDX-License-Identifier: MIT
+import re
+
+from lib.fixture import IS_ROOT, is_, like, ok, run
+from lib.master import CONFIG
+
+ROOT = ['--allow-root'] if IS_ROOT else []
+WRONG = '''process:
+  slimta: {drain_timeout: never, runtime_dir: @dir@/runtime}
+edge:
+  main:
+    type: smtp
+    queue: nosuch
+    listener: {port: 70000}
+    max_recipients: many
+queue:
+  q:
+    type: disk
+    envelope_dir: @dir@/env
+    meta_dir: @dir@/meta
+    relay: r
+    max_strike: 3
+relay:
+  r:
+    type: pipe
+    args: [cat]
+    timeout: soon
+'''
+
+
+def check(t, text, *options):
+    done = t.run('slimta-master', '-c', t.config(text), '--check', *ROOT, *options)
+    return done.returncode, (done.stdout + done.stderr).decode()
+
+
+def all_errors(t):
+    code, text = check(t, WRONG)
+    is_(code, 1, 'errors are exit status 1')
+    lines = [line for line in text.splitlines() if 'warning:' not in line]
+    places = [tuple(map(int, re.search(r'slimta\.conf:(\d+):(\d+): ', line).groups())) for line in lines]
+    is_(places, sorted(places), 'in file order')
+    for line, path in ((2, r'process\.\w+\.drain_timeout'), (6, r'edge\.main\.queue'), (7, r'edge\.main\.listener\.port'),
+            (8, r'edge\.main\.max_recipients'), (15, r'queue\.q\.max_strike'), (20, r'relay\.r\.timeout')):
+        like(text, rf'^.*slimta\.conf:{line}:\d+: {path}: ', f'line {line}')
+    is_(len(set(lines)), len(lines), 'and each only once')
+    master = t.run('slimta-master', '-c', t.path('slimta.conf'), *ROOT)
+    is_((master.returncode, (master.stdout + master.stderr).decode()), (1, text), 'a start says the same')
+
+
+def fine(t):
+    code, text = check(t, CONFIG)
+    is_(code, 0, 'a good file is exit status 0')
+    is_([line for line in text.splitlines() if 'warning:' not in line], [], 'and nothing but warnings is said')
+    done = t.run('slimta-master', '-c', '/nonexistent/slimta.conf', '--check')
+    is_(done.returncode, 1, 'no file')
+    like(done.stderr.decode(), '/nonexistent/slimta.conf.*No such file', 'is said')
+
+
+def list_options(t):
+    done = t.run('slimta-master', '--list-options')
+    is_((done.returncode, done.stderr), (0, b''), 'every row is listed')
+    rows = [line.split('\t') for line in done.stdout.decode().splitlines()]
+    is_({len(row) for row in rows}, {5}, 'in five columns')
+    names = {(row[0], row[1]) for row in rows}
+    for row in (('process', 'user'), ('listener', 'backlog'), ('edge.smtp', 'max_size'), ('queue', 'relay'),
+            ('queue.disk', 'envelope_dir'), ('relay.pipe', 'args')):
+        ok(row in names, ' '.join(row))
+    is_(len(names), len(rows), 'each once')
+
+
+def usage(t):
+    like(t.run('slimta-master', '--version').stdout.decode(), r'^slimta-master \d+\.\d+\.\d+\n$', '--version')
+    like(t.run('slimta-master', '--help').stdout.decode(), '^usage: slimta-master ', '--help')
+    for args in (['--nosuch'], ['extra'], ['-c']):
+        is_(t.run('slimta-master', *args).returncode, 2, f'{args} is no use')
+
+
+run(all_errors, fine, list_options, usage)

@@ -1,0 +1,51 @@
+# master.py - what the tests of the master have in common
+# SPDX-License-Identifier: MIT
+import json
+import os
+import re
+import socket
+
+from .fixture import process_stat, wait_for
+
+CONFIG = '''@process@
+    drain_timeout: 5
+  edge: {instances: 2}
+  worker: {instances: 1}
+edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
+queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, relay: r, retry: {delay: 60}}}
+relay: {r: {type: blackhole}}
+'''
+NAMES = ('slimta-spawner', 'slimta-worker', 'slimta-edge')
+
+
+def with_keys(keys, config=CONFIG):
+    """The configuration with more lines in process.slimta."""
+    return config.replace('    drain_timeout: 5\n', f'    drain_timeout: 5\n{keys}')
+
+
+def status(path, request=b'{"op":"status"}\n'):
+    """The lines that runtime_dir/master answers."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.settimeout(10)
+        sock.connect(path)
+        sock.sendall(request)
+        text = b''
+        while True:
+            more = sock.recv(65536)
+            if not more:
+                return [json.loads(line) for line in text.splitlines()]
+            text += more
+
+
+def gone(pids, timeout=15):
+    """Waits until none of the processes is there, zombies not counted."""
+    wait_for(lambda: all((process_stat(pid) or ('Z',))[0] == 'Z' for pid in pids), timeout, f'the end of {pids}')
+
+
+def proc_status(pid):
+    with open(f'/proc/{pid}/status', encoding='utf-8') as lines:
+        return dict(re.split(r':\s*', line.rstrip(), maxsplit=1) for line in lines)
+
+
+def mode(path):
+    return os.stat(path).st_mode & 0o7777
