@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/policy/policy.h"
 #include "common/queue/queue.h"
 #include "master/exec.h"
 #include "master/master.h"
@@ -241,6 +242,7 @@ int list_options_main(void)
 	options_list("process", process_rows, &out);
 	options_list("listener", listener_rows, &out);
 	queue_list_options(&out);
+	policy_list_options(&out);
 	failed = generation_open_programs(&generation) < 0 || list_of(&generation, PROGRAM_EDGE, &out) != 0 ||
 		list_of(&generation, PROGRAM_WORKER, &out) != 0;
 	fputs(buffer_str(&out), stdout);
