@@ -26,32 +26,15 @@ const struct option edge_rows[] = {
 	{ 0 }
 };
 
-static const struct edge_driver *find_driver(const struct config_node *section, struct config_errors *errors)
+/* NULL for a type that is missing, unknown or not built: the check of the structure, which comes first, says so. */
+static const struct edge_driver *find_driver(const struct config_node *section)
 {
 	const struct config_node *type = config_get(section, "type");
-	const char *names[ARRAY_SIZE(drivers)];
-	const char *near;
-	char *unbuilt;
-	bool known;
 
-	/* A missing type is an error of the structure, and told there. */
-	if (!type || type->kind != CONFIG_SCALAR)
-		return NULL;
-	for (size_t i = 0; drivers[i]; i++) {
-		names[i] = drivers[i]->type;
+	for (size_t i = 0; type && type->kind == CONFIG_SCALAR && drivers[i]; i++) {
 		if (strcmp(type->text, drivers[i]->type) == 0)
 			return drivers[i];
 	}
-	unbuilt = xasprintf("type=%s", type->text);
-	known = option_is_unbuilt("edge", unbuilt, type, errors);
-	free(unbuilt);
-	if (known)
-		return NULL;
-	near = nearest_name(type->text, names, ARRAY_SIZE(drivers) - 1);
-	if (near)
-		config_error_at_value(errors, type, "unknown type of edge (did you mean \"%s\"?)", near);
-	else
-		config_error_at_value(errors, type, "unknown type of edge");
 	return NULL;
 }
 
@@ -68,9 +51,10 @@ static struct edge *load_one(const struct config_node *section, const struct pro
 	struct config_errors *errors)
 {
 	static const char *const ignore[] = { "type", NULL };
-	const struct edge_driver *driver = find_driver(section, errors);
+	const struct edge_driver *driver = find_driver(section);
 	size_t before = errors->error_count;
 	struct edge *edge;
+	const struct config_node *named = config_get(section, "hostname");
 	char *kind, *hostname;
 
 	if (!driver)
@@ -83,7 +67,8 @@ static struct edge *load_one(const struct config_node *section, const struct pro
 		{ driver->options, edge } }, 2, ignore, errors);
 	free(kind);
 	check_listeners(section, errors);
-	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process, section, errors);
+	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process,
+		named ? named : section, errors);
 	if (hostname) {
 		xstrset(&edge->options.hostname, hostname);
 		free(hostname);

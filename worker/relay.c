@@ -19,37 +19,12 @@ static const struct relay_driver *find_driver(const char *type)
 	return NULL;
 }
 
-static void complain_of_type(const struct config_node *type, struct config_errors *errors)
-{
-	char *row = xasprintf("type=%s", type->text);
-	const char *names[ARRAY_SIZE(relay_drivers)];
-	const char *near;
-	size_t count = 0;
-
-	for (; relay_drivers[count]; count++)
-		names[count] = relay_drivers[count]->type;
-	near = nearest_name(type->text, names, count);
-	if (!option_is_unbuilt("relay", row, type, errors) && near)
-		config_error_at_value(errors, type, "there is no relay of type \"%s\" (did you mean \"%s\"?)",
-			type->text, near);
-	else if (!option_is_unbuilt("relay", row, type, errors))
-		config_error_at_value(errors, type, "there is no relay of type \"%s\"", type->text);
-	free(row);
-}
-
-static const struct relay_driver *driver_of(const struct config_node *section, struct config_errors *errors)
+/* NULL for a type that is missing, unknown or not built: the check of the structure, which comes first, says so. */
+static const struct relay_driver *driver_of(const struct config_node *section)
 {
 	const struct config_node *type = config_get(section, "type");
-	const struct relay_driver *driver;
 
-	if (!type || type->kind != CONFIG_SCALAR) {
-		config_error_at(errors, section, "expected a `type`");
-		return NULL;
-	}
-	driver = find_driver(type->text);
-	if (!driver)
-		complain_of_type(type, errors);
-	return driver;
+	return type && type->kind == CONFIG_SCALAR ? find_driver(type->text) : NULL;
 }
 
 /* A relay also when there were errors in its section; NULL if it is not known which kind it is. */
@@ -57,7 +32,7 @@ static struct relay *load_section(const struct relay_setting *setting, const str
 	struct config_errors *errors)
 {
 	static const char *const ignore[] = { "type", NULL };
-	const struct relay_driver *driver = driver_of(section, errors);
+	const struct relay_driver *driver = driver_of(section);
 	char *kind;
 	struct relay *relay;
 

@@ -136,7 +136,7 @@ static void broken(struct reader *reader, struct config_node *node, const char *
 /* NULL where there is no name, or it was set before. */
 static struct anchor *register_anchor(struct reader *reader, const yaml_char_t *name, struct config_node *node)
 {
-	struct anchor *anchor;
+	struct anchor *anchor = NULL;
 
 	if (!name)
 		return NULL;
@@ -201,7 +201,7 @@ static struct config_node *read_alias(struct reader *reader, const yaml_event_t 
 {
 	const char *name = (const char *)event->data.alias.anchor;
 	struct config_node *node;
-	struct anchor *anchor;
+	struct anchor *anchor = NULL;
 
 	HASH_FIND_STR(reader->anchors, name, anchor);
 	if (anchor && anchor->complete) {
@@ -335,7 +335,7 @@ static struct config_node *leave(struct reader *reader, struct config_node *node
 
 static struct config_node *read_list(struct reader *reader, const yaml_event_t *event)
 {
-	struct anchor *anchor;
+	struct anchor *anchor = NULL;
 	struct config_node *item, *list = enter(reader, CONFIG_LIST, event, event->data.sequence_start.tag,
 		event->data.sequence_start.anchor, &anchor);
 	yaml_event_t next;
@@ -414,7 +414,7 @@ static void read_pair(struct reader *reader, struct map_reader *into, yaml_event
 
 static struct config_node *read_map(struct reader *reader, const yaml_event_t *event)
 {
-	struct anchor *anchor;
+	struct anchor *anchor = NULL;
 	struct map_reader into = {
 		.map = enter(reader, CONFIG_MAP, event, event->data.mapping_start.tag,
 			event->data.mapping_start.anchor, &anchor),

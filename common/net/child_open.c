@@ -272,7 +272,7 @@ struct child *child_open(const char *program, const struct child_arguments *argu
 		return NULL;
 	}
 	if (process_open_log(child->program, &child->process) < 0) {
-		complain(child->program, "cannot open its log", strerror(errno));
+		complain(child->process.logging.output, "cannot be opened for the log", strerror(errno));
 		child_free(child);
 		return NULL;
 	}

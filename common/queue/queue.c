@@ -98,6 +98,7 @@ struct queue *queue_load(const struct config *config, const char *name, const st
 	const struct config_node *section = config_section(config, "queue", name);
 	const struct storage_driver *driver;
 	struct queue *queue;
+	int result;
 
 	if (!section) {
 		config_error_at(errors, config_root(config), "expected a queue named \"%s\"", name);
@@ -112,9 +113,9 @@ struct queue *queue_load(const struct config *config, const char *name, const st
 	queue->storage->driver = driver;
 	queue->storage->context = *context;
 	queue->storage->context.queue = queue->name;
-	if (load_options(queue, config, section, errors) == 0)
-		queue->policies = policy_chain_load(queue->options.policies, context->process, errors);
-	if (queue->policies)
+	result = load_options(queue, config, section, errors);
+	queue->policies = policy_chain_load(queue->options.policies, context->process, errors);
+	if (result == 0 && queue->policies)
 		return queue;
 	queue_free(queue);
 	return NULL;
