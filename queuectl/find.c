@@ -30,17 +30,33 @@ static void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
 	memset(peeked, 0, sizeof(*peeked));
 }
 
+static void peek(struct operator *operator, struct queue *queue, const char *id, bool content, struct found *found)
+{
+	struct finding finding = { .found = found };
+
+	queue_peek(queue, id, content, on_peeked, &finding);
+	operator_wait(operator, &finding.done);
+}
+
+bool queue_has(struct operator *operator, struct queue *queue, const char *id)
+{
+	struct found found = { 0 };
+	bool there;
+
+	peek(operator, queue, id, false, &found);
+	there = !found.why.code || found.why.code == 554;
+	found_release(&found);
+	return there;
+}
+
 void find_message(struct operator *operator, const char *id, bool content, struct found *found)
 {
 	bool unsure = false;
 
 	memset(found, 0, sizeof(*found));
 	for (size_t i = 0; i < operator->queue_count && !found->queue; i++) {
-		struct finding finding = { .found = found };
-
 		reply_release(&found->why);
-		queue_peek(operator->queues[i], id, content, on_peeked, &finding);
-		operator_wait(operator, &finding.done);
+		peek(operator, operator->queues[i], id, content, found);
 		if (reply_is_transient(&found->why)) {
 			operator_fail(operator, EXIT_ERROR, queue_name(operator->queues[i]), &found->why);
 			unsure = true;

@@ -73,7 +73,7 @@ static int read_config(struct operator *operator, const struct arguments *argume
 	int result = -1;
 
 	operator->config = config_read(arguments->config_path, &errors);
-	if (operator->config && !errors.error_count) {
+	if (operator->config) {
 		config_check_structure(operator->config, &errors);
 		process_load(operator->config, "master", &operator->process, &errors);
 	}

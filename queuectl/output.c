@@ -81,8 +81,11 @@ const char *short_octets(char out[SHORT_SIZE], uint64_t octets)
 json_t *json_text(const char *text)
 {
 	struct buffer clean = { 0 };
-	json_t *string = text ? json_string(text) : json_null();
+	json_t *string;
 
+	if (!text)
+		return json_null();
+	string = json_string(text);
 	if (string)
 		return string;
 	put_text(&clean, text);

@@ -20,12 +20,12 @@ static void on_discarded(void *arg, const struct reply *why)
 	removal->done = true;
 }
 
-static void log_removed(const char *id, const char *queue)
+static void log_action(const char *event, const char *id, const char *queue)
 {
 	struct buffer user = { 0 }, by = { 0 };
 
 	operator_user(&user, &by);
-	log_info("queuectl", "removed", LOG_TEXT("id", id), LOG_TEXT("queue", queue), LOG_TEXT("user", buffer_str(&user)),
+	log_info("queuectl", event, LOG_TEXT("id", id), LOG_TEXT("queue", queue), LOG_TEXT("user", buffer_str(&user)),
 		LOG_TEXT("sudo_user", by.size ? buffer_str(&by) : NULL));
 	buffer_release(&user);
 	buffer_release(&by);
@@ -39,29 +39,41 @@ static void print_result(const struct operator *operator, const char *id, const 
 			why && why->code ? reply_to_json(why) : json_null()));
 }
 
+/* A storage that keeps marks takes the message away when its delivery ends, one without them refuses. */
+static void say_busy(struct operator *operator, const char *id, const struct found *found, const struct reply *why)
+{
+	const char *owner = found->peeked.owner;
+
+	operator_say(operator, EXIT_BUSY, "%s: being delivered just now%s%s; %s", id, owner ? " by " : "",
+		owner ? owner : "", why->code ? "it is not removed"
+		: "it is removed when this attempt ends, unless that delivers it");
+	print_result(operator, id, queue_name(found->queue), why->code ? "busy" : "marked", why);
+}
+
 /* Whether it was removed; else it was said why not. */
 static bool discard(struct operator *operator, const char *id, const struct found *found)
 {
 	const char *queue = queue_name(found->queue);
 	struct removal removal = { 0 };
+	bool removed = false;
 
 	queue_discard(found->queue, &id, 1, on_discarded, &removal);
 	operator_wait(operator, &removal.done);
-	if (!removal.why.code) {
-		log_removed(id, queue);
-		print_result(operator, id, queue, "removed", NULL);
-		return true;
-	}
 	if (removal.why.code == 450) {
-		operator_say(operator, EXIT_BUSY, "%s: being delivered just now%s%s, so it is not removed", id,
-			found->peeked.owner ? " by " : "", found->peeked.owner ? found->peeked.owner : "");
-		print_result(operator, id, queue, "busy", &removal.why);
-	} else {
+		say_busy(operator, id, found, &removal.why);
+	} else if (removal.why.code) {
 		operator_fail(operator, EXIT_ERROR, id, &removal.why);
 		print_result(operator, id, queue, "error", &removal.why);
+	} else if (queue_has(operator, found->queue, id)) {
+		log_action("marked to be removed", id, queue);
+		say_busy(operator, id, found, &removal.why);
+	} else {
+		log_action("removed", id, queue);
+		print_result(operator, id, queue, "removed", NULL);
+		removed = true;
 	}
 	reply_release(&removal.why);
-	return false;
+	return removed;
 }
 
 void remove_messages(struct operator *operator, const struct arguments *arguments)

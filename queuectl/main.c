@@ -1,0 +1,145 @@
+/* main.c - slimta-queuectl: the operator's hand on queues
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "common/base/id.h"
+#include "common/base/memory.h"
+#include "config.h"
+#include "queuectl/operator.h"
+
+#define MAX_LIMIT 1000000000
+
+static const char usage[] =
+	"usage: slimta-queuectl [-c FILE] [-q QUEUE] [--json] COMMAND\n"
+	"  list [--limit N] [ID...]   messages, a line each\n"
+	"  show [--message] ID        all that is known of one; or its octets\n"
+	"  remove ID...               takes messages away for good\n"
+	"  status                     queues by state, and processes\n"
+	"  --version, --help\n";
+
+static const struct command {
+	const char *name;
+	void (*run)(struct operator *, const struct arguments *);
+	size_t min_ids, max_ids;
+} commands[] = {
+	{ "list", list_messages, 0, SIZE_MAX },
+	{ "show", show_message, 1, 1 },
+	{ "remove", remove_messages, 1, SIZE_MAX },
+	{ "status", show_status, 0, 0 },
+};
+
+static int misused(const char *what, const char *text)
+{
+	struct buffer shown = { 0 };
+
+	if (text) {
+		quoted(&shown, text, strlen(text));
+		fprintf(stderr, "slimta-queuectl: %s: %s\n", what, buffer_str(&shown));
+	}
+	fputs(usage, stderr);
+	buffer_release(&shown);
+	return EXIT_USAGE;
+}
+
+static const struct command *command_of(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(commands); i++) {
+		if (strcmp(commands[i].name, name) == 0)
+			return &commands[i];
+	}
+	return NULL;
+}
+
+static bool is_either(const char *text, const char *one, const char *other)
+{
+	return strcmp(text, one) == 0 || strcmp(text, other) == 0;
+}
+
+/* How many of argv were understood as options: 0 = none. */
+static int take_option(char **argv, struct arguments *arguments)
+{
+	uint64_t limit;
+
+	if (strcmp(argv[0], "--json") == 0) {
+		arguments->json = true;
+		return 1;
+	}
+	if (strcmp(argv[0], "--message") == 0) {
+		arguments->message = true;
+		return 1;
+	}
+	if (!argv[1])
+		return 0;
+	if (is_either(argv[0], "-c", "--config")) {
+		arguments->config_path = argv[1];
+		return 2;
+	}
+	if (is_either(argv[0], "-q", "--queue")) {
+		arguments->queue = argv[1];
+		return 2;
+	}
+	if (strcmp(argv[0], "--limit") == 0 && parse_u64(argv[1], strlen(argv[1]), MAX_LIMIT, &limit) && limit) {
+		arguments->limit = (size_t)limit;
+		return 2;
+	}
+	return 0;
+}
+
+/* 0, or the exit status. Options may stand anywhere; words are the command and ids, moved to argv's start. */
+static int parse(char **argv, struct arguments *arguments, const struct command **command)
+{
+	arguments->ids = argv;
+	for (int i = 0; argv[i];) {
+		int taken = take_option(argv + i, arguments);
+
+		if (!taken && argv[i][0] == '-')
+			return misused("not understood", argv[i]);
+		if (!taken && !*command) {
+			*command = command_of(argv[i]);
+			if (!*command)
+				return misused("no such command", argv[i]);
+			taken = 1;
+		} else if (!taken) {
+			if (!id_is_valid(argv[i]))
+				return misused("no message id", argv[i]);
+			arguments->ids[arguments->id_count++] = argv[i];
+			taken = 1;
+		}
+		i += taken;
+	}
+	if (!*command || arguments->id_count < (*command)->min_ids || arguments->id_count > (*command)->max_ids)
+		return misused(NULL, NULL);
+	if ((arguments->message && ((*command)->run != show_message || arguments->json))
+			|| (arguments->limit && (*command)->run != list_messages))
+		return misused(NULL, NULL);
+	return 0;
+}
+
+int main(int argc, char **argv)
+{
+	const struct command *command = NULL;
+	struct arguments arguments = { 0 };
+	struct operator operator;
+	int code;
+
+	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
+		puts("slimta-queuectl " VERSION);
+		return EXIT_DONE;
+	}
+	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+		fputs(usage, stdout);
+		return EXIT_DONE;
+	}
+	code = parse(argv + (argc > 0), &arguments, &command);
+	if (code)
+		return code;
+	if (operator_open(&operator, &arguments) == 0)
+		command->run(&operator, &arguments);
+	if ((fflush(stdout) != 0 || ferror(stdout)))
+		operator_say(&operator, EXIT_ERROR, "cannot write: %s", strerror(errno));
+	code = (int)operator.code;
+	operator_close(&operator);
+	return code;
+}

@@ -1,0 +1,79 @@
+#!/usr/bin/python3
+# 7003-queuectl-remove.t - what is removed is gone, counted and logged; what cannot be is said
+# SPDX-License-Identifier: MIT
+import json
+import os
+
+from lib.fixture import is_, like, run, unlike, wait_for
+from lib.mail import send
+
+CONFIG = '''@process@    logging: {output: @dir@/slimta.log}
+edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
+queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: r}}
+relay:
+  r: {type: pipe, args: [/bin/sh, -c, 'cat >/dev/null; : >@dir@/begun; while [ -e @dir@/begun ]; do sleep 0.05; done']}
+'''
+ABSENT = '0' * 26
+
+
+PLAIN = CONFIG.replace('logging: {output: @dir@/slimta.log}', '')     # programs log where the fixture looks
+MESSAGE = ('a@example.net', ['x@example.org'], b'x\r\n')
+
+
+def removes(t):
+    t.edge(PLAIN)
+    t.config(CONFIG)
+    ids = send(t, 'smtp', *[MESSAGE] * 4)
+    is_(t.queuectl('remove', ids[1], ids[3]), 'removed 2 of 2 messages\n', 'two of four')
+    is_([line.split()[0] for line in t.queuectl('list').splitlines()[1:]], [ids[0], ids[2]], 'the others are there')
+    is_(t.queuectl('remove', ABSENT, ids[0], code=3), 'removed 1 of 2 messages\n', 'one that is not there')
+    log = t.read('slimta.log').decode()
+    is_([line.count('removed') for line in log.splitlines()], [1, 1, 1], 'a line of the log for each')
+    for message in (ids[1], ids[3], ids[0]):
+        like(log, rf'queuectl: removed id={message} queue=q user=\S+', 'with id and user')
+    lines = [json.loads(line) for line in t.queuectl('--json', 'remove', ids[2], ABSENT, code=3).splitlines()]
+    is_([(line['id'], line['queue'], line['result']) for line in lines], [(ids[2], 'q', 'removed'), (ABSENT, None, 'absent')],
+        'as JSON')
+    is_(sorted(name for name in os.listdir(t.path('env')) if name.endswith('.env') and not name.startswith('.')), [],
+        'nothing is left')
+
+
+def busy(t):
+    t.edge(PLAIN)
+    message, = send(t, 'smtp', MESSAGE)
+    worker = t.worker(PLAIN, 'q')
+    wait_for(lambda: os.path.exists(t.path('begun')), what='the delivery to begin')
+    t.config(CONFIG)
+    done = t.run('slimta-queuectl', '-c', t.path('slimta.conf'), 'remove', message)
+    is_((done.returncode, done.stdout), (4, b'removed 0 of 1 message\n'), 'one that is being delivered')
+    like(done.stderr.decode(), rf'{message}: being delivered just now.*; it is removed when this attempt ends', 'is said')
+    like(t.queuectl('list'), rf'{message} leased ', 'it is still there')
+    like(t.queuectl('show', message), rf'(?m)^waits +it is being delivered just now', 'show says it too')
+    like(t.read('slimta.log').decode(), rf'marked to be removed id={message} queue=q user=', 'and the log')
+    os.unlink(t.path('begun'))
+    wait_for(lambda: message not in t.run('slimta-queuectl', '-c', t.path('slimta.conf'), 'list').stdout.decode(),
+        what='the message to be delivered')
+    is_(worker.stop(), 0, 'and the worker goes on')
+
+
+def refused(t):
+    t.edge(PLAIN)
+    message, = send(t, 'smtp', MESSAGE)
+    t.config(CONFIG.replace('@dir@/slimta.log', '@dir@/nosuch/slimta.log'))
+    is_(t.queuectl('remove', message, code=1), '', 'nothing is removed without a trace')
+    like(t.queuectl('list'), message, 'it is still there')
+
+
+def damaged(t):
+    t.edge(PLAIN)
+    message, = send(t, 'smtp', MESSAGE)
+    t.config(CONFIG)
+    with open(t.path('env', message + '.env'), 'r+b') as env:
+        env.seek(-2, os.SEEK_END)
+        env.write(b'??')
+    t.queuectl('show', '--message', message, code=1)
+    is_(t.queuectl('remove', message), 'removed 1 of 1 message\n', 'a damaged message can be removed')
+    unlike(t.queuectl('list'), message, 'and is gone')
+
+
+run(removes, busy, refused, damaged)

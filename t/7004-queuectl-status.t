@@ -1,0 +1,57 @@
+#!/usr/bin/python3
+# 7004-queuectl-status.t - queues by state and processes, with a master and without
+# SPDX-License-Identifier: MIT
+import json
+import re
+
+from lib.fixture import is_, like, ok, run, wait_for
+from lib.mail import send
+
+CONFIG = '''@process@
+  edge: {instances: 2}
+  worker: {instances: 1}
+edge: {main: {type: smtp, queue: slow, listener: {port: @port:smtp@}}}
+queue:
+  slow: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: later, retry: {delay: 3600}}
+  idle: {type: disk, envelope_dir: @dir@/idle, meta_dir: @dir@/idle.meta, allow_volatile: yes, relay: nothing}
+relay:
+  later: {type: pipe, args: [/bin/sh, -c, 'cat >/dev/null; exit 75']}
+  nothing: {type: blackhole}
+'''
+
+
+def json_lines(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def with_master(t):
+    master = t.master(CONFIG)
+    send(t, 'smtp', *[('a@example.net', ['x@example.org'], b'x\r\n')] * 3)
+    lines = wait_for(lambda: next((lines for lines in [json_lines(t.queuectl('--json', 'status'))]
+        if lines[0]['deferred'] == 3), None), what='three attempts')
+    is_([line['queue'] for line in lines[:2]], ['slow', 'idle'], 'the queues, in the order of the file')
+    is_((lines[0]['new'], lines[0]['leased'], lines[0]['held']), (0, 0, 0), 'by state')
+    ok(lines[0]['octets'] > 9 and 0 <= lines[0]['oldest_age_ms'] < 60000, 'with their octets and age')
+    is_((lines[1]['new'], lines[1]['octets'], lines[1]['oldest_age_ms']), (0, 0, None), 'an empty one')
+    processes = [line['process'] for line in lines[2:] if 'process' in line]
+    is_(sorted(processes), ['edge', 'edge', 'master', 'spawner', 'worker', 'worker'], 'the processes')
+    is_([line['pid'] for line in lines if line.get('process') == 'master'], [master.pid], 'by their pids')
+    is_(lines[-1]['counters']['edge_messages_total'], 3, 'and the counters')
+    text = t.queuectl('status')
+    like(text, r'^QUEUE +NEW +DEFERRED +LEASED +HELD +SIZE +OLDEST\nslow +0 +3 +0 +0 +\d+ +\d+s\nidle +0 +0 +0 +0 +0 +-\n',
+        'for people')
+    like(text, rf'(?m)^master +{master.pid} +ready ', 'the master')
+    is_(len(re.findall(r'(?m)^(?:edge|worker) +\d+ +ready +\d+ ', text)), 4, 'edges and workers')
+    like(text, r'(?m)^edge_messages_total +3$', 'counters')
+    is_(len(t.queuectl('-q', 'idle', 'status').splitlines()), 2, 'one queue alone')
+
+
+def without_master(t):
+    t.config(CONFIG)
+    text = t.queuectl('status')
+    like(text, r'(?m)^slow +0 +0 +0 +0 +0 +-$', 'queues are known without a master')
+    like(text, r'(?m)^no processes are known: .*/runtime/master: No such file or directory$', 'processes are not')
+    is_(json_lines(t.queuectl('--json', 'status'))[-1]['state'], 'unknown', 'as JSON')
+
+
+run(with_master, without_master)
