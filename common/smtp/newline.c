@@ -19,24 +19,37 @@ static inline bool is_special(char c)
 	return c == '\r' || c == '\n' || c == '\0';
 }
 
+/* Where the first octet that is not 0 stands in memory. */
+static unsigned first_of(const unsigned long long halves[2])
+{
+	unsigned half = halves[0] ? 0 : 1;
+	unsigned long long bits = halves[half];
+	bool little = __BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__;
+
+	return half * 8 + (unsigned)(little ? __builtin_ctzll(bits) : __builtin_clzll(bits)) / 8;
+}
+
 /* The first CR, LF or NUL, or `end`. Sixteen octets a step: control characters other than these are rare
  * in mail, so one comparison finds the steps that need a closer look. */
 static const char *find_special(const char *at, const char *end)
 {
-	for (; end - at >= 16; at += 16) {
+	static const octets16 beyond = { 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14 };
+
+	while (end - at >= 16) {
 		octets16 octets, low;
 		unsigned long long halves[2];
 
 		memcpy(&octets, at, sizeof(octets));
-		low = (octets16)(octets < (octets16){ 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14,
-				14, 14, 14, 14 });
+		low = (octets16)(octets < beyond);
 		memcpy(halves, &low, sizeof(halves));
-		if (!(halves[0] | halves[1]))
+		if (!(halves[0] | halves[1])) {
+			at += 16;
 			continue;
-		for (unsigned i = 0; i < 16; i++) {
-			if ((unsigned char)at[i] < 14 && is_special(at[i]))
-				return at + i;
 		}
+		at += first_of(halves);
+		if (is_special(*at))
+			return at;
+		at++;
 	}
 	while (at < end && !is_special(*at))
 		at++;
