@@ -38,13 +38,29 @@ static size_t append_clean(struct buffer *out, const char *text, size_t size)
 	return length;
 }
 
+/* How many octets are fine as they are: nearly all of nearly every text. */
+static size_t clean_run(const char *text, size_t size)
+{
+	size_t run = 0;
+
+	while (run < size && ((text[run] >= ' ' && text[run] <= '~') || text[run] == '\n'))
+		run++;
+	return run;
+}
+
 static char *clean_text(const char *text, size_t size)
 {
 	struct buffer clean = { 0 };
 	size_t at = 0;
 
-	while (at < size && clean.size <= TEXT_MAX)
-		at += append_clean(&clean, text + at, size - at);
+	while (at < size && clean.size <= TEXT_MAX) {
+		size_t run = clean_run(text + at, size - at);
+
+		buffer_append(&clean, text + at, run);
+		at += run;
+		if (at < size)
+			at += append_clean(&clean, text + at, size - at);
+	}
 	if (clean.size > TEXT_MAX) {
 		clean.size = utf8_cut(clean.data, TEXT_MAX);
 		clean.data[clean.size] = '\0';
