@@ -16,6 +16,8 @@
 #include "config.h"
 #include "master/master.h"
 
+#define SOCKETS_MAX 1000
+
 const char *const program_sections[PROGRAM_COUNT] = { "master", "edge", "worker" };
 
 enum program child_program(enum child_kind kind)
@@ -150,6 +152,20 @@ static int open_spawner_socket(struct generation *generation)
 	return -1;
 }
 
+/* Each edge process inherits all of them, and is told of them in one message. */
+static int check_socket_count(const struct sockets *sockets)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < sockets->count; i++)
+		count += sockets->items[i].fd_count;
+	if (count <= SOCKETS_MAX)
+		return 0;
+	fprintf(stderr, "slimta-master: %zu listening sockets are more than %d: use fewer instances of the edge, "
+		"or fewer listeners\n", count, SOCKETS_MAX);
+	return -1;
+}
+
 static int open_sockets(struct generation *generation)
 {
 	struct given_sockets given;
@@ -165,7 +181,7 @@ static int open_sockets(struct generation *generation)
 		fprintf(stderr, "slimta-master: %s\n", why);
 	free(why);
 	given_sockets_release(&given);
-	return result;
+	return result < 0 ? result : check_socket_count(&generation->sockets);
 }
 
 static int make_memory(struct master *master)

@@ -161,8 +161,16 @@ static int prepare(struct master *master)
 	return generation_prepare(master);
 }
 
+static void warn_of_silence(const struct master *master)
+{
+	if (is_daemon(master) && !own(master)->stderr_path && strcmp(own(master)->logging.output, "stderr") == 0)
+		fprintf(stderr, PROGRAM ": warning: a daemon that logs to stderr needs process.master.stderr; "
+			"without it there is no log\n");
+}
+
 static int begin(struct master *master)
 {
+	warn_of_silence(master);
 	if (is_daemon(master) && daemon_start(master) < 0)
 		return complain("cannot become a daemon");
 	outputs_use_own(&master->generation);

@@ -97,10 +97,10 @@ void outputs_reopen(struct master *master)
 		log_error("master", "could not reopen the log", LOG_TEXT("error", strerror(errno)));
 	for (size_t i = 0; i < generation->slot_count; i++) {
 		struct slot *slot = &generation->slots[i];
+		int fd = generation->plans[child_program(slot->kind)].stderr_fd;
 
 		if (slot->control)
-			control_send(slot->control, CONTROL_LOG, NULL,
-				generation->plans[child_program(slot->kind)].stderr_fd);
+			control_send(slot->control, CONTROL_LOG, NULL, fd >= 0 ? fd : STDERR_FILENO);
 	}
 	log_info("master", "reopened the log");
 }

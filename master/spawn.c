@@ -43,10 +43,8 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 {
 	struct generation *generation = &slot->master->generation;
 	const struct program_plan *plan = &generation->plans[child_program(slot->kind)];
-	char *const argv[] = {
-		(char *)(slot->kind == CHILD_EDGE ? "slimta-edge" : "slimta-worker"), (char *)"--child",
-		slot->kind == CHILD_SPAWNER ? (char *)"--spawner" : NULL, NULL,
-	};
+	char *argv[5] = { (char *)(slot->kind == CHILD_EDGE ? "slimta-edge" : "slimta-worker"), (char *)"--child" };
+	int argc = 2;
 	const struct exec_plan exec = {
 		.exec_fd = plan->exec_fd,
 		.argv = argv,
@@ -58,6 +56,10 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 		.more_count = more_count,
 	};
 
+	if (slot->kind == CHILD_SPAWNER)
+		argv[argc++] = (char *)"--spawner";
+	if (slot->master->arguments.allow_root)
+		argv[argc++] = (char *)"--allow-root";
 	return exec_start(&exec);
 }
 

@@ -77,9 +77,28 @@ def stale_pid_file(t):
     sleeper.wait()
 
 
+def notifications(t):
+    """The watchdog, a name without a file, and that children learn nothing of it."""
+    name = f'\0{t.dir}/abstract'
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notifier:
+        notifier.bind(name)
+        notifier.settimeout(t.timeout)
+        master = t.start('slimta-master', '-c', t.config(CONFIG), *(['--allow-root'] if IS_ROOT else []),
+            env={'NOTIFY_SOCKET': '@' + name[1:], 'WATCHDOG_USEC': '200000'})
+        wanted = [b'READY=1', b'MAINPID=%d' % master.pid, b'WATCHDOG=1', b'WATCHDOG=1']
+        while wanted:
+            for line in notifier.recv(4096).split(b'\n'):
+                if line in wanted:
+                    wanted.remove(line)
+        ok(True, 'READY and the watchdog arrive at a name without a file')
+    for pid in master.children():
+        with open(f'/proc/{pid}/environ', 'rb') as environ:
+            ok(not re.search(rb'NOTIFY_SOCKET|WATCHDOG', environ.read()), 'a child does not know of it')
+
+
 def nothing_to_do(t):
     like(refused(t, CONFIG.replace('instances: 2', 'instances: 0').replace('instances: 1', 'instances: 0')),
         'nothing to do', 'a master without children ends')
 
 
-run(start_and_stop, second, foreign_port, port_freed, stale_pid_file, nothing_to_do)
+run(start_and_stop, second, foreign_port, port_freed, stale_pid_file, notifications, nothing_to_do)

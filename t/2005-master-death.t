@@ -2,9 +2,10 @@
 # 2005-master-death.t - P20: kill -9 of the master, a new one at once, and nothing stale in its way
 # SPDX-License-Identifier: MIT
 import os
+import shutil
 import signal
 
-from lib.fixture import is_, like, ok, run
+from lib.fixture import descendants, is_, like, ok, run, skip
 from lib.master import CONFIG, gone, with_keys
 
 
@@ -44,4 +45,20 @@ def unix_socket_is_replaced(t):
     ok(not os.path.exists(t.path('smtp')), 'and taken away at the end')
 
 
-run(new_one_at_once, unix_socket_is_replaced)
+def fresh_namespace(t):
+    """In a container the master is process 1 each time, and was so when it was killed."""
+    if os.geteuid() != 0:
+        skip('only root makes namespaces')
+        return
+    conf = t.config(with_keys('    pid_file: @dir@/pid\n'))
+    for turn in ('first', 'second', 'third'):
+        outer = t.start(shutil.which('unshare'), '--pid', '--fork', '--mount-proc', t.program('slimta-master'),
+            '-c', conf, '--allow-root', ready='master: ready')
+        is_(t.read('pid'), b'1\n', f'the {turn} one is process 1')
+        with t.client('smtp') as client:
+            client.expect(220)
+        os.kill(descendants(outer.pid)[0], signal.SIGKILL)
+        outer.wait()
+
+
+run(fresh_namespace, new_one_at_once, unix_socket_is_replaced)

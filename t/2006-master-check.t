@@ -70,6 +70,24 @@ def list_options(t):
     is_(len(names), len(rows), 'each once')
 
 
+def programs(t):
+    """They are looked for beside the master, else where they are installed."""
+    alone = t.write('alone/slimta-master', open(t.program('slimta-master'), 'rb').read(), 0o755)
+    done = t.run(alone, '-c', t.config(CONFIG), '--check', *ROOT)
+    is_(done.returncode, 1, 'a master without its programs')
+    like(done.stderr.decode(), 'slimta-edge is neither in .*/alone nor in /', 'says where it looked')
+    for name in ('slimta-edge', 'slimta-worker'):
+        t.write(f'alone/{name}', 'no program', 0o755)
+    done = t.run(alone, '-c', t.config(CONFIG), '--check', *ROOT)
+    is_(done.returncode, 1, 'programs that are none')
+    like(done.stderr.decode(), 'cannot run slimta-edge: Exec format error', 'are said')
+    t.write('alone/slimta-edge', open('/bin/cat', 'rb').read(), 0o755)
+    t.write('alone/slimta-worker', open('/bin/false', 'rb').read(), 0o755)
+    done = t.run(alone, '-c', t.config(CONFIG), '--check', *ROOT)
+    is_(done.returncode, 1, 'other programs')
+    like(done.stderr.decode(), r'slimta-\w+ --check exited 1 with an answer that is not understood', 'are told apart')
+
+
 def usage(t):
     like(t.run('slimta-master', '--version').stdout.decode(), r'^slimta-master \d+\.\d+\.\d+\n$', '--version')
     like(t.run('slimta-master', '--help').stdout.decode(), '^usage: slimta-master ', '--help')
@@ -77,4 +95,4 @@ def usage(t):
         is_(t.run('slimta-master', *args).returncode, 2, f'{args} is no use')
 
 
-run(all_errors, fine, list_options, usage)
+run(all_errors, fine, list_options, programs, usage)

@@ -49,6 +49,15 @@ def overridden(t):
     gone([pid])
 
 
+def silence_is_told(t):
+    done = t.run('slimta-master', '--daemon', '-c', t.config(with_keys('    pid_file: @dir@/pid\n')), *ROOT)
+    is_(done.returncode, 0, 'a daemon without a log')
+    like(done.stderr.decode(), 'warning: a daemon that logs to stderr needs process.master.stderr', 'is warned about')
+    pid = int(t.read('pid'))
+    os.kill(pid, signal.SIGTERM)
+    gone([pid])
+
+
 def failure_is_told(t):
     t.write('runtime', 'in the way')
     done = t.run('slimta-master', '--daemon', '-c', t.config(FILES), *ROOT)
@@ -75,4 +84,4 @@ def reopened(t):
     is_(master.stop(), 0, 'and it ends well')
 
 
-run(detaches, overridden, failure_is_told, reopened)
+run(detaches, overridden, silence_is_told, failure_is_told, reopened)

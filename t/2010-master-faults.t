@@ -12,9 +12,9 @@ ROOT = ['--allow-root'] if IS_ROOT else []
 
 def cannot_start(t):
     """No process to be had, no descriptor: later, and the log says so."""
-    for what in ('EAGAIN', 'ENOMEM'):
-        master = t.master(CONFIG, env={'SLIMTA_FAULT': f'exec.fork:4:{what}'})
-        like(master.log, r'error .*master: could not start child child=worker .*again_ms=1000', f'{what} is said')
+    for fault in ('exec.fork:4:EAGAIN', 'exec.fork:4:ENOMEM', 'control.pair:2:EMFILE'):
+        master = t.master(CONFIG, env={'SLIMTA_FAULT': fault})
+        like(master.log, r'error .*master: could not start child child=worker .*again_ms=1000', f'{fault} is said')
         is_(len(re.findall('child is ready', master.log)), 4, 'and it starts all the same')
         master.stop()
 

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
+#include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -41,7 +42,7 @@ struct control {
 
 int control_pair(int ours[2])
 {
-	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ours) < 0)
+	if (FAULT("control.pair", socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0, ours)) < 0)
 		return -1;
 	if (fd_set_nonblocking(ours[0], true) < 0) {
 		fd_close(&ours[0]);
