@@ -270,13 +270,14 @@ class Fixture:
         more = ['--allow-root'] if IS_ROOT and allow_root else []
         for attempt in range(3):
             conf = self.config(text)
+            started = len(self.processes)
             try:
                 process = self.start(name, '-c', conf, *more, *args, env=env, ready=ready, notify=notify)
                 process.conf = conf
                 return process
             except Failure:
-                process = self.processes[-1]
-                if attempt == 2 or process.running() or 'in use' not in process.log:
+                mine = self.processes[started:]
+                if attempt == 2 or not mine or mine[0].running() or 'in use' not in mine[0].log:
                     raise
                 self.ports.clear()
 
