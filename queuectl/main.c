@@ -23,11 +23,12 @@ static const struct command {
 	const char *name;
 	void (*run)(struct operator *, const struct arguments *);
 	size_t min_ids, max_ids;
+	bool changes;
 } commands[] = {
-	{ "list", list_messages, 0, SIZE_MAX },
-	{ "show", show_message, 1, 1 },
-	{ "remove", remove_messages, 1, SIZE_MAX },
-	{ "status", show_status, 0, 0 },
+	{ "list", list_messages, 0, SIZE_MAX, false },
+	{ "show", show_message, 1, 1, false },
+	{ "remove", remove_messages, 1, SIZE_MAX, true },
+	{ "status", show_status, 0, 0, false },
 };
 
 static int misused(const char *what, const char *text)
@@ -135,6 +136,7 @@ int main(int argc, char **argv)
 	code = parse(argv + (argc > 0), &arguments, &command);
 	if (code)
 		return code;
+	arguments.changes = command->changes;
 	if (operator_open(&operator, &arguments) == 0)
 		command->run(&operator, &arguments);
 	if ((fflush(stdout) != 0 || ferror(stdout)))

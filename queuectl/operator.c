@@ -65,6 +65,50 @@ static void print_errors(struct config_errors *errors)
 	buffer_release(&text);
 }
 
+/* --- who acts, and as whom --- */
+
+static void remember_user(struct operator *operator)
+{
+	const struct passwd *entry = getpwuid(getuid());
+	const char *sudo = getenv("SUDO_USER");
+
+	if (entry)
+		buffer_append_str(&operator->user, entry->pw_name);
+	else
+		buffer_appendf(&operator->user, "%u", (unsigned)getuid());
+	buffer_append_str(&operator->sudo_user, sudo ? sudo : "");
+}
+
+/* What root wrote into a queue, its workers could not read. */
+static int become_worker(struct operator *operator)
+{
+	struct config_errors errors = { 0 };
+	struct identity identity = { 0 };
+	struct process_options worker;
+	int result = 0;
+
+	process_load(operator->config, "worker", &worker, &errors);
+	if (geteuid() == 0 && worker.user) {
+		result = process_identity(operator->config, &worker, "worker", &identity, &errors);
+		print_errors(&errors);
+		if (result == 0 && (result = identity_assume(&identity)) < 0)
+			operator_say(operator, EXIT_ERROR, "cannot become the user %s: %m", worker.user);
+	}
+	process_release(&worker);
+	identity_release(&identity);
+	config_errors_release(&errors);
+	return result;
+}
+
+static int open_log(struct operator *operator)
+{
+	if (process_open_log("slimta-queuectl", &operator->process) == 0)
+		return 0;
+	operator_say(operator, EXIT_ERROR, "nothing is changed, as the log %s cannot be opened: %m",
+		operator->process.logging.output);
+	return -1;
+}
+
 /* --- the configuration --- */
 
 static int read_config(struct operator *operator, const struct arguments *arguments)
@@ -148,7 +192,9 @@ int operator_open(struct operator *operator, const struct arguments *arguments)
 {
 	memset(operator, 0, sizeof(*operator));
 	operator->json = arguments->json;
-	if (read_config(operator, arguments) == 0) {
+	remember_user(operator);
+	if (read_config(operator, arguments) == 0 && (!arguments->changes || open_log(operator) == 0)
+			&& become_worker(operator) == 0) {
 		operator->base = event_base_new();
 		if (!operator->base)
 			BUG("no event base");
@@ -173,6 +219,9 @@ void operator_close(struct operator *operator)
 		event_base_free(operator->base);
 	process_release(&operator->process);
 	config_free(operator->config);
+	buffer_release(&operator->user);
+	buffer_release(&operator->sudo_user);
+	log_close();
 }
 
 void operator_wait(struct operator *operator, const bool *done)
@@ -181,27 +230,4 @@ void operator_wait(struct operator *operator, const bool *done)
 		if (event_base_loop(operator->base, EVLOOP_ONCE) < 0)
 			BUG("the loop cannot wait");
 	}
-}
-
-/* --- the trace that actions leave --- */
-
-int operator_open_log(struct operator *operator)
-{
-	if (process_open_log("slimta-queuectl", &operator->process) == 0)
-		return 0;
-	operator_say(operator, EXIT_ERROR, "nothing is changed, as the log %s cannot be opened: %m",
-		operator->process.logging.output);
-	return -1;
-}
-
-void operator_user(struct buffer *user, struct buffer *by)
-{
-	const struct passwd *entry = getpwuid(getuid());
-	const char *sudo = getenv("SUDO_USER");
-
-	if (entry)
-		buffer_append_str(user, entry->pw_name);
-	else
-		buffer_appendf(user, "%u", (unsigned)getuid());
-	buffer_append_str(by, sudo ? sudo : "");
 }

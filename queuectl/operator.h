@@ -21,6 +21,8 @@ struct operator {
 	struct process_options process;
 	struct queue **queues;		/* those that could be opened */
 	size_t queue_count;
+	struct buffer user;		/* who is behind this process */
+	struct buffer sudo_user;	/* who became that by sudo; empty: nobody */
 	bool json;
 	enum exit_code code;
 };
@@ -29,13 +31,15 @@ struct arguments {
 	const char *config_path;	/* NULL: where config_read looks */
 	const char *queue;		/* NULL: all */
 	bool json, message;
+	bool changes;			/* the command changes what is stored, and leaves a line in the log */
 	size_t limit;			/* 0: none */
 	char **ids;
 	size_t id_count;
 };
 
-/* Reads the configuration and opens the queues. -1: all was said on stderr. A queue that cannot be opened is
- * said, and makes the exit code EXIT_ERROR; the others are there. */
+/* Reads the configuration, opens the log for commands that change something, becomes the user that workers are
+ * (as root, so that whatever is written can be read by them), opens the queues. -1: all was said on stderr. A
+ * queue that cannot be opened is said, and makes the exit code EXIT_ERROR; the others are there. */
 int operator_open(struct operator *, const struct arguments *);
 void operator_close(struct operator *);
 
@@ -45,10 +49,6 @@ void operator_say(struct operator *, enum exit_code, const char *format, ...) __
 
 /* Runs the loop until *done. */
 void operator_wait(struct operator *, const bool *done);
-/* Opens the log for what an operator changes; -1 where that cannot be, said on stderr. */
-int operator_open_log(struct operator *);
-/* The user behind this process, and who became it by sudo ("" where nobody did). */
-void operator_user(struct buffer *user, struct buffer *by);
 
 /* The commands: EXIT_DONE and so on stand in operator->code afterwards. */
 void list_messages(struct operator *, const struct arguments *);

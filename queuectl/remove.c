@@ -20,15 +20,11 @@ static void on_discarded(void *arg, const struct reply *why)
 	removal->done = true;
 }
 
-static void log_action(const char *event, const char *id, const char *queue)
+static void log_action(const struct operator *operator, const char *event, const char *id, const char *queue)
 {
-	struct buffer user = { 0 }, by = { 0 };
-
-	operator_user(&user, &by);
-	log_info("queuectl", event, LOG_TEXT("id", id), LOG_TEXT("queue", queue), LOG_TEXT("user", buffer_str(&user)),
-		LOG_TEXT("sudo_user", by.size ? buffer_str(&by) : NULL));
-	buffer_release(&user);
-	buffer_release(&by);
+	log_info("queuectl", event, LOG_TEXT("id", id), LOG_TEXT("queue", queue),
+		LOG_TEXT("user", buffer_str(&operator->user)),
+		LOG_TEXT("sudo_user", operator->sudo_user.size ? buffer_str(&operator->sudo_user) : NULL));
 }
 
 static void print_result(const struct operator *operator, const char *id, const char *queue, const char *result,
@@ -65,10 +61,10 @@ static bool discard(struct operator *operator, const char *id, const struct foun
 		operator_fail(operator, EXIT_ERROR, id, &removal.why);
 		print_result(operator, id, queue, "error", &removal.why);
 	} else if (queue_has(operator, found->queue, id)) {
-		log_action("marked to be removed", id, queue);
+		log_action(operator, "marked to be removed", id, queue);
 		say_busy(operator, id, found, &removal.why);
 	} else {
-		log_action("removed", id, queue);
+		log_action(operator, "removed", id, queue);
 		print_result(operator, id, queue, "removed", NULL);
 		removed = true;
 	}
@@ -80,8 +76,6 @@ void remove_messages(struct operator *operator, const struct arguments *argument
 {
 	size_t removed = 0;
 
-	if (operator_open_log(operator) < 0)
-		return;
 	for (size_t i = 0; i < arguments->id_count; i++) {
 		struct found found;
 
@@ -96,5 +90,4 @@ void remove_messages(struct operator *operator, const struct arguments *argument
 	if (!operator->json)
 		printf("removed %zu of %zu message%s\n", removed, arguments->id_count,
 			arguments->id_count == 1 ? "" : "s");
-	log_close();
 }
