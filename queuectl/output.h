@@ -17,7 +17,7 @@ void put_address(struct buffer *, const char *address);
 void put_text(struct buffer *, const char *text);
 void put_reply(struct buffer *, const struct reply *);
 
-#define SHORT_SIZE 16
+#define SHORT_SIZE 32
 /* Two units at most: "12s", "5m", "2h30m", "3d4h"; 0 and less "now". Returns `out`. */
 const char *short_duration(char out[SHORT_SIZE], int64_t ms);
 /* "512", "1.5K", "12M". Returns `out`. */
