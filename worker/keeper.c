@@ -118,6 +118,7 @@ static void on_spawner_ended(evutil_socket_t fd, short what, void *arg)
 {
 	struct kept *kept = arg;
 	int status = 0;
+	char *cause;
 
 	(void)fd;
 	(void)what;
@@ -130,8 +131,10 @@ static void on_spawner_ended(evutil_socket_t fd, short what, void *arg)
 	kept->control = NULL;
 	if (kept->ending)
 		leave(kept, 0);
-	log_error("spawner", "ended", LOG_INT("status", WIFEXITED(status) ? WEXITSTATUS(status) : -1),
-		LOG_INT("signal", WIFSIGNALED(status) ? WTERMSIG(status) : 0));
+	cause = WIFSIGNALED(status) ? xasprintf("killed by signal %d", WTERMSIG(status)) :
+				      xasprintf("exited with status %d", WEXITSTATUS(status));
+	log_error("spawner", "ended", LOG_TEXT("cause", cause));
+	free(cause);
 	start_again_later(kept);
 }
 

@@ -1,0 +1,39 @@
+# relay.py - what tests of relays share: one edge, one queue, one relay, and scripts for it to run
+# SPDX-License-Identifier: MIT
+import os
+import re
+
+SENDER = 's@example.org'
+
+
+def config(relay, more='', delay=1, worker=''):
+    """A configuration whose queue `q` goes to `relay`, the inside of a YAML mapping."""
+    return f'''@process@
+  edge: {{instances: 1}}
+  worker: {{instances: 1{worker}}}
+edge:
+  main: {{type: smtp, queue: q, listener: {{port: @port:smtp@}}}}
+queue:
+  q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes,
+    retry: {{delay: {delay}}}}}
+relay:
+  r: {{{relay}}}
+{more}'''
+
+
+def script(t, name, text):
+    """A shell script in the test's folder that may be run by anybody; gives its path."""
+    return t.write(name, f'#!/bin/sh\ncd {t.dir}\n{text}\n', 0o755)
+
+
+def send(t, *recipients, data='Subject: x\r\n\r\nbody\r\n', parameters=''):
+    """Sends one message; gives its id."""
+    with t.client('smtp') as client:
+        client.hello()
+        reply = client.mail(SENDER, recipients, data, parameters)
+    return re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
+
+
+def queued(t):
+    """Ids of the messages that the queue holds."""
+    return sorted(name[:-4] for name in os.listdir(t.path('env')) if re.fullmatch(r'[0-9a-z]{26}\.env', name))
