@@ -26,6 +26,8 @@ static void parse_args(struct command *command, const struct config_node *sectio
 	const struct config_node *list = key_node(section, "args");
 
 	command->templates = xcalloc(args->count + 1, sizeof(*command->templates));
+	if (!args->count && list != section)
+		config_error_at_value(errors, list, "expected a program and its arguments");
 	for (size_t i = 0; i < args->count; i++) {
 		const struct config_node *node = list->kind == CONFIG_LIST && i < list->count ? list->items[i] : list;
 		char *why = NULL;

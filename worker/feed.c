@@ -134,6 +134,10 @@ static void write_some(struct feed *feed)
 			event_add(feed->writable, NULL);
 			return;
 		}
+		if (written < 0 && errno != EPIPE) {
+			feed->failed(feed->arg, errno);
+			return;
+		}
 		if (written < 0) {
 			end_feeding(feed);
 			return;
