@@ -12,13 +12,15 @@
 
 static const char usage[] =
 	"usage: slimta-edge [-c FILE] [--allow-root]\n"
-	"       slimta-edge [-c FILE] --check | --list-options | --version | --help\n"
+	"       slimta-edge [-c FILE] --check | --list-options\n"
 	"\n"
 	"  -c, --config FILE  instead of ~/.slimta/slimta.conf or /etc/slimta/slimta.conf\n"
 	"  --check            reports what is wrong in the edges of the configuration\n"
 	"  --list-options     prints every key of an edge with its type, default and meaning\n"
 	"  --allow-root       may run as root\n"
-	"  --child            started by slimta-master\n";
+	"  --child            started by slimta-master: takes what it needs from descriptors\n"
+	"  --version          prints the version\n"
+	"  -h, --help         prints this\n";
 
 enum action { RUN, CHECK, LIST_OPTIONS, SHOW_VERSION, SHOW_USAGE };
 
@@ -78,6 +80,7 @@ static const struct {
 	{ "--list-options", LIST_OPTIONS },
 	{ "--version", SHOW_VERSION },
 	{ "--help", SHOW_USAGE },
+	{ "-h", SHOW_USAGE },
 };
 
 /* How many of argv were understood: 0 = none. */

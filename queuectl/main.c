@@ -12,12 +12,21 @@
 #define MAX_LIMIT 1000000000
 
 static const char usage[] =
-	"usage: slimta-queuectl [-c FILE] [-q QUEUE] [--json] COMMAND\n"
+	"usage: slimta-queuectl [OPTION]... COMMAND\n"
+	"Looks at the queues of slimta.conf, and changes them.\n"
+	"\n"
 	"  list [--limit N] [ID...]   messages, a line each\n"
 	"  show [--message] ID        all that is known of one; or its octets\n"
 	"  remove ID...               takes messages away for good\n"
 	"  status                     queues by state, and processes\n"
-	"  --version, --help\n";
+	"\n"
+	"  -c, --config FILE  read FILE; else ~/.slimta/slimta.conf, else /etc/slimta/slimta.conf\n"
+	"  -q, --queue QUEUE  this queue alone\n"
+	"      --json         print JSON objects\n"
+	"      --version      print the version\n"
+	"  -h, --help         print this\n"
+	"\n"
+	"See slimta-queuectl(8) and slimta.conf(5).\n";
 
 static const struct command {
 	const char *name;
@@ -129,7 +138,7 @@ int main(int argc, char **argv)
 		puts("slimta-queuectl " VERSION);
 		return EXIT_DONE;
 	}
-	if (argc == 2 && strcmp(argv[1], "--help") == 0) {
+	if (argc == 2 && is_either(argv[1], "-h", "--help")) {
 		fputs(usage, stdout);
 		return EXIT_DONE;
 	}

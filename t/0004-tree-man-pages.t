@@ -37,4 +37,4 @@ def options(t):
         ok(unknown.returncode in (1, 2) and unknown.stderr, f'{program} refuses what it does not know')
 
 
-run(pages)
+run(pages, options)

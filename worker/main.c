@@ -18,6 +18,8 @@ static const char help[] =
 	"      --list-options  print every option of relays, a line each: section, key, type,\n"
 	"                      default and meaning, with tabs between\n"
 	"      --allow-root    let it, and the commands of relays, run as root\n"
+	"      --child         started by slimta-master: takes what it needs from descriptors\n"
+	"      --spawner       with --child: runs the commands of relays\n"
 	"      --version       print the version\n"
 	"  -h, --help          print this\n"
 	"\n"
