@@ -93,6 +93,10 @@ def usage(t):
     like(t.run('slimta-master', '--help').stdout.decode(), '^usage: slimta-master ', '--help')
     for args in (['--nosuch'], ['extra'], ['-c']):
         is_(t.run('slimta-master', *args).returncode, 2, f'{args} is no use')
+    for program in ('slimta-edge', 'slimta-worker'):
+        done = t.run(program, '--child')
+        is_(done.returncode, 1, f'{program} --child')
+        like(done.stderr.decode(), '--child is for slimta-master', 'is not for people')
 
 
 run(all_errors, fine, list_options, programs, usage)

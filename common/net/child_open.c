@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/prctl.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
@@ -134,10 +135,19 @@ static int load_from_master(struct child *child)
 	return failed ? -1 : 0;
 }
 
+static bool is_control(int fd)
+{
+	int type = 0;
+	socklen_t size = sizeof type;
+
+	return getsockopt(fd, SOL_SOCKET, SO_TYPE, &type, &size) == 0 && type == SOCK_SEQPACKET;
+}
+
 static int open_under_master(struct child *child)
 {
-	if (fd_set_cloexec(CHILD_FD_CONTROL, true) < 0 || fd_set_nonblocking(CHILD_FD_CONTROL, true) < 0) {
-		complain(child->program, "--child is for slimta-master: descriptor 3", strerror(errno));
+	if (!is_control(CHILD_FD_CONTROL) || fd_set_cloexec(CHILD_FD_CONTROL, true) < 0 ||
+	    fd_set_nonblocking(CHILD_FD_CONTROL, true) < 0) {
+		complain(child->program, "--child is for slimta-master: descriptor 3 is not its socket", NULL);
 		return -1;
 	}
 	if (receive_start(child) < 0 || load_from_master(child) < 0)
