@@ -31,7 +31,7 @@ struct acceptors {
 	struct acceptor *items;
 	size_t count;
 	struct event *resume;
-	int reserve;			/* given up for a moment to refuse somebody when no descriptor is left */
+	int reserve;			/* given up for a moment to refuse somebody */
 	bool paused;
 };
 
@@ -96,10 +96,11 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 /* Nothing may be wrong with the socket, so another try at once would only spin. */
 static void accept_failed(struct acceptor *a, int error)
 {
-	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED || error == EPROTO)
+	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED
+		|| error == EPROTO)
 		return;
-	log_warn("edge", "could not accept", LOG_TEXT("edge", a->edge->name), LOG_TEXT("error", strerror(error)),
-		LOG_INT("connections", a->edge->connections));
+	log_warn("edge", "could not accept", LOG_TEXT("edge", a->edge->name),
+		LOG_TEXT("error", strerror(error)), LOG_INT("connections", a->edge->connections));
 	if (error == EMFILE || error == ENFILE)
 		refuse_one(a);
 	pause_all(a->all);

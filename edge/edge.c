@@ -18,15 +18,18 @@ static const struct edge_driver *const drivers[] = {
 };
 
 const struct option edge_rows[] = {
-	{ "queue", QUEUE_FIELD(edge_options, queue), NULL, 0, 0, "where accepted messages go", .required = true },
+	{ "queue", QUEUE_FIELD(edge_options, queue), NULL, 0, 0, "where accepted messages go",
+		.required = true },
 	{ "listener", NODE_FIELD(edge_options, listener), NULL, 0, 0, "where to listen: one map" },
-	{ "listeners", NODE_FIELD(edge_options, listeners), NULL, 0, 0, "where to listen: a list of maps" },
+	{ "listeners", NODE_FIELD(edge_options, listeners), NULL, 0, 0,
+		"where to listen: a list of maps" },
 	{ "hostname", TEXT_FIELD(edge_options, hostname), "{fqdn}", 0, 0,
 		"our name in the banner and the EHLO reply; a template" },
 	{ 0 }
 };
 
-/* NULL for a type that is missing, unknown or not built: the check of the structure, which comes first, says so. */
+/* NULL for a type that is missing, unknown or not built: the check of the structure, which comes
+ * first, says so. */
 static const struct edge_driver *find_driver(const struct config_node *section)
 {
 	const struct config_node *type = config_get(section, "type");
@@ -47,8 +50,8 @@ static void check_listeners(const struct config_node *section, struct config_err
 	listeners_free(items, count);
 }
 
-static struct edge *load_one(const struct config_node *section, const struct process_options *process,
-	struct config_errors *errors)
+static struct edge *load_one(const struct config_node *section,
+	const struct process_options *process, struct config_errors *errors)
 {
 	static const char *const ignore[] = { "type", NULL };
 	const struct edge_driver *driver = find_driver(section);
@@ -80,8 +83,8 @@ static struct edge *load_one(const struct config_node *section, const struct pro
 	return edge;
 }
 
-void edges_load(const struct config *config, const struct process_options *process, struct edge ***edges,
-	size_t *count, struct config_errors *errors)
+void edges_load(const struct config *config, const struct process_options *process,
+	struct edge ***edges, size_t *count, struct config_errors *errors)
 {
 	const struct config_node *sections = config_get(config_root(config), "edge");
 	size_t most = sections && sections->kind == CONFIG_MAP ? sections->count : 0;
@@ -106,7 +109,8 @@ void edge_free(struct edge *edge)
 	free(edge);
 }
 
-void edges_check(const struct config *config, const struct process_options *process, struct config_errors *errors)
+void edges_check(const struct config *config, const struct process_options *process,
+	struct config_errors *errors)
 {
 	struct edge **edges;
 	size_t count;

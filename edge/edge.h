@@ -14,19 +14,19 @@ struct server;
 
 struct edge_driver {
 	const char *type;		/* value of edge.NAME.type */
-	size_t size;			/* of the driver's own struct, which begins with struct edge */
-	const struct option *options;	/* its keys beside edge_rows; fills the driver's struct; ends with {0} */
+	size_t size;			/* of its own struct, which begins with struct edge */
+	const struct option *options;	/* beside edge_rows; fills its own struct; ends with {0} */
 
 	/* Finishes what rows cannot say (templates). 0, or -1 with errors. */
-	int (*load)(struct edge *, const struct config_node *section, const struct process_options *,
-		struct config_errors *);
+	int (*load)(struct edge *, const struct config_node *section,
+		const struct process_options *, struct config_errors *);
 	void (*unload)(struct edge *);			/* frees what load made */
 	void (*open)(struct edge *);			/* queue and pools are there */
 	/* A connection, non-blocking; the fd is the driver's. */
 	void (*accepted)(struct edge *, int fd, const struct sockaddr_storage *peer);
-	/* A connection that cannot be served now: says so without waiting. The fd stays the caller's. */
+	/* A connection that cannot be served: says so, never waits. The fd stays the caller's. */
 	void (*refuse)(struct edge *, int fd);
-	/* Idle connections are ended at once, others at the end of their transaction; `now`: those too. */
+	/* Ends idle connections at once, others after their transaction; `now`: those too. */
 	void (*drain)(struct edge *, bool now);
 	/* Ends all connections without a word; the queue may still call back. */
 	void (*close)(struct edge *);
@@ -49,9 +49,9 @@ struct edge {
 	size_t connections;
 };
 
-/* All edges of the configuration, as far as it is right: errors are appended. The array is the caller's. */
-void edges_load(const struct config *, const struct process_options *, struct edge ***edges, size_t *count,
-	struct config_errors *);
+/* All edges, as far as the configuration is right; errors are appended. The caller's array. */
+void edges_load(const struct config *, const struct process_options *, struct edge ***edges,
+	size_t *count, struct config_errors *);
 void edge_free(struct edge *);
 void edges_check(const struct config *, const struct process_options *, struct config_errors *);
 void edges_list_options(struct buffer *out);

@@ -171,7 +171,8 @@ static void stats(void *arg, json_t *into)
 
 	for (size_t i = 0; i < server->edge_count; i++)
 		json_object_set_new(edges, server->edges[i]->name,
-			json_pack("{s:I}", "connections", (json_int_t)server->edges[i]->connections));
+			json_pack("{s:I}", "connections",
+				(json_int_t)server->edges[i]->connections));
 	json_object_set_new(into, "edges", edges);
 }
 

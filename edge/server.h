@@ -7,7 +7,7 @@
 
 struct server;
 
-/* After child_begin: loads edges and queues of the child's configuration. NULL: the errors are on stderr. */
+/* After child_begin: loads edges and queues of the configuration. NULL: errors are on stderr. */
 struct server *server_new(struct child *);
 void server_free(struct server *);
 /* Opens the queues, then accepts and tells the master. Sets the child's callbacks. */

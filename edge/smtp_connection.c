@@ -90,8 +90,9 @@ static void log_outcome(const struct submission *s, const struct reply *why)
 
 	if (why)
 		reply_append(why, &reply);
-	log_info("edge", why ? "rejected" : "accepted", LOG_TEXT("id", s->id), LOG_TEXT("session", s->session),
-		LOG_TEXT("sender", s->sender), LOG_TEXT("recipients", buffer_str(&s->recipients)),
+	log_info("edge", why ? "rejected" : "accepted", LOG_TEXT("id", s->id),
+		LOG_TEXT("session", s->session), LOG_TEXT("sender", s->sender),
+		LOG_TEXT("recipients", buffer_str(&s->recipients)),
 		LOG_INT("recipient_count", s->recipient_count), LOG_INT("size", s->size),
 		LOG_TEXT("client", s->client), LOG_TEXT("queue", s->edge->edge.options.queue),
 		LOG_TEXT("reply", why ? buffer_str(&reply) : NULL),
@@ -104,7 +105,8 @@ static void count_outcome(const struct submission *s, const struct reply *why)
 	struct counters *counters = s->edge->edge.child->counters;
 
 	if (why) {
-		counter_add(counters, reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
+		counter_add(counters,
+			reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
 		return;
 	}
 	counter_add(counters, COUNTER_EDGE_MESSAGES, 1);
@@ -204,7 +206,8 @@ static void on_closed(void *arg, int error)
 
 	session_lost(c->session);
 	log_info("edge", "disconnected", LOG_TEXT("session", session_id(c->session)),
-		LOG_INT("messages", c->messages), LOG_TEXT("error", error ? strerror(error) : NULL));
+		LOG_INT("messages", c->messages),
+		LOG_TEXT("error", error ? strerror(error) : NULL));
 	smtp_connection_free(c);
 }
 
@@ -225,7 +228,8 @@ static unsigned describe_peer(const struct sockaddr_storage *peer, char text[INE
 
 	if (peer->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN))
 		return ntohs(v4->sin_port);
-	if (peer->ss_family == AF_INET6 && inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN))
+	if (peer->ss_family == AF_INET6 &&
+		inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN))
 		return ntohs(v6->sin6_port);
 	memcpy(text, "unix", sizeof("unix"));
 	return 0;
@@ -239,10 +243,11 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct sockaddr_s
 
 	c->edge = smtp;
 	TAILQ_INSERT_TAIL(&smtp->connections, c, entry);
-	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms, &stream_handler, c);
+	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms,
+		&stream_handler, c);
 	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, ip);
-	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)), LOG_TEXT("client", ip),
-		LOG_INT("port", port), LOG_TEXT("edge", smtp->edge.name));
+	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)),
+		LOG_TEXT("client", ip), LOG_INT("port", port), LOG_TEXT("edge", smtp->edge.name));
 	stream_poll(&c->stream);
 	session_greet(c->session);
 }

@@ -13,13 +13,15 @@
 static const char *const newline_choices[] = { "reject", "normalize", NULL };
 enum { NEWLINE_REJECT, NEWLINE_NORMALIZE };
 
-static void check_extensions(const struct config_node *node, void *field, struct config_errors *errors)
+static void check_extensions(const struct config_node *node, void *field,
+	struct config_errors *errors)
 {
 	const struct strings *names = field;
 
 	for (size_t i = 0; i < names->count; i++) {
 		if (!extension_find(names->items[i]))
-			config_error_at_value(errors, node, "\"%s\" is no extension that this slimta offers",
+			config_error_at_value(errors, node,
+				"\"%s\" is no extension that this slimta offers",
 				names->items[i]);
 	}
 }
@@ -48,12 +50,13 @@ static const struct option smtp_rows[] = {
 		.choices = newline_choices },
 	{ "disable_extensions", TEXTS_FIELD(smtp_edge, disable_extensions), NULL, 0, 0,
 		"EHLO keywords not to offer", .check = check_extensions },
-	{ "rules", SECTION_FIELD(smtp_edge, rules), NULL, 0, 0, "what to accept", .rows = rules_rows },
+	{ "rules", SECTION_FIELD(smtp_edge, rules), NULL, 0, 0, "what to accept",
+		.rows = rules_rows },
 	{ 0 }
 };
 
-static int load(struct edge *edge, const struct config_node *section, const struct process_options *process,
-	struct config_errors *errors)
+static int load(struct edge *edge, const struct config_node *section,
+	const struct process_options *process, struct config_errors *errors)
 {
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
 	const struct config_node *rules = config_get(section, "rules");
@@ -63,7 +66,8 @@ static int load(struct edge *edge, const struct config_node *section, const stru
 		smtp->banner = xasprintf("%s ESMTP slimta", edge->options.hostname);
 		return 0;
 	}
-	smtp->banner = template_names(smtp->rules.banner, process, config_get(rules, "banner"), errors);
+	smtp->banner = template_names(smtp->rules.banner, process, config_get(rules, "banner"),
+		errors);
 	return smtp->banner ? 0 : -1;
 }
 
@@ -96,7 +100,8 @@ static void open_edge(struct edge *edge)
 		.command_timeout_ms = smtp->command_timeout_ms,
 		.data_timeout_ms = smtp->data_timeout_ms,
 		.extensions = extensions,
-		.spool = { child->disk, dir ? dir : SPOOL_DIR, child->process.spool_threshold_bytes },
+		.spool = { child->disk, dir ? dir : SPOOL_DIR,
+			child->process.spool_threshold_bytes },
 		.counters = child->counters,
 	};
 }

@@ -4,7 +4,7 @@
 import signal
 
 from lib.edge import config, stored
-from lib.fixture import is_, like, ok, run, wait_for
+from lib.fixture import is_, like, ok, process_stat, run, wait_for
 
 
 def begin(c):
@@ -66,6 +66,26 @@ def closed(t):
         busy.cmd('NOOP', 250)
 
 
+def waiting(t):
+    """Connections that nobody accepted yet are told, not reset."""
+    edge = t.edge(config())
+    edge.kill(signal.SIGSTOP)
+    wait_for(lambda: process_stat(edge.pid)[0] == 'T', 10, 'the program to stand still')
+    clients = [t.client('smtp') for _ in range(40)]
+    edge.kill(signal.SIGTERM)
+    edge.kill(signal.SIGCONT)
+    replies = []
+    for c in clients:
+        reply = c.reply()
+        if reply.code == 220:
+            reply = c.reply()
+        replies.append(reply.code)
+    is_(replies, [421] * 40, 'each gets its 421')
+    for c in clients:
+        c.close()
+    is_(edge.wait(), 0, 'the program ends')
+
+
 def again(t):
     edge = t.edge(config())
     with t.client('smtp') as busy:
@@ -76,4 +96,4 @@ def again(t):
         is_(edge.wait(), 1, 'a second signal ends it at once')
 
 
-run(gently, bounded, closed, again)
+run(gently, bounded, closed, waiting, again)

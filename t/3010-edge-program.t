@@ -44,7 +44,7 @@ def checks(t):
 
 
 def kinds(t):
-    for name, error in (('http', 'not built into this slimta yet'), ('smpt', r'unknown type.*did you mean "smtp"')):
+    for name, error in (('http', 'not built into this slimta yet'), ('smpt', r'expected one of smtp.*did you mean "smtp"')):
         text = config().replace('type: smtp', f'type: {name}')
         bad = t.run('slimta-edge', '--allow-root', '-c', t.config(text), '--check')
         is_(bad.returncode, 1, f'type {name} is an error')

@@ -39,8 +39,8 @@ static struct timeval timeval_of(int64_t ms)
 	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
 }
 
-/* Reads are waited for until an event shows that nobody wants them: a pause mostly ends before the peer
- * sends, and then costs no system call. */
+/* Reads are waited for until an event shows that nobody wants them: a pause mostly ends before the
+ * peer sends, and then costs no system call. */
 static void listen_for_input(struct stream *s)
 {
 	struct timeval timeout = timeval_of(s->timeout_ms);
@@ -72,7 +72,7 @@ static void keep_rest(struct stream *s, const char *data, size_t size)
 	buffer_append(&s->in, data, size);
 }
 
-/* Reads once behind what was not taken before; 1 = something came, 0 = nothing now, -1 = no more will. */
+/* Reads once behind what was not taken before; 1 = it came, 0 = nothing now, -1 = no more will. */
 static int read_once(struct stream *s)
 {
 	size_t had = s->in.size, size = s->read_size > had ? s->read_size : had + 1, taken;

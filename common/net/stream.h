@@ -1,7 +1,7 @@
 /* stream.h - a connection on the loop: reads handed out at once, writes gathered, one time-out
  * SPDX-License-Identifier: MIT
- * An idle stream holds no memory but this struct. Callbacks come from the loop alone, never from within a
- * call of the owner; `closed` is the last, so the owner frees everything there. */
+ * An idle stream holds no memory but this struct. Callbacks come from the loop alone, never from
+ * within a call of the owner; `closed` is the last, so the owner frees everything there. */
 #ifndef SLIMTA_NET_STREAM_H
 #define SLIMTA_NET_STREAM_H
 
@@ -14,20 +14,20 @@
 
 struct stream;
 
-/* How octets pass: read(2) and send(2), unless something such as TLS stands between. As those they return
- * -1 with EAGAIN when the loop must wait. */
+/* How octets pass: read(2) and send(2), unless something such as TLS stands between. As those they
+ * return -1 with EAGAIN when the loop must wait. */
 struct stream_io {
 	ssize_t (*read)(struct stream *, void *data, size_t size);
 	ssize_t (*write)(struct stream *, const void *data, size_t size);
 };
 
 struct stream_handler {
-	/* Octets came: returns how many were taken. The rest is offered again in front of what comes next, or
-	 * when a pause ends. */
+	/* Octets came: returns how many were taken. The rest is offered again in front of what
+	 * comes next, or when a pause ends. */
 	size_t (*input)(void *arg, const char *data, size_t size);
-	void (*ended)(void *arg);		/* the peer closed its side; all before it was offered */
+	void (*ended)(void *arg);		/* the peer closed its side; all was offered */
 	void (*timed_out)(void *arg);		/* no octet came within the time */
-	/* The descriptor is closed; `error` is an errno, 0 for an end that we or the peer wanted. */
+	/* The descriptor is closed; `error` is an errno, 0 for an end that somebody wanted. */
 	void (*closed)(void *arg, int error);
 };
 
@@ -48,22 +48,25 @@ struct stream {
 };
 
 /* Takes the fd, which does not block. Reads begin, with this time-out, on the loop's next turn. */
-void stream_open(struct stream *, struct event_base *, int fd, int64_t timeout_ms, const struct stream_handler *,
-	void *arg);
-/* Closes without a callback; all-zero is fine. To be called, in `closed` too, before the struct is freed. */
+void stream_open(struct stream *, struct event_base *, int fd, int64_t timeout_ms,
+	const struct stream_handler *, void *arg);
+/* Closes without a callback; all-zero is fine. To be called, in `closed` too, before the struct is
+ * freed. */
 void stream_release(struct stream *);
 
 /* Reads what is there now, before anything is written. Calls `input`, but not `closed`. */
 void stream_poll(struct stream *);
 /* Something changed: sends `out` on this turn of the loop, once for all touches. */
 void stream_touch(struct stream *);
-void stream_pause(struct stream *, bool paused);	/* a paused one offers nothing, and does not time out */
+/* A paused one offers nothing, and does not time out. */
+void stream_pause(struct stream *, bool paused);
 void stream_set_timeout(struct stream *, int64_t timeout_ms);
-void stream_set_read_size(struct stream *, size_t size);	/* most octets of one read; at most STREAM_READ_MAX */
+/* The most octets of one read; at most STREAM_READ_MAX. */
+void stream_set_read_size(struct stream *, size_t size);
 #define STREAM_READ_MAX 65536
 
-/* Sends what is in `out`, then closes. `linger`: the peer may be sending; reads on for a moment, so that the
- * reset for what nobody reads does not overtake our last octets. */
+/* Sends what is in `out`, then closes. `linger`: the peer may be sending; reads on for a moment, so
+ * that the reset for what nobody reads does not overtake our last octets. */
 void stream_finish(struct stream *, bool linger);
 void stream_abort(struct stream *, int error);		/* sends nothing more */
 

@@ -29,11 +29,12 @@ static unsigned first_of(const unsigned long long halves[2])
 	return half * 8 + (unsigned)(little ? __builtin_ctzll(bits) : __builtin_clzll(bits)) / 8;
 }
 
-/* The first CR, LF or NUL, or `end`. Sixteen octets a step: control characters other than these are rare
- * in mail, so one comparison finds the steps that need a closer look. */
+/* The first CR, LF or NUL, or `end`. Sixteen octets a step: control characters other than these are
+ * rare in mail, so one comparison finds the steps that need a closer look. */
 static const char *find_special(const char *at, const char *end)
 {
-	static const octets16 beyond = { 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14, 14 };
+	static const octets16 beyond = { 14, 14, 14, 14, 14, 14, 14, 14,
+		14, 14, 14, 14, 14, 14, 14, 14 };
 
 	while (end - at >= 16) {
 		octets16 octets, low;
@@ -99,8 +100,8 @@ static const char *feed_state(struct newline *n, const char *at, newline_sink_fn
 }
 
 /* Within lines, as far as one run of octets goes; the next octet to look at. */
-static const char *feed_text(struct newline *n, const char *at, const char *end, newline_sink_fn *sink,
-	void *arg)
+static const char *feed_text(struct newline *n, const char *at, const char *end,
+	newline_sink_fn *sink, void *arg)
 {
 	const char *run = at;
 
@@ -120,7 +121,8 @@ static const char *feed_text(struct newline *n, const char *at, const char *end,
 			n->state = LINE_START;
 			break;
 		}
-		n->found |= *at == '\r' ? NEWLINE_BARE_CR : *at == '\n' ? NEWLINE_BARE_LF : NEWLINE_NUL;
+		n->found |= *at == '\r' ? NEWLINE_BARE_CR :
+			*at == '\n' ? NEWLINE_BARE_LF : NEWLINE_NUL;
 		if (*at && n->normalize) {
 			emit(run, at, sink, arg);
 			sink(arg, "\r\n", 2);
@@ -132,7 +134,8 @@ static const char *feed_text(struct newline *n, const char *at, const char *end,
 	return at;
 }
 
-size_t newline_feed(struct newline *n, const char *data, size_t size, newline_sink_fn *sink, void *arg)
+size_t newline_feed(struct newline *n, const char *data, size_t size, newline_sink_fn *sink,
+	void *arg)
 {
 	const char *at = data, *end = data + size;
 

@@ -32,7 +32,8 @@ static int take_size(struct session *s, const char *value, size_t size)
 		declared = INT64_MAX;
 	}
 	if (most && declared > most) {
-		session_reply(s, 552, "5.3.4", "Message size exceeds %llu limit", (unsigned long long)most);
+		session_reply(s, 552, "5.3.4", "Message size exceeds %llu limit",
+			(unsigned long long)most);
 		return -1;
 	}
 	s->envelope->size = declared;
@@ -75,12 +76,13 @@ static const struct {
 	{ "SMTPUTF8", PARAMETER_OF_MAIL, EXTENSION_SMTPUTF8, take_smtputf8 },
 };
 
-/* RFC 5321 4.1.2: a letter or digit, then those and hyphens; a value is printable without "=" (UTF-8 by RFC 6531). */
+/* RFC 5321 4.1.2: a letter or digit, then those and hyphens; a value is printable without "="
+ * (UTF-8 by RFC 6531). */
 static bool is_well_formed(const char *text, size_t size, size_t name_size)
 {
 	for (size_t i = 0; i < name_size; i++) {
-		bool letter = (text[i] >= 'A' && text[i] <= 'Z') || (text[i] >= 'a' && text[i] <= 'z') ||
-			(text[i] >= '0' && text[i] <= '9');
+		bool letter = (text[i] >= 'A' && text[i] <= 'Z') ||
+			(text[i] >= 'a' && text[i] <= 'z') || (text[i] >= '0' && text[i] <= '9');
 
 		if (!letter && !(text[i] == '-' && i > 0))
 			return false;
@@ -92,7 +94,8 @@ static bool is_well_formed(const char *text, size_t size, size_t name_size)
 	return name_size > 0 && name_size + 1 != size && utf8_is_valid(text, size);
 }
 
-static int read_one(struct session *s, enum parameter_of of, unsigned *seen, const char *text, size_t size)
+static int read_one(struct session *s, enum parameter_of of, unsigned *seen, const char *text,
+	size_t size)
 {
 	const char *equals = memchr(text, '=', size);
 	size_t name_size = equals ? (size_t)(equals - text) : size;
@@ -112,7 +115,8 @@ static int read_one(struct session *s, enum parameter_of of, unsigned *seen, con
 			return -1;
 		}
 		*seen |= 1u << i;
-		return parameters[i].take(s, equals ? equals + 1 : NULL, equals ? size - name_size - 1 : 0);
+		return parameters[i].take(s, equals ? equals + 1 : NULL,
+			equals ? size - name_size - 1 : 0);
 	}
 	session_reply(s, 555, "5.5.4", "Parameter %.*s not recognized", (int)name_size, text);
 	return -1;

@@ -30,8 +30,8 @@ static size_t skip(struct reader *r, const char *data, size_t size)
 	return lf ? (size_t)(lf - data) + 1 : size;
 }
 
-enum reader_result reader_next(struct reader *r, const char *data, size_t size, size_t limit, size_t *line_size,
-	size_t *taken)
+enum reader_result reader_next(struct reader *r, const char *data, size_t size, size_t limit,
+	size_t *line_size, size_t *taken)
 {
 	const char *lf;
 

@@ -10,8 +10,8 @@
 #include "common/base/memory.h"
 #include "common/smtp/verbs.h"
 
-struct session *session_new(const struct session_settings *settings, const struct session_owner *owner, void *arg,
-	struct buffer *out, const char *client_ip)
+struct session *session_new(const struct session_settings *settings,
+	const struct session_owner *owner, void *arg, struct buffer *out, const char *client_ip)
 {
 	size_t ip_size = strlen(client_ip) + 1;
 	struct session *s = xcalloc(1, sizeof(*s) + ip_size);
@@ -54,9 +54,10 @@ static void session_enter(struct session *s, enum phase next)
 void session_reset(struct session *s, const char *reason)
 {
 	if (s->envelope && reason)
-		log_info("smtp", "abandoned", LOG_TEXT("id", s->envelope->id), LOG_TEXT("session", s->id),
-			LOG_TEXT("sender", s->envelope->sender),
-			LOG_INT("recipients", s->envelope->recipient_count), LOG_TEXT("reason", reason));
+		log_info("smtp", "abandoned", LOG_TEXT("id", s->envelope->id),
+			LOG_TEXT("session", s->id), LOG_TEXT("sender", s->envelope->sender),
+			LOG_INT("recipients", s->envelope->recipient_count),
+			LOG_TEXT("reason", reason));
 	incoming_free(s->incoming);
 	s->incoming = NULL;
 	envelope_free(s->envelope);
@@ -201,7 +202,8 @@ bool session_is_receiving(const struct session *s)
 
 int64_t session_timeout_ms(const struct session *s)
 {
-	return s->phase == PHASE_DATA ? s->settings->data_timeout_ms : s->settings->command_timeout_ms;
+	return s->phase == PHASE_DATA ? s->settings->data_timeout_ms :
+		s->settings->command_timeout_ms;
 }
 
 /* Who sends a command octet by octet has no more time for it than who sends none. */
@@ -279,7 +281,8 @@ size_t session_input(struct session *s, const char *data, size_t size)
 	if (s->phase == PHASE_CONNECT && size > 0)
 		session_end(s, 554, "5.5.1", "Command before the greeting");
 	while (taken < size && session_state(s) == SESSION_READING) {
-		size_t more = s->phase == PHASE_DATA ? incoming_take(s, data + taken, size - taken) :
+		size_t more = s->phase == PHASE_DATA ?
+			incoming_take(s, data + taken, size - taken) :
 			input_command(s, data + taken, size - taken);
 
 		if (!more)

@@ -1,7 +1,7 @@
 /* session.h - the server's side of an SMTP connection, without the connection
  * SPDX-License-Identifier: MIT
- * Octets go in by session_input, replies come out in a buffer of the owner. Nothing here knows sockets, so
- * tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 6152, 6531. */
+ * Octets go in by session_input, replies come out in a buffer of the owner. Nothing here knows
+ * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 6152, 6531. */
 #ifndef SLIMTA_SMTP_SESSION_H
 #define SLIMTA_SMTP_SESSION_H
 
@@ -23,7 +23,7 @@ unsigned extension_find(const char *keyword);
 
 /* What all sessions of an edge share; lent for their life. */
 struct session_settings {
-	const char *hostname;		/* our name in the EHLO reply, and the envelope's receiver */
+	const char *hostname;		/* our name in the EHLO reply; the receiver */
 	const char *banner;		/* text after 220 */
 	uint64_t max_size_bytes;	/* 0 = none */
 	unsigned max_recipients, max_errors, max_hops;
@@ -36,47 +36,49 @@ struct session_settings {
 
 struct session;
 
-/* What a session asks of its owner. The first three are answered by one session_answer each, now or later. */
+/* What a session asks of its owner. The first three get one session_answer each, now or later. */
 struct session_owner {
 	void (*sender)(void *arg, struct session *, const struct envelope *);
-	void (*recipient)(void *arg, struct session *, const struct envelope *, const struct recipient *);
+	void (*recipient)(void *arg, struct session *, const struct envelope *,
+		const struct recipient *);
 	/* The message is complete: the envelope is the owner's from here on. */
 	void (*message)(void *arg, struct session *, struct envelope **taken);
-	/* There are octets to send, or session_state() is another. May be called within any other call. */
+	/* There are octets to send, or session_state() is another. Called within any call. */
 	void (*changed)(void *arg);
 };
 
 /* `out` gets what the client is to be sent. `client_ip` is copied. */
-struct session *session_new(const struct session_settings *, const struct session_owner *, void *arg,
-	struct buffer *out, const char *client_ip);
-/* At any time, also while an answer is due (it must not come afterwards). A message given to the owner is not
- * affected. */
+struct session *session_new(const struct session_settings *, const struct session_owner *,
+	void *arg, struct buffer *out, const char *client_ip);
+/* At any time, also while an answer is due (it must not come afterwards). A message given to the
+ * owner is not affected. */
 void session_free(struct session *);
 const char *session_id(const struct session *);
 
-/* Sends the banner. Octets that session_input gets before are answered 554, and the session ends. */
+/* Sends the banner. To octets that come before it the session answers 554, and ends. */
 void session_greet(struct session *);
 
 enum session_state {
 	SESSION_READING,	/* wants octets, within session_timeout_ms() */
 	SESSION_WAITING,	/* wants none until `changed` */
 	SESSION_CLOSING,	/* send what is in `out`, then close */
-	SESSION_LINGERING,	/* the same, but the client may be sending: read on until it has the reply */
+	SESSION_LINGERING,	/* the same, but the client may be sending: read on for a while */
 };
 enum session_state session_state(const struct session *);
 int64_t session_timeout_ms(const struct session *);
 /* Mail data is expected: large reads pay. */
 bool session_is_receiving(const struct session *);
 
-/* Returns the octets taken. Those that were not are to be offered again, with what comes behind them, when more
- * has come and the state is SESSION_READING; they are never more than a command line. */
+/* Returns the octets taken. Those that were not are to be offered again, with what comes behind
+ * them, when more has come and the state is SESSION_READING; they are never more than a command
+ * line. */
 size_t session_input(struct session *, const char *data, size_t size);
 /* The client closed its side; what it sent before was taken. */
 void session_input_ended(struct session *);
 void session_lost(struct session *);		/* nothing more can be sent or received */
 void session_timed_out(struct session *);	/* 421 4.4.2 */
-/* 421 4.3.2 at once where no transaction is open, else when it ends; `now`: within it too, but an answer that the
- * owner owes is given first. */
+/* 421 4.3.2 at once where no transaction is open, else when it ends; `now`: within it too, but an
+ * answer that the owner owes is given first. */
 void session_drain(struct session *, bool now);
 
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */

@@ -134,7 +134,7 @@ static void job_done(void *arg)
 		s->ready(s->arg);
 }
 
-/* The header stays in memory, where the queue's policies look for fields; all behind it goes to the file. */
+/* The header stays in memory, where policies look for fields; all behind it goes to the file. */
 static void start_filing(struct spool *s)
 {
 	struct buffer *memory = &s->content.memory;

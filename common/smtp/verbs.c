@@ -23,7 +23,8 @@ static void run_vrfy(struct session *s, const char *text, size_t size)
 	if (size == 0)
 		session_reply_arguments(s);
 	else
-		session_reply(s, 252, "2.5.0", "Cannot verify, but will take a message and try to deliver it");
+		session_reply(s, 252, "2.5.0",
+			"Cannot verify, but will take a message and try to deliver it");
 }
 
 static void run_expn(struct session *s, const char *text, size_t size)

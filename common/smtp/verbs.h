@@ -15,7 +15,7 @@ enum phase {
 	PHASE_RCPT,		/* there is a recipient */
 	PHASE_DATA,		/* mail data is coming */
 	PHASE_CLOSED,
-	PHASE_FRESH,		/* in a row: READY once there was EHLO, else START; the transaction is over */
+	PHASE_FRESH,		/* in a row: READY after EHLO, else START; no transaction */
 	PHASE_SAME,		/* in a row: as it was */
 };
 
@@ -24,8 +24,8 @@ struct verb {
 	const char *name;
 	unsigned phases;	/* bits, by IN() */
 	enum phase next;
-	/* Ends, now or from a callback, in exactly one session_reply. `text` is what follows the verb and a
-	 * space, without white space at its end; not NUL-terminated. */
+	/* Ends, now or from a callback, in exactly one session_reply. `text` is what follows the
+	 * verb and a space, without white space at its end; not NUL-terminated. */
 	void (*run)(struct session *, const char *text, size_t size);
 	size_t more;		/* octets that extensions add to READER_LINE_MAX */
 	bool plain;		/* a positive reply has no enhanced status */
@@ -38,14 +38,14 @@ struct session {
 	void *arg;
 	struct buffer *out;
 	const struct verb *verb;			/* has no reply yet; NULL = none */
-	void (*answered)(struct session *, const struct reply *why);	/* takes the owner's answer */
+	void (*answered)(struct session *, const struct reply *why);	/* takes an answer */
 	struct reader reader;
 	unsigned char phase;
 	bool extended;			/* EHLO, not HELO */
 	bool lingering;			/* closed while the client may be sending */
 	bool draining, ending;		/* see session_drain */
 	unsigned errors;
-	int64_t partial_since_ms;	/* when an incomplete command was first seen; 0 = there is none */
+	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
 	struct envelope *envelope;	/* from MAIL on */
 	struct incoming *incoming;	/* in PHASE_DATA */
@@ -54,8 +54,9 @@ struct session {
 	char client_ip[];
 };
 
-const struct verb *verb_find(const char *line, size_t size);	/* never NULL: one row is for unknown ones */
-extern const struct verb end_of_data;			/* the pseudo-verb that mail data ends with */
+/* Never NULL: one row is for unknown ones. */
+const struct verb *verb_find(const char *line, size_t size);
+extern const struct verb end_of_data;		/* the pseudo-verb that mail data ends with */
 
 void run_ehlo(struct session *, const char *text, size_t size);
 void run_helo(struct session *, const char *text, size_t size);
@@ -72,7 +73,7 @@ void session_reply_arguments(struct session *);		/* 501 5.5.4 */
 /* A reply to no verb, then the end. */
 void session_end(struct session *, unsigned code, const char *status, const char *text);
 void session_begin(struct session *, const struct verb *);	/* a reply to this one is due now */
-/* The transaction is over; `reason` is logged if the client was not told an outcome, NULL = it was. */
+/* The transaction is over; `reason` is logged, NULL = the client was told the outcome. */
 void session_reset(struct session *, const char *reason);
 
 /* MAIL and RCPT parameters; 0, or -1 after the session has replied. */

@@ -56,7 +56,8 @@ static void sink(void *arg, const char *data, size_t size)
 
 static void refuse(struct session *s, const struct reply *why)
 {
-	counter_add(s->settings->counters, reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
+	counter_add(s->settings->counters,
+		reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
 	session_reply_with(s, why);
 }
 
@@ -80,7 +81,8 @@ static void complete(struct session *s)
 	else if (faults_of(in))
 		reply_set(&why, 550, "5.5.2", "Message contains %s",
 			faults_of(in) & NEWLINE_NUL ? "NUL" : "bare CR or LF");
-	else if (spool_take(in->spool, &e->content, &why) == 0 && header_count_hops(&e->content) > s->settings->max_hops)
+	else if (spool_take(in->spool, &e->content, &why) == 0
+		&& header_count_hops(&e->content) > s->settings->max_hops)
 		reply_set(&why, 554, "5.4.6", "Too many hops");
 	if (!reply_is_none(&why)) {
 		refuse(s, &why);

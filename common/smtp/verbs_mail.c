@@ -9,9 +9,10 @@
 #include "common/message/address.h"
 #include "common/smtp/verbs.h"
 
-/* Behind "FROM:" or "TO:" (white space after the colon is tolerated): the mailbox, owned, and where the
- * parameters begin. NULL if it is none. */
-static char *read_path(const char *keyword, enum address_kind kind, const char *text, size_t size, size_t *rest)
+/* Behind "FROM:" or "TO:" (white space after the colon is tolerated): the mailbox, owned, and where
+ * the parameters begin. NULL if it is none. */
+static char *read_path(const char *keyword, enum address_kind kind, const char *text, size_t size,
+	size_t *rest)
 {
 	size_t at = strlen(keyword);
 	const char *why;
