@@ -536,8 +536,7 @@ static void test_refusals(void)
 		skip(2, "no /dev/shm");
 	}
 	ok(!place_load(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env"), "meta_dir is required");
-	config_free(place.config);
-	free(place.storage);
+	place_close(&place);
 	envelope_free(envelope);
 }
 

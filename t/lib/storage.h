@@ -191,6 +191,7 @@ MAYBE bool place_load(struct place *place, enum storage_role role, const char *t
 	driver = section ? storage_driver_find(config_get(section, "type")->text) : NULL;
 	if (driver) {
 		place->storage = xcalloc(1, driver->size);
+		place->storage->driver = driver;
 		kind = xasprintf("queue.%s", driver->type);
 		good = options_load(kind, section, &(struct option_set){ driver->options, place->storage }, 1,
 			(const char *const[]){ "type", NULL }, &errors) == 0;
@@ -207,7 +208,6 @@ MAYBE bool place_load(struct place *place, enum storage_role role, const char *t
 	place->base = event_base_new();
 	place->pool = pool_new(place->base, "disk", 4);
 	place->process.runtime_dir = xasprintf("%s/run", scratch);
-	place->storage->driver = driver;
 	place->storage->context = (struct storage_context){ .base = place->base, .disk = place->pool,
 		.process = &place->process, .queue = "test", .role = role };
 	return true;

@@ -142,6 +142,7 @@ struct disk_write_op {
 	char *meta;
 	bool staged;
 	bool published, unsynced;	/* by a rename of ours; waits for the directory sync */
+	bool unfinished;		/* committed, but a scan has to make it visible */
 	storage_done_fn *done;
 	void *arg;
 };
@@ -163,6 +164,7 @@ char *disk_meta_text(const struct message_state *, int64_t due_ms, const json_t 
  * tidied away once the directory is synced; -1 with errno. */
 int disk_meta_write(struct disk *, const char *id, const char *text, int64_t due_ms);
 void disk_meta_tidy(struct disk *, const char *id);
+void disk_meta_drop_old(struct disk *, const char *id);	/* not to be used again, as the sync failed */
 /* Holds a message for a reason, durably, keeping the rest of what is known. 0 or -1 with errno. */
 int disk_hold(struct disk *, struct disk_lease *, const char *reason);
 int disk_hold_damaged_meta(struct disk *, const char *id);
@@ -218,6 +220,7 @@ void disk_share_open(struct disk *);
 void disk_share_stop(struct disk *);		/* hands the scanner's part to a sibling */
 void disk_share_close(struct disk *);
 void disk_report(struct disk *, enum disk_event, const struct due_item *, size_t count);
+void disk_share_missed(struct disk *);		/* there is something that only a scan finds */
 void disk_share_want(struct disk *);		/* a claim waits: be given what is due */
 void disk_share_dispatch(struct disk *);	/* the table has changed */
 bool disk_is_scanner(const struct disk *);

@@ -169,6 +169,8 @@ static void finish_write(struct disk *disk, struct disk_op *op)
 		}
 		disk_report(disk, written->delay_ms > 0 ? DISK_DUE : DISK_NEW, items, written->count);
 		free(items);
+		if (written->unfinished)
+			disk_share_missed(disk);
 		written->done(written->arg, NULL);
 	} else {
 		disk_error_reply(op->error, &why);

@@ -124,6 +124,14 @@ static bool send_packet(struct disk *disk, enum disk_event event, const struct d
 	return connect_link(disk) == 0 && disk_packet_send(share->fd, event, items, count);
 }
 
+void disk_link_missed(struct disk *disk)
+{
+	disk->share->missed = announces_only(disk);
+	if (!disk->share->missed)
+		disk_link_close(disk);
+	try_again(disk);
+}
+
 /* While nobody listens, and when the link is full, announcements are dropped and one scan stands for all of them. A
  * worker begins anew: the scanner then forgets what it gave us, and hears what we hold. */
 void disk_link_flush(struct disk *disk)
@@ -138,10 +146,7 @@ void disk_link_flush(struct disk *disk)
 		share->retry_ms = RETRY_FIRST_MS;
 		return;
 	}
-	share->missed = announces_only(disk);
-	if (!share->missed)
-		disk_link_close(disk);
-	try_again(disk);
+	disk_link_missed(disk);
 }
 
 void disk_link_report(struct disk *disk, enum disk_event event, const struct due_item *items, size_t count)

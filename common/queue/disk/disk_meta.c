@@ -43,6 +43,14 @@ static int set_due(int fd, int64_t due_ms)
 	return FAULT("disk.utimens", futimens(fd, times));
 }
 
+void disk_meta_drop_old(struct disk *disk, const char *id)
+{
+	char staged[DISK_NAME_SIZE];
+
+	snprintf(staged, sizeof(staged), ".%s.meta.new", id);
+	unlinkat(disk->meta_fd, staged, 0);
+}
+
 static int fill(int fd, const char *text, off_t old_size, int64_t due_ms)
 {
 	size_t size = strlen(text);
@@ -93,7 +101,7 @@ int disk_meta_write(struct disk *disk, const char *id, const char *text, int64_t
 	if (result >= 0)
 		return result;
 	error = errno;
-	unlinkat(disk->meta_fd, staged, 0);
+	disk_meta_drop_old(disk, id);
 	errno = error;
 	return -1;
 }
@@ -166,8 +174,12 @@ int disk_hold(struct disk *disk, struct disk_lease *lease, const char *reason)
 	text = disk_meta_text(&lease->state, lease->due_ms, lease->meta);
 	result = disk_meta_write(disk, lease->lease.id, text, INT64_MAX);
 	free(text);
-	if (result < 0 || disk_sync_directory(disk->meta_fd) < 0)
+	if (result < 0)
 		return -1;
+	if (disk_sync_directory(disk->meta_fd) < 0) {
+		disk_meta_drop_old(disk, lease->lease.id);
+		return -1;
+	}
 	if (result == 1)
 		disk_meta_tidy(disk, lease->lease.id);
 	return 0;

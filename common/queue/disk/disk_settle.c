@@ -108,9 +108,12 @@ static void sync_metas(struct disk *disk, struct disk_ops *ops)
 		return;
 	}
 	disk_log_error(disk, "sync the directory", NULL, errno);
-	TAILQ_FOREACH(op, ops, next)
+	TAILQ_FOREACH(op, ops, next) {
+		if (settle(op)->tidy)
+			disk_meta_drop_old(disk, settle(op)->id);
 		if (!settle(op)->going)
 			op->error = EIO;
+	}
 }
 
 static void take_away(struct disk *disk, struct disk_ops *ops)

@@ -64,8 +64,9 @@ static int check_clashes(struct disk *disk, const struct disk_write_op *op)
 }
 
 /* Committed: what fails from here on is finished by a scan, and the write has succeeded. */
-static void make_visible(struct disk *disk, const struct disk_write_op *op, const char *name)
+static void make_visible(struct disk *disk, struct disk_write_op *op, const char *name)
 {
+	op->unfinished = true;
 	for (size_t i = 0; i < op->count; i++) {
 		if (disk_publish(disk, op->items[i]->id) >= 0 || errno == ENOENT)
 			continue;
@@ -76,7 +77,7 @@ static void make_visible(struct disk *disk, const struct disk_write_op *op, cons
 		disk_log_error(disk, "sync the directory, left to the next scan", NULL, errno);
 		return;
 	}
-	recycler_put(&disk->envelopes, name);
+	op->unfinished = recycler_put(&disk->envelopes, name) < 0;
 }
 
 int disk_publish_several(struct disk *disk, struct disk_write_op *op)

@@ -66,6 +66,14 @@ void disk_report(struct disk *disk, enum disk_event event, const struct due_item
 	disk_share_dispatch(disk);
 }
 
+void disk_share_missed(struct disk *disk)
+{
+	if (disk->share && disk->share->scanner)
+		disk_scan_again(disk);
+	else if (disk->share)
+		disk_link_missed(disk);
+}
+
 void disk_share_want(struct disk *disk)
 {
 	struct due_item want = { 0 };

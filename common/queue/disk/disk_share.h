@@ -53,6 +53,7 @@ struct disk_share {
 /* disk_link.c: our end towards the scanner */
 void disk_link_start(struct disk *);		/* becomes the scanner, or connects to it, or tries again soon */
 void disk_link_report(struct disk *, enum disk_event, const struct due_item *, size_t count);
+void disk_link_missed(struct disk *);
 void disk_link_flush(struct disk *);
 void disk_link_close(struct disk *);
 /* Packets at `fd`: 1 = *packet holds one, 0 = nothing now, -1 = the other end is gone or talks nonsense. */

@@ -160,8 +160,10 @@ int recycler_put(struct recycler *recycler, const char *name)
 		if (FAULT("disk.rename", renameat2(recycler->directory_fd, name, recycler->free_fd, slot.name,
 				RENAME_NOREPLACE)) == 0)
 			return 0;
-		if (errno != EEXIST)
+		if (errno == ENOENT)
 			return -1;
+		if (errno != EEXIST)
+			break;
 	}
 	return FAULT("disk.unlink", unlinkat(recycler->directory_fd, name, 0));
 }
