@@ -12,17 +12,6 @@
 #define UNKNOWN_FOR_MS 60000		/* how long an unknown outcome is asked for again */
 #define ASK_AGAIN_MS 1000
 
-struct submission {
-	LIST_ENTRY(submission) next;
-	struct queue *queue;
-	struct envelopes out;
-	int64_t begun_boot_ms;
-	struct reply why;		/* none: success */
-	struct event *later;
-	storage_done_fn *done;
-	void *arg;
-};
-
 static void finish(struct submission *submission)
 {
 	struct queue *queue = submission->queue;

@@ -8,7 +8,16 @@
 
 #include "common/queue/queue.h"
 
-struct submission;
+struct submission {
+	LIST_ENTRY(submission) next;
+	struct queue *queue;
+	struct envelopes out;
+	int64_t begun_boot_ms;
+	struct reply why;		/* none: success */
+	struct event *later;
+	storage_done_fn *done;
+	void *arg;
+};
 LIST_HEAD(submissions, submission);
 
 struct queue {

@@ -1,0 +1,208 @@
+/* unit-queue-front.c - the section of a queue, and the way in: policies, one write, an outcome that is not known
+ * SPDX-License-Identifier: MIT */
+#include "common/queue/submit.h"
+#include "t/lib/storage.h"
+
+#define DISK "type: disk, envelope_dir: /tmp/e, meta_dir: /tmp/m"
+
+static struct queue *load(const char *section, struct buffer *errors_text)
+{
+	const struct process_options process = { .runtime_dir = (char *)"/nowhere", .hostname = (char *)"h",
+		.fqdn = (char *)"h.example.com" };
+	const struct storage_context context = { .process = &process, .role = STORAGE_FOR_EDGE };
+	char *text = xasprintf("edge: {a: {type: smtp, queue: q, max_size: 1M}, b: {type: smtp, queue: q, max_size: 3M},\n"
+		"  c: {type: smtp, queue: other, max_size: 9M}}\nqueue: {q: {%s}}\nrelay: {r: {type: blackhole}}\n", section);
+	struct config_errors errors = { 0 };
+	struct config *config = config_parse("t.conf", text, strlen(text), &errors);
+	struct queue *queue = config ? queue_load(config, "q", &context, &errors) : NULL;
+
+	buffer_reset(errors_text);
+	config_errors_print(&errors, errors_text);
+	config_errors_release(&errors);
+	config_free(config);
+	free(text);
+	return queue;
+}
+
+static void test_options(void)
+{
+	struct buffer errors = { 0 };
+	struct queue *queue = load(DISK ", relay: r", &errors);
+
+	ok(queue != NULL, "a section with what is required");
+	diag("%s", buffer_str(&errors));
+	is_str(queue_name(queue), "q", "its name");
+	is_str(queue_options(queue)->relay, "r", "its relay");
+	is_int(queue_options(queue)->min_free_bytes, 6 << 20, "min_free: twice the largest max_size of its edges");
+	is_int(queue_options(queue)->max_messages, 0, "max_messages: any number");
+	is_int(queue_options(queue)->retry.delay_ms, 300000, "retry.delay: 300 seconds");
+	queue_free(queue);
+	queue = load(DISK ", relay: r, min_free: 0, max_messages: 12, retry: {delay: '7'}", &errors);
+	is_int(queue_options(queue)->min_free_bytes, 0, "min_free: 0");
+	is_int(queue_options(queue)->max_messages, 12, "max_messages: 12");
+	is_int(queue_options(queue)->retry.delay_ms, 7000, "retry.delay: 7");
+	queue_free(queue);
+	buffer_release(&errors);
+}
+
+static void test_errors(void)
+{
+	static const struct {
+		const char *section, *expected;
+	} rows[] = {
+		{ DISK ", relay: r, retry: {delay: '60 * x'}", "expressions are not built into this slimta yet" },
+		{ DISK ", relay: r, retry: {maximum: 3}", "not built into this slimta yet" },
+		{ DISK ", relay: r, scan_intervall: 3", "scan_interval" },
+		{ DISK ", relay: r, scan_interval: 0", "scan_interval" },
+		{ DISK ", relay: r, allow_volatile: perhaps", "allow_volatile" },
+		{ DISK ", relay: r, policies: [{type: add_dete_header}]", "add_date_header" },
+		{ "type: disk, relay: r, meta_dir: /tmp/m", "envelope_dir" },
+		{ "type: tape, relay: r", "type of queue" },
+	};
+	struct buffer errors = { 0 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct queue *queue = load(rows[i].section, &errors);
+
+		if (!ok(!queue && errors.size && strstr(buffer_str(&errors), rows[i].expected), "%s", rows[i].section))
+			diag("%s", buffer_str(&errors));
+		queue_free(queue);
+	}
+	buffer_release(&errors);
+}
+
+/* ---- a storage that answers as it is told */
+
+static struct fake {
+	struct storage storage;
+	unsigned writes, discards, last_count;
+	unsigned unknown;		/* writes whose outcome is not known */
+	unsigned code;			/* of the others; 0: success */
+	struct {
+		storage_done_fn *done;
+		void *arg;
+		struct reply why;
+	} waiting;
+	struct event *answer;
+} fake;
+
+static void on_answer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	fake.waiting.done(fake.waiting.arg, reply_is_none(&fake.waiting.why) ? NULL : &fake.waiting.why);
+}
+
+static void fake_answer(storage_done_fn *done, void *arg)
+{
+	fake.waiting.done = done;
+	fake.waiting.arg = arg;
+	event_active(fake.answer, EV_TIMEOUT, 0);
+}
+
+static void fake_write(struct storage *storage, struct envelope *const items[], size_t count, int64_t delay_ms,
+	storage_done_fn *done, void *arg)
+{
+	(void)storage;
+	(void)items;
+	(void)delay_ms;
+	fake.writes++;
+	fake.last_count = (unsigned)count;
+	reply_release(&fake.waiting.why);
+	if (fake.unknown) {
+		fake.unknown--;
+		reply_set(&fake.waiting.why, 451, "4.4.2", "Connection lost");
+	} else if (fake.code) {
+		reply_set(&fake.waiting.why, fake.code, NULL, "As told");
+	}
+	fake_answer(done, arg);
+}
+
+static void fake_discard(struct storage *storage, const char *const ids[], size_t count, storage_done_fn *done, void *arg)
+{
+	(void)storage;
+	(void)ids;
+	fake.discards++;
+	fake.last_count = (unsigned)count;
+	reply_release(&fake.waiting.why);
+	fake_answer(done, arg);
+}
+
+static const struct option no_rows[] = { { 0 } };
+static const struct storage_driver fake_driver = { .type = "fake", .size = sizeof(struct fake), .options = no_rows,
+	.write = fake_write, .discard = fake_discard };
+
+static void submit(struct queue *queue, struct place *place, struct answer *answer)
+{
+	struct envelope *envelope = message("front@example.org", "Subject: x\r\n\r\n");
+
+	memset(answer, 0, sizeof(*answer));
+	queue_submit(queue, &envelope, on_done, answer);
+	ok(envelope == NULL, "the envelope is taken");
+	is_int(queue_pending(queue), 1, "one is under way");
+	answered(place, answer);
+	is_int(queue_pending(queue), 0, "none is");
+}
+
+static void test_submit(void)
+{
+	struct buffer errors = { 0 };
+	struct queue *queue = load(DISK ", relay: r, policies: [{type: add_date_header}]", &errors);
+	struct storage *disk = queue->storage;
+	struct place place = { .base = event_base_new() };
+	struct answer answer;
+
+	fake.storage = *disk;
+	fake.storage.driver = &fake_driver;
+	fake.storage.context.base = place.base;
+	fake.answer = event_new(place.base, -1, 0, on_answer, NULL);
+	queue->storage = &fake.storage;
+
+	submit(queue, &place, &answer);
+	is_int(answer.why.code, 0, "stored");
+	is_int(fake.writes, 1, "by one write");
+	fake.code = 452;
+	submit(queue, &place, &answer);
+	is_int(answer.why.code, 452, "a known failure is the answer");
+	answer_release(&answer);
+	is_int(fake.writes, 2, "at once");
+	fake.code = 0;
+	fake.unknown = 1;
+	submit(queue, &place, &answer);
+	is_int(answer.why.code, 0, "an unknown outcome is asked for again");
+	is_int(fake.writes, 4, "by writing again");
+	is_int(fake.discards, 0, "nothing was taken back");
+
+	/* A minute of it: begun a minute ago. */
+	struct envelope *envelope = message("front@example.org", "Subject: x\r\n\r\n");
+
+	fake.unknown = 1000;
+	memset(&answer, 0, sizeof(answer));
+	queue_submit(queue, &envelope, on_done, &answer);
+	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
+	answered(&place, &answer);
+	is_int(answer.why.code, 451, "after a minute: 451");
+	is_int(fake.discards, 1, "and it was taken back");
+	answer_release(&answer);
+
+	memset(&answer, 0, sizeof(answer));
+	queue_mark(queue, "x", MARK_HOLD, "", on_done, &answer);
+	answered(&place, &answer);
+	is_int(answer.why.code, 502, "a mark that the storage does not have");
+	answer_release(&answer);
+
+	queue->storage = disk;
+	event_free(fake.answer);
+	queue_free(queue);
+	event_base_free(place.base);
+	buffer_release(&errors);
+}
+
+int main(void)
+{
+	test_options();
+	test_errors();
+	test_submit();
+	return done_testing();
+}
