@@ -5,6 +5,8 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/memory.h"
+
 struct finding {
 	struct found *found;
 	bool done;
@@ -49,6 +51,14 @@ bool queue_has(struct operator *operator, struct queue *queue, const char *id)
 	return there;
 }
 
+static void say_unsure(struct operator *operator, const struct queue *queue, const char *id, const struct reply *why)
+{
+	char *what = xasprintf("%s: queue %s", id, queue_name(queue));
+
+	operator_fail(operator, EXIT_ERROR, what, why);
+	free(what);
+}
+
 void find_message(struct operator *operator, const char *id, bool content, struct found *found)
 {
 	bool unsure = false;
@@ -58,7 +68,7 @@ void find_message(struct operator *operator, const char *id, bool content, struc
 		reply_release(&found->why);
 		peek(operator, operator->queues[i], id, content, found);
 		if (reply_is_transient(&found->why)) {
-			operator_fail(operator, EXIT_ERROR, queue_name(operator->queues[i]), &found->why);
+			say_unsure(operator, operator->queues[i], id, &found->why);
 			unsure = true;
 		} else if (!is_absent(&found->why)) {
 			found->queue = operator->queues[i];

@@ -115,6 +115,15 @@ static void print_master(json_t *lines)
 		print_counters(counters);
 }
 
+static void print_unknown(const char *why)
+{
+	struct buffer line = { 0 };
+
+	put_text(&line, why);
+	printf("\nno processes are known: %s\n", buffer_str(&line));
+	buffer_release(&line);
+}
+
 static void show_processes(struct operator *operator)
 {
 	char *why = NULL;
@@ -124,7 +133,7 @@ static void show_processes(struct operator *operator)
 	if (!lines && operator->json) {
 		print_json(json_pack("{s:s, s:s, s:o}", "process", "master", "state", "unknown", "why", json_text(why)));
 	} else if (!lines) {
-		printf("\nno processes are known: %s\n", why);
+		print_unknown(why);
 	} else if (operator->json) {
 		json_array_foreach(lines, i, line)
 			print_json(json_incref(line));
