@@ -51,8 +51,8 @@ static bool read_to_end(int fd, struct buffer *out)
 }
 
 /* The exit code of `slimta-PROGRAM OPTION`, its stdout in `out`; -1 with an owned text in *why. */
-static int ask(const struct program_plan *plan, enum program program, char *const argv[], int config_fd,
-	struct buffer *out, char **why)
+static int ask(const struct program_plan *plan, enum program program, char *const argv[],
+	int config_fd, struct buffer *out, char **why)
 {
 	struct exec_plan exec = { .exec_fd = plan->exec_fd, .argv = argv,
 		.fds = { -1, -1, STDERR_FILENO, config_fd }, .fd_count = config_fd >= 0 ? 4 : 3 };
@@ -61,7 +61,8 @@ static int ask(const struct program_plan *plan, enum program program, char *cons
 	pid_t pid;
 
 	if (pipe2(ends, O_CLOEXEC) < 0) {
-		*why = xasprintf("cannot run slimta-%s: %s", program_sections[program], strerror(errno));
+		*why = xasprintf(
+			"cannot run slimta-%s: %s", program_sections[program], strerror(errno));
 		return -1;
 	}
 	exec.fds[STDOUT_FILENO] = ends[1];
@@ -75,13 +76,15 @@ static int ask(const struct program_plan *plan, enum program program, char *cons
 		;
 	if (complete && WIFEXITED(status))
 		return WEXITSTATUS(status);
-	*why = pid < 0 ? xasprintf("cannot run slimta-%s: %s", program_sections[program], strerror(errno)) :
-			 xasprintf("slimta-%s %s did not end as it should (wait status %d)",
+	*why = pid < 0 ? xasprintf("cannot run slimta-%s: %s", program_sections[program],
+				 strerror(errno))
+		       : xasprintf("slimta-%s %s did not end as it should (wait status %d)",
 				 program_sections[program], argv[1], status);
 	return -1;
 }
 
-static void fail_at_root(const struct generation *generation, struct config_errors *errors, const char *text)
+static void fail_at_root(
+	const struct generation *generation, struct config_errors *errors, const char *text)
 {
 	config_error_at(errors, config_root(generation->config), "%s", text);
 }
@@ -94,7 +97,8 @@ static void ask_for_errors(struct generation *generation, enum program program, 
 	struct buffer answer = { 0 };
 	size_t before = errors->error_count;
 	char *why = NULL;
-	int code = ask(&generation->plans[program], program, argv, generation->config_fd, &answer, &why);
+	int code = ask(
+		&generation->plans[program], program, argv, generation->config_fd, &answer, &why);
 
 	if (code >= 0 && (config_errors_parse(errors, buffer_str(&answer), answer.size) < 0 ||
 				 (code != 0 && errors->error_count == before)))
@@ -133,7 +137,8 @@ static void check_listeners(const struct generation *generation, struct config_e
 
 		if (!is_map(edges->items[i]))
 			continue;
-		listeners_load(edges->items[i], listener_default_port(edges->items[i]), &items, &count, errors);
+		listeners_load(edges->items[i], listener_default_port(edges->items[i]), &items,
+			&count, errors);
 		listeners_free(items, count);
 	}
 }
@@ -146,7 +151,8 @@ static void load_plans(struct generation *generation)
 		struct program_plan *plan = &generation->plans[i];
 
 		plan->stdout_fd = plan->stderr_fd = -1;
-		if (process_load(generation->config, program_sections[i], &plan->process, &said) == 0)
+		if (process_load(generation->config, program_sections[i], &plan->process, &said) ==
+			0)
 			process_identity(generation->config, &plan->process, program_sections[i],
 				&plan->identity, &said);
 	}
@@ -163,7 +169,8 @@ static int seal_configuration(struct generation *generation)
 	return generation->config_fd;
 }
 
-int check_configuration(struct generation *generation, bool allow_root, struct config_errors *errors)
+int check_configuration(
+	struct generation *generation, bool allow_root, struct config_errors *errors)
 {
 	size_t before = errors->error_count;
 
@@ -221,12 +228,14 @@ int check_main(const struct master_arguments *arguments)
 
 static int list_of(struct generation *generation, enum program program, struct buffer *out)
 {
-	char *argv[] = { xasprintf("slimta-%s", program_sections[program]), (char *)"--list-options", NULL };
+	char *argv[] = { xasprintf("slimta-%s", program_sections[program]),
+		(char *)"--list-options", NULL };
 	char *why = NULL;
 	int code = ask(&generation->plans[program], program, argv, -1, out, &why);
 
 	if (code != 0)
-		fprintf(stderr, "slimta-master: %s\n", why ? why : "a program could not list its options");
+		fprintf(stderr, "slimta-master: %s\n",
+			why ? why : "a program could not list its options");
 	free(why);
 	free(argv[0]);
 	return code;
@@ -243,8 +252,9 @@ int list_options_main(void)
 	options_list("listener", listener_rows, &out);
 	queue_list_options(&out);
 	policy_list_options(&out);
-	failed = generation_open_programs(&generation) < 0 || list_of(&generation, PROGRAM_EDGE, &out) != 0 ||
-		list_of(&generation, PROGRAM_WORKER, &out) != 0;
+	failed = generation_open_programs(&generation) < 0 ||
+		 list_of(&generation, PROGRAM_EDGE, &out) != 0 ||
+		 list_of(&generation, PROGRAM_WORKER, &out) != 0;
 	fputs(buffer_str(&out), stdout);
 	buffer_release(&out);
 	generation_release(&generation);

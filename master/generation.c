@@ -52,8 +52,10 @@ int generation_open_programs(struct generation *generation)
 			fd = open_program(SBINDIR, strlen(SBINDIR), program_sections[i]);
 		generation->plans[i].exec_fd = fd;
 		if (fd < 0) {
-			fprintf(stderr, "slimta-master: slimta-%s is neither in %.*s nor in %s: %s\n",
-				program_sections[i], (int)folder_size, self, SBINDIR, strerror(errno));
+			fprintf(stderr,
+				"slimta-master: slimta-%s is neither in %.*s nor in %s: %s\n",
+				program_sections[i], (int)folder_size, self, SBINDIR,
+				strerror(errno));
 			return -1;
 		}
 	}
@@ -62,12 +64,14 @@ int generation_open_programs(struct generation *generation)
 
 /* ---- slots */
 
-static void add_slot(struct master *master, enum child_kind kind, const char *queue, unsigned instance)
+static void add_slot(
+	struct master *master, enum child_kind kind, const char *queue, unsigned instance)
 {
 	struct generation *generation = &master->generation;
 	struct slot *slot;
 
-	generation->slots = xrealloc(generation->slots, generation->slot_count + 1, sizeof *generation->slots);
+	generation->slots =
+		xrealloc(generation->slots, generation->slot_count + 1, sizeof *generation->slots);
 	slot = &generation->slots[generation->slot_count];
 	*slot = (struct slot){ .master = master, .kind = kind, .queue = queue, .instance = instance,
 		.row = (unsigned)generation->slot_count };
@@ -92,7 +96,9 @@ static unsigned edge_instances(const struct generation *generation)
 {
 	const struct config_node *edges = config_get(config_root(generation->config), "edge");
 
-	return edges && edges->count ? process_instances(&generation->plans[PROGRAM_EDGE].process, NULL) : 0;
+	return edges && edges->count
+		       ? process_instances(&generation->plans[PROGRAM_EDGE].process, NULL)
+		       : 0;
 }
 
 static void make_slots(struct master *master)
@@ -131,7 +137,8 @@ static int bind_spawner(const char *path, const struct identity *owner)
 	unlink(path);
 	before = umask(0177);
 	if (bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 ||
-	    (geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) || listen(fd, SOMAXCONN) < 0)
+		(geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) ||
+		listen(fd, SOMAXCONN) < 0)
 		fd_close(&fd);
 	umask(before);
 	return fd;
@@ -148,7 +155,8 @@ static int open_spawner_socket(struct generation *generation)
 	generation->spawner_socket = bind_spawner(generation->spawner_path, &worker->identity);
 	if (generation->spawner_socket >= 0)
 		return 0;
-	fprintf(stderr, "slimta-master: cannot listen on %s: %s\n", generation->spawner_path, strerror(errno));
+	fprintf(stderr, "slimta-master: cannot listen on %s: %s\n", generation->spawner_path,
+		strerror(errno));
 	return -1;
 }
 
@@ -161,8 +169,10 @@ static int check_socket_count(const struct sockets *sockets)
 		count += sockets->items[i].fd_count;
 	if (count <= SOCKETS_MAX)
 		return 0;
-	fprintf(stderr, "slimta-master: %zu listening sockets are more than %d: use fewer instances of the edge, "
-		"or fewer listeners\n", count, SOCKETS_MAX);
+	fprintf(stderr,
+		"slimta-master: %zu listening sockets are more than %d: use fewer instances of "
+		"the edge, or fewer listeners\n",
+		count, SOCKETS_MAX);
 	return -1;
 }
 
@@ -201,7 +211,8 @@ int generation_prepare(struct master *master)
 
 	make_slots(master);
 	if (!generation->slot_count) {
-		fprintf(stderr, "slimta-master: nothing to do: no edge, and no queue with a relay, has instances\n");
+		fprintf(stderr, "slimta-master: nothing to do: no edge, and no queue with a relay, "
+				"has instances\n");
 		return -1;
 	}
 	if (open_sockets(generation) < 0 || open_spawner_socket(generation) < 0)

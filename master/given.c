@@ -65,7 +65,8 @@ static bool is_at(int fd, const struct listener_address *address)
 			ours.v4.sin_addr.s_addr == wanted.v4.sin_addr.s_addr;
 	if (address->family == AF_INET6)
 		return ours.v6.sin6_port == wanted.v6.sin6_port &&
-			memcmp(&ours.v6.sin6_addr, &wanted.v6.sin6_addr, sizeof ours.v6.sin6_addr) == 0;
+		       memcmp(&ours.v6.sin6_addr, &wanted.v6.sin6_addr, sizeof ours.v6.sin6_addr) ==
+			       0;
 	return memcmp(ours.octets, wanted.octets, sizeof ours.octets) == 0;
 }
 
@@ -114,7 +115,8 @@ void given_sockets_release(struct given_sockets *given)
 	for (size_t i = 0; i < given->count; i++) {
 		if (given->items[i].fd >= 0) {
 			log_warn("master", "closed a socket from LISTEN_FDS that no listener has",
-				LOG_TEXT("name", given->items[i].name), LOG_INT("fd", given->items[i].fd));
+				LOG_TEXT("name", given->items[i].name),
+				LOG_INT("fd", given->items[i].fd));
 			close(given->items[i].fd);
 		}
 		free(given->items[i].name);

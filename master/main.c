@@ -24,7 +24,14 @@ static const char help[] =
 	"a second one ends all at once. SIGUSR1 reopens logs.\n"
 	"See slimta-master(8) and slimta.conf(5).\n";
 
-enum { OPTION_CHECK = 256, OPTION_LIST, OPTION_DAEMON, OPTION_NO_DAEMON, OPTION_ALLOW_ROOT, OPTION_VERSION };
+enum {
+	OPTION_CHECK = 256,
+	OPTION_LIST,
+	OPTION_DAEMON,
+	OPTION_NO_DAEMON,
+	OPTION_ALLOW_ROOT,
+	OPTION_VERSION,
+};
 
 static const struct option options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -77,7 +84,8 @@ int main(int argc, char **argv)
 		}
 	}
 	if (optind < argc) {
-		fprintf(stderr, "slimta-master: takes no arguments: %s\nTry: slimta-master --help\n", argv[optind]);
+		fprintf(stderr, "slimta-master: takes no arguments: %s\nTry: slimta-master --help\n",
+			argv[optind]);
 		return 2;
 	}
 	return run(&arguments);

@@ -38,7 +38,8 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	struct master *master = arg;
 
 	(void)what;
-	log_info("master", master->phase >= MASTER_STOPPING ? "told to end at once" : "began to stop",
+	log_info("master",
+		master->phase >= MASTER_STOPPING ? "told to end at once" : "began to stop",
 		LOG_TEXT("because", number == SIGINT ? "SIGINT" : "SIGTERM"));
 	if (master->phase < MASTER_STOPPING)
 		notify_send("STOPPING=1");
@@ -55,7 +56,8 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
 	(void)number, (void)what;
 	outputs_reopen(arg);
-	log_warn("master", "kept its configuration at SIGHUP: reload is not built into this slimta yet");
+	log_warn("master",
+		"kept its configuration at SIGHUP: reload is not built into this slimta yet");
 }
 
 static void on_reopen(evutil_socket_t number, short what, void *arg)
@@ -155,7 +157,8 @@ static void raise_descriptors(void)
 static int prepare(struct master *master)
 {
 	umask(027);
-	if (runtime_open(master) < 0 || check_pid_file(master) < 0 || outputs_open(&master->generation) < 0)
+	if (runtime_open(master) < 0 || check_pid_file(master) < 0 ||
+		outputs_open(&master->generation) < 0)
 		return -1;
 	raise_descriptors();
 	return generation_prepare(master);
@@ -163,8 +166,10 @@ static int prepare(struct master *master)
 
 static void warn_of_silence(const struct master *master)
 {
-	if (is_daemon(master) && !own(master)->stderr_path && strcmp(own(master)->logging.output, "stderr") == 0)
-		fprintf(stderr, PROGRAM ": warning: a daemon that logs to stderr needs process.master.stderr; "
+	if (is_daemon(master) && !own(master)->stderr_path &&
+		strcmp(own(master)->logging.output, "stderr") == 0)
+		fprintf(stderr, PROGRAM
+			": warning: a daemon that logs to stderr needs process.master.stderr; "
 			"without it there is no log\n");
 }
 
@@ -177,7 +182,8 @@ static int begin(struct master *master)
 	if (process_open_log(PROGRAM, own(master)) < 0)
 		return complain("cannot open its log");
 	if (privileges_reduce() < 0)
-		log_warn("master", "could not give up capabilities", LOG_TEXT("error", strerror(errno)));
+		log_warn("master", "could not give up capabilities",
+			LOG_TEXT("error", strerror(errno)));
 	if (open_loop(master) < 0)
 		return complain("cannot make an event loop");
 	if (status_open(master) < 0)
@@ -191,8 +197,8 @@ static int begin(struct master *master)
 
 static void release(struct master *master)
 {
-	struct event **events[] = { &master->term, &master->interrupt, &master->child, &master->hangup,
-		&master->reopen, &master->bound, &master->watchdog };
+	struct event **events[] = { &master->term, &master->interrupt, &master->child,
+		&master->hangup, &master->reopen, &master->bound, &master->watchdog };
 
 	if (master->pid_file_written)
 		pidfile_remove(own(master)->pid_file);
@@ -219,15 +225,19 @@ static void release(struct master *master)
 
 int master_run(const struct master_arguments *arguments)
 {
-	struct master master = { .arguments = *arguments, .lock_fd = -1, .counters_fd = -1, .ready_fd = -1 };
+	struct master master = {
+		.arguments = *arguments, .lock_fd = -1, .counters_fd = -1, .ready_fd = -1
+	};
 	int code = 1;
 
 	prctl(PR_SET_NAME, PROGRAM);
 	notify_open();
-	if (check_read(&master.generation, arguments) == 0 && prepare(&master) == 0 && begin(&master) == 0) {
+	if (check_read(&master.generation, arguments) == 0 && prepare(&master) == 0 &&
+		begin(&master) == 0) {
 		supervise(&master);
 		if (event_base_dispatch(master.base) < 0)
-			log_error("master", "could not run its loop", LOG_TEXT("error", strerror(errno)));
+			log_error("master", "could not run its loop",
+				LOG_TEXT("error", strerror(errno)));
 		else
 			code = master.failed ? 1 : 0;
 		log_info("master", "ended");

@@ -35,7 +35,8 @@ static void take_address(const char *name)
 {
 	size_t size = name ? strlen(name) : 0;
 
-	if (size < 2 || size >= sizeof notify.address.sun_path || (name[0] != '/' && name[0] != '@'))
+	if (size < 2 || size >= sizeof notify.address.sun_path ||
+		(name[0] != '/' && name[0] != '@'))
 		return;
 	notify.address.sun_family = AF_UNIX;
 	memcpy(notify.address.sun_path, name, size);
@@ -49,7 +50,8 @@ void notify_open(void)
 	uint64_t pid;
 
 	take_address(getenv("NOTIFY_SOCKET"));
-	if (!getenv("WATCHDOG_PID") || (number_of("WATCHDOG_PID", INT32_MAX, &pid) && (pid_t)pid == getpid()))
+	if (!getenv("WATCHDOG_PID") ||
+		(number_of("WATCHDOG_PID", INT32_MAX, &pid) && (pid_t)pid == getpid()))
 		number_of("WATCHDOG_USEC", WATCHDOG_MAX_US, &notify.watchdog_us);
 	unsetenv("NOTIFY_SOCKET");
 	unsetenv("WATCHDOG_USEC");
@@ -68,8 +70,9 @@ void notify_send(const char *format, ...)
 	text = xvasprintf(format, args);
 	va_end(args);
 	fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if ((fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL, (struct sockaddr *)&notify.address,
-			       notify.size) < 0) && !notify.complained) {
+	if ((fd < 0 || sendto(fd, text, strlen(text), MSG_NOSIGNAL,
+			       (struct sockaddr *)&notify.address, notify.size) < 0) &&
+		!notify.complained) {
 		log_warn("master", "could not notify systemd", LOG_TEXT("error", strerror(errno)));
 		notify.complained = true;
 	}

@@ -40,7 +40,9 @@ static int give_log_file(const struct program_plan *plan)
 
 	if (geteuid() != 0 || !path || path[0] != '/')
 		return 0;
-	fd = open(path, O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC, 0640);
+	fd = open(path,
+		O_WRONLY | O_APPEND | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC,
+		0640);
 	if (fd < 0)
 		return -1;
 	result = fchown(fd, plan->identity.uid, plan->identity.gid);
@@ -65,7 +67,8 @@ int outputs_open(struct generation *generation)
 		const char *failed = open_plan(&generation->plans[i], (enum program)i);
 
 		if (failed) {
-			fprintf(stderr, "slimta-master: cannot write to %s: %s\n", failed, strerror(errno));
+			fprintf(stderr, "slimta-master: cannot write to %s: %s\n", failed,
+				strerror(errno));
 			return -1;
 		}
 	}
@@ -78,7 +81,8 @@ void outputs_use_own(const struct generation *generation)
 
 	if ((own->stdout_fd >= 0 && dup2(own->stdout_fd, STDOUT_FILENO) < 0) ||
 	    (own->stderr_fd >= 0 && dup2(own->stderr_fd, STDERR_FILENO) < 0))
-		log_error("master", "could not take its output files", LOG_TEXT("error", strerror(errno)));
+		log_error("master", "could not take its output files",
+			LOG_TEXT("error", strerror(errno)));
 }
 
 void outputs_reopen(struct master *master)
@@ -100,7 +104,8 @@ void outputs_reopen(struct master *master)
 		int fd = generation->plans[child_program(slot->kind)].stderr_fd;
 
 		if (slot->control)
-			control_send(slot->control, CONTROL_LOG, NULL, fd >= 0 ? fd : STDERR_FILENO);
+			control_send(
+				slot->control, CONTROL_LOG, NULL, fd >= 0 ? fd : STDERR_FILENO);
 	}
 	log_info("master", "reopened the log");
 }

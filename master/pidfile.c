@@ -58,7 +58,8 @@ int pidfile_check(const char *path, char **why)
 		return -1;
 	}
 	if (pid && is_master(pid)) {
-		*why = xasprintf("pid_file %s is that of a running slimta-master (process %d)", path, (int)pid);
+		*why = xasprintf("pid_file %s is that of a running slimta-master (process %d)",
+			path, (int)pid);
 		return -1;
 	}
 	return 0;
@@ -73,7 +74,8 @@ int pidfile_write(const char *path)
 
 	snprintf(text, sizeof text, "%d\n", (int)getpid());
 	unlink(fresh);
-	fd = FAULT("pidfile.open", open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
+	fd = FAULT("pidfile.open",
+		open(fresh, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644));
 	if (fd >= 0 && fchmod(fd, 0644) == 0 && fd_write_all(fd, text, strlen(text)) == 0 &&
 	    rename(fresh, path) == 0) {
 		close(fd);

@@ -25,7 +25,8 @@ static int lock_runtime(struct master *master, const char *folder)
 	if (master->lock_fd >= 0)
 		result = ofd_lock(master->lock_fd, 0, 0, true);
 	if (result == 0)
-		fprintf(stderr, "slimta-master: already running: another one has the lock %s\n", path);
+		fprintf(stderr, "slimta-master: already running: another one has the lock %s\n",
+			path);
 	else if (result < 0)
 		fprintf(stderr, "slimta-master: cannot lock %s: %s\n", path, strerror(errno));
 	free(path);
@@ -50,8 +51,8 @@ int runtime_open(struct master *master)
  * touched by this: a program that root executes begins with all that the container lets it have. */
 int privileges_reduce(void)
 {
-	static const int kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID, CAP_SETUID,
-		CAP_NET_BIND_SERVICE };
+	static const int kept[] = { CAP_CHOWN, CAP_DAC_OVERRIDE, CAP_FOWNER, CAP_KILL, CAP_SETGID,
+		CAP_SETUID, CAP_NET_BIND_SERVICE };
 	struct __user_cap_header_struct header = { .version = _LINUX_CAPABILITY_VERSION_3 };
 	struct __user_cap_data_struct data[_LINUX_CAPABILITY_U32S_3];
 	unsigned wanted = 0;

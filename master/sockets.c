@@ -16,7 +16,8 @@
 #define IN_USE_PAUSE_NS 50000000L
 
 /* A dead master's children close theirs as soon as they see that it is gone. */
-static int probe_patiently(const struct listener_options *options, const struct listener_address *address)
+static int probe_patiently(
+	const struct listener_options *options, const struct listener_address *address)
 {
 	int64_t end = clock_boot_ms() + IN_USE_PATIENCE_MS;
 	const struct timespec pause = { 0, IN_USE_PAUSE_NS };
@@ -113,8 +114,8 @@ static int open_listener(const struct opening *opening, const char *edge, unsign
 	return result;
 }
 
-static int open_listeners(const struct opening *opening, const char *edge, struct listener_options *options,
-	size_t count, char **why)
+static int open_listeners(const struct opening *opening, const char *edge,
+	struct listener_options *options, size_t count, char **why)
 {
 	int fd = count == 1 ? given_sockets_take_named(opening->given, edge) : -1;
 

@@ -43,7 +43,8 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 {
 	struct generation *generation = &slot->master->generation;
 	const struct program_plan *plan = &generation->plans[child_program(slot->kind)];
-	char *argv[5] = { (char *)(slot->kind == CHILD_EDGE ? "slimta-edge" : "slimta-worker"), (char *)"--child" };
+	char *argv[5] = { (char *)(slot->kind == CHILD_EDGE ? "slimta-edge" : "slimta-worker"),
+		(char *)"--child" };
 	int argc = 2;
 	const struct exec_plan exec = {
 		.exec_fd = plan->exec_fd,

@@ -100,7 +100,8 @@ static void answer(struct asker *asker)
 	static const char *const phases[] = { "starting", "ready", "draining", "draining" };
 	struct status *status = asker->status;
 	struct master *master = status->master;
-	json_t *line = describe_process("master", getpid(), phases[master->phase], status->since_ms);
+	json_t *line =
+		describe_process("master", getpid(), phases[master->phase], status->since_ms);
 
 	json_object_set_new(line, "version", json_string(VERSION));
 	json_object_set_new(line, "generation", json_integer(master->generation.number));
@@ -138,7 +139,8 @@ static bool anybody_asked(const struct master *master)
 static void ask_children(struct status *status)
 {
 	struct generation *generation = &status->master->generation;
-	const struct timeval timeout = { ANSWER_TIMEOUT_MS / 1000, ANSWER_TIMEOUT_MS % 1000 * 1000 };
+	const struct timeval timeout = { ANSWER_TIMEOUT_MS / 1000,
+		ANSWER_TIMEOUT_MS % 1000 * 1000 };
 
 	if (anybody_asked(status->master))
 		return;
@@ -279,7 +281,8 @@ static int listen_at(const char *path, const struct identity *owner)
 	unlink(path);
 	before = umask(0177);
 	if (bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 ||
-	    (geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) || listen(fd, CLIENTS_MAX) < 0)
+		(geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) ||
+		listen(fd, CLIENTS_MAX) < 0)
 		fd_close(&fd);
 	umask(before);
 	return fd;
@@ -294,11 +297,13 @@ int status_open(struct master *master)
 	status->master = master;
 	status->since_ms = clock_wall_ms();
 	TAILQ_INIT(&status->askers);
-	status->path = xasprintf("%s/master", master->generation.plans[PROGRAM_MASTER].process.runtime_dir);
+	status->path = xasprintf(
+		"%s/master", master->generation.plans[PROGRAM_MASTER].process.runtime_dir);
 	status->fd = listen_at(status->path, &worker->identity);
 	if (status->fd < 0)
 		return -1;
-	status->readable = event_new(master->base, status->fd, EV_READ | EV_PERSIST, on_accept, status);
+	status->readable =
+		event_new(master->base, status->fd, EV_READ | EV_PERSIST, on_accept, status);
 	status->timeout = evtimer_new(master->base, on_timeout, status);
 	if (!status->readable || !status->timeout)
 		BUG("no event");

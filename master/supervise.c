@@ -15,7 +15,7 @@
 #include "master/master.h"
 
 #define HELLO_TIMEOUT_MS 30000
-#define PAST_THE_BOUND_MS 5000		/* given to children beyond drain_timeout, to end by themselves */
+#define PAST_THE_BOUND_MS 5000 /* given to children beyond drain_timeout, to end by themselves */
 #define SPAWNER_LAST_MS 2000		/* to end the commands it runs, when all ends at once */
 #define LEAST_DRAIN_MS 2000		/* for who is told late */
 
@@ -112,8 +112,8 @@ static void start(struct slot *slot)
 
 		slot->tried = true;
 		start_later(slot, 0);
-		log_error("master", "could not start child", SLOT_FIELDS(slot), LOG_TEXT("error", why),
-			LOG_INT("again_ms", slot->restart.last_ms));
+		log_error("master", "could not start child", SLOT_FIELDS(slot),
+			LOG_TEXT("error", why), LOG_INT("again_ms", slot->restart.last_ms));
 		return;
 	}
 	set_state(slot, CHILD_STARTING);
@@ -144,15 +144,18 @@ static void prepare_timer(struct slot *slot)
 
 static void drain(struct slot *slot)
 {
-	const struct process_options *process = &slot->master->generation.plans[PROGRAM_MASTER].process;
+	const struct process_options *process =
+		&slot->master->generation.plans[PROGRAM_MASTER].process;
 	int64_t left = slot->master->stop_ms + process->drain_timeout_ms - clock_boot_ms();
 
 	if (left < LEAST_DRAIN_MS && left < process->drain_timeout_ms)
-		left = process->drain_timeout_ms < LEAST_DRAIN_MS ? process->drain_timeout_ms : LEAST_DRAIN_MS;
+		left = process->drain_timeout_ms < LEAST_DRAIN_MS ? process->drain_timeout_ms
+								  : LEAST_DRAIN_MS;
 	event_del(slot->timer);
 	set_state(slot, CHILD_DRAINING);
 	if (slot->control)
-		control_send(slot->control, CONTROL_DRAIN, json_pack("{s:I}", "timeout_ms", (json_int_t)left), -1);
+		control_send(slot->control, CONTROL_DRAIN,
+			json_pack("{s:I}", "timeout_ms", (json_int_t)left), -1);
 	else
 		kill(slot->pid, SIGTERM);
 }
@@ -241,8 +244,8 @@ void supervise(struct master *master)
 static char *cause(int status)
 {
 	if (WIFSIGNALED(status))
-		return xasprintf("killed by signal %d (%s)%s", WTERMSIG(status), strsignal(WTERMSIG(status)),
-			WCOREDUMP(status) ? ", core dumped" : "");
+		return xasprintf("killed by signal %d (%s)%s", WTERMSIG(status),
+			strsignal(WTERMSIG(status)), WCOREDUMP(status) ? ", core dumped" : "");
 	return xasprintf("exited with status %d%s", WEXITSTATUS(status),
 		WEXITSTATUS(status) == EX_CONFIG ? " (configuration)" : "");
 }
@@ -292,7 +295,8 @@ static void end_all_now(struct master *master, const char *because)
 	for (size_t i = 0; i < master->generation.slot_count; i++) {
 		struct slot *slot = &master->generation.slots[i];
 
-		if (slot->pid && slot->kind == CHILD_SPAWNER && slot->control && !slot->ended_at_once)
+		if (slot->pid && slot->kind == CHILD_SPAWNER && slot->control &&
+			!slot->ended_at_once)
 			spawner = slot;
 		else if (slot->pid && !slot->ended_at_once)
 			end_now(slot, because);

@@ -46,10 +46,14 @@ static void test_places(void)
 	more[0] = null_fd;
 	more[1] = zero_fd;
 	plan.more = more;
-	run("for f in /proc/self/fd/*; do printf '%s=%s ' ${f##*/} $(readlink /proc/$$/fd/${f##*/}); done", &plan, &out);
+	run("for f in /proc/self/fd/*; do printf '%s=%s ' ${f##*/} $(readlink "
+	    "/proc/$$/fd/${f##*/}); done",
+		&plan, &out);
 	ok(strstr(buffer_str(&out), "0=/dev/null "), "0 is /dev/null");
-	ok(strstr(buffer_str(&out), "3=/dev/zero 4=/dev/null 5=/dev/zero "), "the others stand in order");
-	ok(!strstr(buffer_str(&out), " 6=/") && !strstr(buffer_str(&out), " 7=/"), "nothing else is open");
+	ok(strstr(buffer_str(&out), "3=/dev/zero 4=/dev/null 5=/dev/zero "),
+		"the others stand in order");
+	ok(!strstr(buffer_str(&out), " 6=/") && !strstr(buffer_str(&out), " 7=/"),
+		"nothing else is open");
 	diag("%s", buffer_str(&out));
 	buffer_release(&out);
 	close(null_fd);
@@ -87,7 +91,8 @@ static void test_failure(void)
 	struct exec_plan plan = { .argv = argv, .fds = { -1, -1, STDERR_FILENO }, .fd_count = 3 };
 
 	plan.exec_fd = open("/etc/passwd", O_PATH | O_CLOEXEC);
-	ok(exec_start(&plan) == -1 && errno == EACCES, "what is no program is an error with its errno");
+	ok(exec_start(&plan) == -1 && errno == EACCES,
+		"what is no program is an error with its errno");
 	ok(waitpid(-1, NULL, WNOHANG) < 0 && errno == ECHILD, "and leaves no process behind");
 	close(plan.exec_fd);
 }

@@ -99,7 +99,8 @@ static void test_messages(void)
 	close(pipe_ends[1]);
 	run(&a);
 	ok(b.fd >= 0 && (fcntl(b.fd, F_GETFD) & FD_CLOEXEC), "a descriptor arrives, close-on-exec");
-	ok(write(b.fd, "x", 1) == 1 && read(pipe_ends[0], &octet, 1) == 1 && octet == 'x', "the same one");
+	ok(write(b.fd, "x", 1) == 1 && read(pipe_ends[0], &octet, 1) == 1 && octet == 'x',
+		"the same one");
 	close(pipe_ends[0]);
 
 	b.free_at_once = true;
@@ -121,7 +122,8 @@ static void test_waiting(void)
 		char *large = xcalloc(1, 60001);
 
 		memset(large, 'x', 60000);
-		control_send(a.control, CONTROL_STATS, json_pack("{s:i,s:s}", "number", sent, "x", large), -1);
+		control_send(a.control, CONTROL_STATS,
+			json_pack("{s:i,s:s}", "number", sent, "x", large), -1);
 		free(large);
 	}
 	run(&a);
@@ -187,20 +189,24 @@ static void test_receive(void)
 
 	if (control_pair(ends) < 0)
 		exit(1);
-	ok(control_receive(ends[1], 20, &type, &body, NULL) < 0 && errno == ETIMEDOUT, "nothing: ETIMEDOUT");
+	ok(control_receive(ends[1], 20, &type, &body, NULL) < 0 && errno == ETIMEDOUT,
+		"nothing: ETIMEDOUT");
 	if (send(ends[0], "\0{\"number\":3}", 13, 0) < 0)
 		exit(1);
-	ok(control_receive(ends[1], 1000, &type, &body, NULL) == 0 && type == CONTROL_START, "a message");
+	ok(control_receive(ends[1], 1000, &type, &body, NULL) == 0 && type == CONTROL_START,
+		"a message");
 	is_int(json_integer_value(json_object_get(body, "number")), 3, "its body");
 	json_decref(body);
 	close(ends[0]);
-	ok(control_receive(ends[1], 1000, &type, &body, NULL) < 0 && errno == EPIPE, "the end: EPIPE");
+	ok(control_receive(ends[1], 1000, &type, &body, NULL) < 0 && errno == EPIPE,
+		"the end: EPIPE");
 	close(ends[1]);
 	if (pipe(ends) < 0)
 		exit(1);
 	if (write(ends[1], "x", 1) < 0)
 		exit(1);
-	ok(control_receive(ends[0], 1000, &type, &body, NULL) < 0 && errno == ENOTSOCK, "no socket: refused");
+	ok(control_receive(ends[0], 1000, &type, &body, NULL) < 0 && errno == ENOTSOCK,
+		"no socket: refused");
 	close(ends[0]);
 	close(ends[1]);
 }

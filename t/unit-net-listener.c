@@ -31,7 +31,8 @@ static struct loaded load(const char *edge)
 	struct loaded loaded = { .config = config_parse("x.conf", text, strlen(text), &errors) };
 	const struct config_node *node = config_section(loaded.config, "edge", "main");
 
-	loaded.result = listeners_load(node, listener_default_port(node), &loaded.items, &loaded.count, &errors);
+	loaded.result = listeners_load(
+		node, listener_default_port(node), &loaded.items, &loaded.count, &errors);
 	config_errors_print(&errors, &printed);
 	loaded.errors = xstrdup(buffer_str(&printed));
 	buffer_release(&printed);
@@ -59,7 +60,8 @@ static void test_good(void)
 		{ "listener: {interface: '*'}", "*:25", "*:25", 1 },
 		{ "listener: {type: tcp6, port: 1}", "[::1]:1", "[::1]:1", 1 },
 		{ "listener: {path: /run/a}", "unix:/run/a", "unix:/run/a", 1 },
-		{ "listeners: [{port: 1}, {type: unix, path: /b, mode: 0666}]", "127.0.0.1:1", "unix:/b", 2 },
+		{ "listeners: [{port: 1}, {type: unix, path: /b, mode: 0666}]", "127.0.0.1:1",
+			"unix:/b", 2 },
 		{ "listeners: {port: 7}", "127.0.0.1:7", "127.0.0.1:7", 1 },
 	};
 
@@ -69,8 +71,8 @@ static void test_good(void)
 		char *first = right ? listener_describe(&loaded.items[0]) : NULL;
 		char *last = right ? listener_describe(&loaded.items[loaded.count - 1]) : NULL;
 
-		ok(right && strcmp(first, cases[i].first) == 0 && strcmp(last, cases[i].last) == 0, "%s is %s",
-			cases[i].edge, cases[i].last);
+		ok(right && strcmp(first, cases[i].first) == 0 && strcmp(last, cases[i].last) == 0,
+			"%s is %s", cases[i].edge, cases[i].last);
 		if (!right)
 			diag("%s", loaded.errors);
 		free(first);
@@ -118,8 +120,8 @@ static void test_wrong(void)
 	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
 		struct loaded loaded = load(cases[i].edge);
 
-		if (!ok(loaded.result < 0 && strstr(loaded.errors, cases[i].error), "%s: %s", cases[i].edge,
-			    cases[i].error))
+		if (!ok(loaded.result < 0 && strstr(loaded.errors, cases[i].error), "%s: %s",
+			    cases[i].edge, cases[i].error))
 			diag("%s", loaded.errors);
 		unload(&loaded);
 	}
@@ -145,27 +147,34 @@ static void test_tcp(void)
 	char *why = NULL;
 	int first, second;
 
-	ok(listener_addresses(&options, &addresses, &count, &why) == 0 && count == 1, "localhost has a v4 address");
+	ok(listener_addresses(&options, &addresses, &count, &why) == 0 && count == 1,
+		"localhost has a v4 address");
 	first = listener_socket(&options, &addresses[0], true);
 	getsockname(first, (struct sockaddr *)&bound, &size);
 	free(addresses);
 	options.port = ntohs(bound.sin_port);
 	if (listener_addresses(&options, &addresses, &count, &why) < 0)
 		exit(1);
-	ok(first >= 0 && (fcntl(first, F_GETFL) & O_NONBLOCK) && (fcntl(first, F_GETFD) & FD_CLOEXEC),
+	ok(first >= 0 && (fcntl(first, F_GETFL) & O_NONBLOCK) &&
+			(fcntl(first, F_GETFD) & FD_CLOEXEC),
 		"a socket, non-blocking and close-on-exec");
-	ok(option_of(first, SOL_SOCKET, SO_ACCEPTCONN) == 1 && option_of(first, SOL_SOCKET, SO_REUSEPORT) == 1 &&
-		option_of(first, IPPROTO_TCP, TCP_NODELAY) == 1, "that listens, shares its port, waits for nothing");
+	ok(option_of(first, SOL_SOCKET, SO_ACCEPTCONN) == 1 &&
+			option_of(first, SOL_SOCKET, SO_REUSEPORT) == 1 &&
+			option_of(first, IPPROTO_TCP, TCP_NODELAY) == 1,
+		"that listens, shares its port, waits for nothing");
 	second = listener_socket(&options, &addresses[0], true);
 	ok(second >= 0, "a second one at the same port");
-	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE, "the probe finds them");
+	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE,
+		"the probe finds them");
 	close(first);
-	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE, "and still the second");
+	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE,
+		"and still the second");
 	close(second);
 	is_int(listener_probe(&options, &addresses[0]), 0, "until it is closed");
 	free(addresses);
 	options.interface = (char *)"no.such.host.invalid";
-	ok(listener_addresses(&options, &addresses, &count, &why) < 0 && strstr(why, "no.such.host.invalid"),
+	ok(listener_addresses(&options, &addresses, &count, &why) < 0 &&
+			strstr(why, "no.such.host.invalid"),
 		"an unknown name is said");
 	free(why);
 	free(addresses);
@@ -188,9 +197,12 @@ static void test_unix(void)
 		exit(1);
 	is_int(listener_probe(&options, &addresses[0]), 0, "nobody listens where nothing is");
 	fd = listener_socket(&options, &addresses[0], false);
-	ok(fd >= 0 && stat(options.path, &status) == 0 && (status.st_mode & 0777) == 0620, "its file has its mode");
-	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE, "a live one is in use");
-	ok(listener_socket(&options, &addresses[0], false) < 0 && errno == EADDRINUSE, "and is not replaced");
+	ok(fd >= 0 && stat(options.path, &status) == 0 && (status.st_mode & 0777) == 0620,
+		"its file has its mode");
+	ok(listener_probe(&options, &addresses[0]) < 0 && errno == EADDRINUSE,
+		"a live one is in use");
+	ok(listener_socket(&options, &addresses[0], false) < 0 && errno == EADDRINUSE,
+		"and is not replaced");
 	close(fd);
 	is_int(listener_probe(&options, &addresses[0]), 0, "a stale one is not in use");
 	fd = listener_socket(&options, &addresses[0], false);

@@ -42,7 +42,8 @@ static void start_drain(struct child *child, const char *because, int64_t timeou
 	if (private->draining)
 		return;
 	private->draining = true;
-	log_info("process", "began to drain", LOG_TEXT("because", because), LOG_INT("timeout_ms", timeout_ms));
+	log_info("process", "began to drain", LOG_TEXT("because", because),
+		LOG_INT("timeout_ms", timeout_ms));
 	event_add(private->bound, &bound);
 	if (child->drain)
 		child->drain(child->arg, timeout_ms);
@@ -53,7 +54,8 @@ static void start_drain(struct child *child, const char *because, int64_t timeou
 static void on_bound(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;
-	log_warn("process", "ended before it had drained", LOG_TEXT("because", "the time was over"));
+	log_warn("process", "ended before it had drained",
+		LOG_TEXT("because", "the time was over"));
 	stop_loop(arg, 1);
 }
 
@@ -86,7 +88,8 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 static void reopen_log(void)
 {
 	if (log_reopen() < 0)
-		log_error("process", "could not reopen the log", LOG_TEXT("error", strerror(errno)));
+		log_error("process", "could not reopen the log",
+			LOG_TEXT("error", strerror(errno)));
 	else
 		log_info("process", "reopened the log");
 }
@@ -122,18 +125,21 @@ void child_on_message(void *arg, enum control_type type, json_t *body, int fd)
 
 	switch (type) {
 	case CONTROL_DRAIN:
-		start_drain(child, "the master said so", timeout_in(body, child->process.drain_timeout_ms));
+		start_drain(child, "the master said so",
+			timeout_in(body, child->process.drain_timeout_ms));
 		break;
 	case CONTROL_STATS:
 		answer_stats(child);
 		break;
 	case CONTROL_LOG:
 		if (fd >= 0 && dup2(fd, STDERR_FILENO) < 0)
-			log_error("process", "could not take a new stderr", LOG_TEXT("error", strerror(errno)));
+			log_error("process", "could not take a new stderr",
+				LOG_TEXT("error", strerror(errno)));
 		reopen_log();
 		break;
 	default:
-		log_warn("process", "received a control message it does not know", LOG_INT("type", type));
+		log_warn("process", "received a control message it does not know",
+			LOG_INT("type", type));
 	}
 	if (fd >= 0)
 		close(fd);

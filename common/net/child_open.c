@@ -106,7 +106,8 @@ static int receive_start(struct child *child)
 	int result;
 
 	if (control_receive(CHILD_FD_CONTROL, START_TIMEOUT_MS, &type, &body, NULL) < 0) {
-		complain(child->program, "no start message on descriptor 3 (--child is for slimta-master)",
+		complain(child->program,
+			"no start message on descriptor 3 (--child is for slimta-master)",
 			strerror(errno));
 		return -1;
 	}
@@ -129,7 +130,8 @@ static int load_from_master(struct child *child)
 	fd = CHILD_FD_COUNTERS;
 	fd_close(&fd);
 	if (child->config && process_load(child->config, section, &child->process, &errors) == 0)
-		process_identity(child->config, &child->process, section, &child->private->identity, &errors);
+		process_identity(child->config, &child->process, section, &child->private->identity,
+			&errors);
 	failed = print_errors(&errors, stderr) || !child->config;
 	config_errors_release(&errors);
 	return failed ? -1 : 0;
@@ -147,14 +149,16 @@ static int open_under_master(struct child *child)
 {
 	if (!is_control(CHILD_FD_CONTROL) || fd_set_cloexec(CHILD_FD_CONTROL, true) < 0 ||
 	    fd_set_nonblocking(CHILD_FD_CONTROL, true) < 0) {
-		complain(child->program, "--child is for slimta-master: descriptor 3 is not its socket", NULL);
+		complain(child->program,
+			"--child is for slimta-master: descriptor 3 is not its socket", NULL);
 		return -1;
 	}
 	if (receive_start(child) < 0 || load_from_master(child) < 0)
 		return -1;
 	child->private->control = control_new(child->base, CHILD_FD_CONTROL, child_on_message,
 		child_on_closed, child);
-	control_send(child->private->control, CONTROL_HELLO, json_pack("{s:i}", "version", CONTROL_VERSION), -1);
+	control_send(child->private->control, CONTROL_HELLO,
+		json_pack("{s:i}", "version", CONTROL_VERSION), -1);
 	return 0;
 }
 
@@ -174,7 +178,8 @@ static int add_socket(struct child *child, const char *edge, unsigned index,
 		fd_close(&fd);
 	if (fd < 0)
 		return -1;
-	child->listeners = xrealloc(child->listeners, child->listener_count + 1, sizeof *child->listeners);
+	child->listeners =
+		xrealloc(child->listeners, child->listener_count + 1, sizeof *child->listeners);
 	added = &child->listeners[child->listener_count++];
 	*added = (struct child_listener){ xstrdup(edge), index, 0, true, fd };
 	return 0;
@@ -230,9 +235,10 @@ static int prepare_alone(struct child *child, bool allow_root, struct config_err
 	char *why;
 
 	if (config_check_structure(child->config, errors) < 0 ||
-	    process_load(child->config, section, &child->process, errors) < 0 ||
-	    process_check_identity(child->config, &child->process, section, allow_root, errors) < 0 ||
-	    process_identity(child->config, &child->process, section, identity, errors) < 0)
+		process_load(child->config, section, &child->process, errors) < 0 ||
+		process_check_identity(
+			child->config, &child->process, section, allow_root, errors) < 0 ||
+		process_identity(child->config, &child->process, section, identity, errors) < 0)
 		return -1;
 	if (runtime_dir_make(child->process.runtime_dir, identity, &why) < 0) {
 		complain(child->program, why, NULL);
@@ -277,12 +283,14 @@ struct child *child_open(const char *program, const struct child_arguments *argu
 		child_free(child);
 		return NULL;
 	}
-	if ((arguments->under_master ? open_under_master(child) : open_alone(child, arguments)) < 0) {
+	if ((arguments->under_master ? open_under_master(child) : open_alone(child, arguments)) <
+		0) {
 		child_free(child);
 		return NULL;
 	}
 	if (process_open_log(child->program, &child->process) < 0) {
-		complain(child->process.logging.output, "cannot be opened for the log", strerror(errno));
+		complain(child->process.logging.output, "cannot be opened for the log",
+			strerror(errno));
 		child_free(child);
 		return NULL;
 	}
@@ -299,7 +307,8 @@ static bool from_master(const struct child_arguments *arguments)
 	return seals >= 0 && (seals & F_SEAL_WRITE);
 }
 
-struct config *child_check_config(const struct child_arguments *arguments, struct config_errors *errors)
+struct config *child_check_config(
+	const struct child_arguments *arguments, struct config_errors *errors)
 {
 	struct config *config;
 

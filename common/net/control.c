@@ -82,7 +82,8 @@ static int passed_fd(struct msghdr *message)
 	for (struct cmsghdr *c = CMSG_FIRSTHDR(message); c; c = CMSG_NXTHDR(message, c)) {
 		if (c->cmsg_level != SOL_SOCKET || c->cmsg_type != SCM_RIGHTS)
 			continue;
-		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0); at += sizeof(int)) {
+		for (size_t at = 0; at + sizeof(int) <= c->cmsg_len - CMSG_LEN(0);
+			at += sizeof(int)) {
 			int fd;
 
 			memcpy(&fd, CMSG_DATA(c) + at, sizeof fd);
@@ -98,7 +99,8 @@ static int passed_fd(struct msghdr *message)
 /* -1 with errno; EPIPE is the end, EPROTO what is no message. */
 static int receive(int fd, enum control_type *type, json_t **body, int *passed)
 {
-	static char data[CONTROL_MAX_BYTES];	/* one thread reads, and no callback runs while it is in use */
+	/* One thread reads, and no callback runs while it is in use. */
+	static char data[CONTROL_MAX_BYTES];
 	union {
 		struct cmsghdr header;
 		char space[CMSG_SPACE(sizeof(int))];
@@ -112,8 +114,8 @@ static int receive(int fd, enum control_type *type, json_t **body, int *passed)
 		return -1;
 	*passed = passed_fd(&message);
 	*body = size > 1 ? json_loadb(data + 1, (size_t)size - 1, 0, NULL) : NULL;
-	if (size > 0 && !(message.msg_flags & MSG_TRUNC) && (unsigned char)data[0] < CONTROL_TYPES &&
-	    json_is_object(*body)) {
+	if (size > 0 && !(message.msg_flags & MSG_TRUNC) &&
+		(unsigned char)data[0] < CONTROL_TYPES && json_is_object(*body)) {
 		*type = (enum control_type)data[0];
 		return 0;
 	}
@@ -267,7 +269,8 @@ static void wait_for_room(struct control *control, char *data, size_t size, int 
 		event_add(control->writable, NULL);
 }
 
-void control_send(struct control *control, enum control_type type, json_t *body_taken, int fd_borrowed)
+void control_send(
+	struct control *control, enum control_type type, json_t *body_taken, int fd_borrowed)
 {
 	char *text = body_taken ? json_dumps(body_taken, JSON_COMPACT) : xstrdup("{}");
 	size_t size = text ? strlen(text) + 1 : 0;

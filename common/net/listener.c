@@ -14,7 +14,7 @@ const struct option listener_rows[] = {
 	{ "type", CHOICE_FIELD(listener_options, type), "tcp", 0, 0,
 		"tcp, tcp4, tcp6 or unix; a path alone means unix", .choices = types },
 	{ "interface", TEXT_FIELD(listener_options, interface), NULL, 0, 0,
-		"address or host name, 127.0.0.1 if absent (tcp6: ::1); '' or '*': all, v4 and v6" },
+		"address or host name, else 127.0.0.1 (tcp6: ::1); '' or '*': all, v4 and v6" },
 	{ "port", UINT_FIELD(listener_options, port), NULL, 1, 65535,
 		"TCP port; 25 if absent, for http 8025" },
 	{ "path", PATH_FIELD(listener_options, path), NULL, 0, 0, "of a unix socket" },
@@ -48,7 +48,8 @@ static void check_mode(const struct config_node *map, struct listener_options *l
 	unsigned long mode = strtoul(digits, &end, 8);
 
 	if (*digits < '0' || *digits > '7' || *end || mode > 0777)
-		config_error_at(errors, member(map, "mode"), "expected octal permissions such as 0660");
+		config_error_at(errors, member(map, "mode"),
+			"expected octal permissions such as 0660");
 	else
 		listener->mode = (unsigned)mode;
 }
@@ -77,19 +78,26 @@ static void check_tcp(const struct config_node *map, struct listener_options *li
 	unsigned char address[16];
 
 	if (listener->path)
-		config_error_at(errors, member(map, "path"), "only a listener of type unix has a path");
+		config_error_at(errors, member(map, "path"),
+			"only a listener of type unix has a path");
 	if (config_get(map, "mode"))
-		config_error_at(errors, member(map, "mode"), "only a listener of type unix has a mode");
+		config_error_at(errors, member(map, "mode"),
+			"only a listener of type unix has a mode");
 	if (!listener->interface)
-		listener->interface = xstrdup(listener->type == LISTENER_TCP6 ? "::1" : "127.0.0.1");
-	if (listener->type == LISTENER_TCP6 && inet_pton(AF_INET, listener->interface, address) == 1)
-		config_error_at(errors, member(map, "interface"), "expected an IPv6 address for tcp6");
-	if (listener->type == LISTENER_TCP4 && inet_pton(AF_INET6, listener->interface, address) == 1)
-		config_error_at(errors, member(map, "interface"), "expected an IPv4 address for tcp4");
+		listener->interface =
+			xstrdup(listener->type == LISTENER_TCP6 ? "::1" : "127.0.0.1");
+	if (listener->type == LISTENER_TCP6 &&
+		inet_pton(AF_INET, listener->interface, address) == 1)
+		config_error_at(errors, member(map, "interface"),
+			"expected an IPv6 address for tcp6");
+	if (listener->type == LISTENER_TCP4 &&
+		inet_pton(AF_INET6, listener->interface, address) == 1)
+		config_error_at(errors, member(map, "interface"),
+			"expected an IPv4 address for tcp4");
 }
 
-static int load_one(const struct config_node *map, unsigned default_port, struct listener_options *listener,
-	struct config_errors *errors)
+static int load_one(const struct config_node *map, unsigned default_port,
+	struct listener_options *listener, struct config_errors *errors)
 {
 	const struct option_set set = { listener_rows, listener };
 	static const char *const none[] = { NULL };
@@ -107,8 +115,8 @@ static int load_one(const struct config_node *map, unsigned default_port, struct
 	return errors->error_count > before ? -1 : 0;
 }
 
-int listeners_load(const struct config_node *edge, unsigned default_port, struct listener_options **items,
-	size_t *count, struct config_errors *errors)
+int listeners_load(const struct config_node *edge, unsigned default_port,
+	struct listener_options **items, size_t *count, struct config_errors *errors)
 {
 	const struct config_node *one = config_get(edge, "listener");
 	const struct config_node *list = config_get(edge, "listeners");
@@ -130,7 +138,8 @@ int listeners_load(const struct config_node *edge, unsigned default_port, struct
 		result = -1;
 	} else {
 		for (size_t i = 0; i < *count; i++)
-			if (load_one(is_list ? list->items[i] : given, default_port, &(*items)[i], errors) < 0)
+			if (load_one(is_list ? list->items[i] : given, default_port, &(*items)[i],
+				    errors) < 0)
 				result = -1;
 	}
 	return result;

@@ -21,7 +21,8 @@ static bool is_everywhere(const struct listener_options *listener)
 	return listener->interface[0] == '\0' || strcmp(listener->interface, "*") == 0;
 }
 
-static void add_address(struct listener_address **items, size_t *count, const void *address, size_t size)
+static void add_address(
+	struct listener_address **items, size_t *count, const void *address, size_t size)
 {
 	struct listener_address *added;
 
@@ -48,13 +49,15 @@ static bool have_family(int family)
 	return fd >= 0 || errno != EAFNOSUPPORT;
 }
 
-static int resolve(const struct listener_options *listener, struct listener_address **items, size_t *count,
-	char **why)
+static int resolve(const struct listener_options *listener, struct listener_address **items,
+	size_t *count, char **why)
 {
 	bool all = is_everywhere(listener);
-	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV, .ai_socktype = SOCK_STREAM,
-		.ai_family = listener->type == LISTENER_TCP4 ? AF_INET :
-			listener->type == LISTENER_TCP6 ? AF_INET6 : AF_UNSPEC };
+	struct addrinfo hints = { .ai_flags = AI_PASSIVE | AI_NUMERICSERV,
+		.ai_socktype = SOCK_STREAM,
+		.ai_family = listener->type == LISTENER_TCP4   ? AF_INET
+			     : listener->type == LISTENER_TCP6 ? AF_INET6
+							       : AF_UNSPEC };
 	struct addrinfo *found;
 	char port[16];
 	int failed;
@@ -76,8 +79,8 @@ static int resolve(const struct listener_options *listener, struct listener_addr
 	return -1;
 }
 
-int listener_addresses(const struct listener_options *listener, struct listener_address **items, size_t *count,
-	char **why)
+int listener_addresses(const struct listener_options *listener, struct listener_address **items,
+	size_t *count, char **why)
 {
 	struct sockaddr_un name = { .sun_family = AF_UNIX };
 
@@ -90,7 +93,8 @@ int listener_addresses(const struct listener_options *listener, struct listener_
 		return -1;
 	}
 	memcpy(name.sun_path, listener->path, strlen(listener->path));
-	add_address(items, count, &name, offsetof(struct sockaddr_un, sun_path) + strlen(listener->path) + 1);
+	add_address(items, count, &name,
+		offsetof(struct sockaddr_un, sun_path) + strlen(listener->path) + 1);
 	return 0;
 }
 
@@ -102,17 +106,19 @@ static int bind_tcp(const struct listener_address *address, bool shared_port)
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on) < 0 ||
-	    (shared_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
-	    (address->family == AF_INET6 &&
-		    setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
-	    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
-	    FAULT("listener.bind", bind(fd, (const struct sockaddr *)address->sockaddr, address->size)) < 0)
+		(shared_port && setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &on, sizeof on) < 0) ||
+		(address->family == AF_INET6 &&
+			setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on) < 0) ||
+		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on) < 0 ||
+		FAULT("listener.bind",
+			bind(fd, (const struct sockaddr *)address->sockaddr, address->size)) < 0)
 		fd_close(&fd);
 	return fd;
 }
 
 /* 0: nothing there, or a socket that nobody listens on any more. */
-static int probe_unix(const struct listener_options *listener, const struct listener_address *address)
+static int probe_unix(
+	const struct listener_options *listener, const struct listener_address *address)
 {
 	struct stat there;
 	int fd, result;
@@ -150,7 +156,8 @@ int listener_probe(const struct listener_options *listener, const struct listene
 	return 0;
 }
 
-static int bind_unix(const struct listener_options *listener, const struct listener_address *address)
+static int bind_unix(
+	const struct listener_options *listener, const struct listener_address *address)
 {
 	mode_t before;
 	int fd;
@@ -163,7 +170,8 @@ static int bind_unix(const struct listener_options *listener, const struct liste
 	if (fd < 0)
 		return -1;
 	before = umask(0777);	/* nobody gets in before the mode is what was asked for */
-	if (FAULT("listener.bind", bind(fd, (const struct sockaddr *)address->sockaddr, address->size)) < 0)
+	if (FAULT("listener.bind",
+		    bind(fd, (const struct sockaddr *)address->sockaddr, address->size)) < 0)
 		fd_close(&fd);
 	umask(before);
 	if (fd >= 0 && chmod(listener->path, listener->mode) < 0)
