@@ -394,6 +394,21 @@ static void test_serialization(void)
 	buffer_release(&data);
 }
 
+/* All processes of a generation call themselves the same. */
+static void test_inherited_names(void)
+{
+	static const char text[] = "{\"version\":1,\"names\":[\"h1\",\"h1.example.net\"],\"files\":[[\"f\",\"/\"]],"
+		"\"root\":[3,0,0,1,1,1,1,null,[]]}";
+	struct config *config = config_deserialize(text, strlen(text), &errors);
+	struct process_options edge;
+
+	process_load(config, "edge", &edge, &errors);
+	is_str(edge.hostname, "h1", "the hostname is inherited");
+	is_str(edge.fqdn, "h1.example.net", "so is the full name");
+	process_release(&edge);
+	config_free(config);
+}
+
 static void test_error_lines(void)
 {
 	struct config *config = parse("a: {b: c}\n");
@@ -433,6 +448,7 @@ int main(void)
 	test_secrets_alone();
 	test_included_values();
 	test_serialization();
+	test_inherited_names();
 	test_error_lines();
 	config_errors_release(&errors);
 	buffer_release(&shown);

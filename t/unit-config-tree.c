@@ -181,6 +181,12 @@ static void test_bounds(void)
 	buffer_append_str(&text, "*a]\n");
 	config = parse(buffer_str(&text));
 	ok(!config && errors.error_count, "so is one of long text");
+	for (char *value = strstr(text.data, "xxx"); *value == 'x'; value++)
+		*value = 'k';
+	buffer_insert(&text, 6, "{? ", 3);
+	buffer_insert(&text, (size_t)(strchr(text.data, '\n') - text.data), " : v}", 5);
+	config = parse(buffer_str(&text));
+	ok(!config && strstr(errors_shown(), "behind this alias"), "and one of long keys");
 	buffer_release(&text);
 }
 

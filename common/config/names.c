@@ -12,33 +12,47 @@
 #include "common/base/memory.h"
 #include "common/config/process.h"
 
-static char *system_hostname(void)
-{
-	char name[256] = "";
+#define MAX_NAME 255
 
-	if (gethostname(name, sizeof(name) - 1) < 0 || !*name)
-		return xstrdup("localhost");
-	return xstrdup(name);
+/* Asked once: they do not change while we run, and the resolver may take its time. */
+static char known_hostname[MAX_NAME + 1], known_fqdn[MAX_NAME + 1];
+
+static const char *system_hostname(void)
+{
+	if (!*known_hostname && (gethostname(known_hostname, MAX_NAME) < 0 || !*known_hostname))
+		snprintf(known_hostname, sizeof(known_hostname), "localhost");
+	return known_hostname;
 }
 
-/* The resolver may take its time, and the name does not change while we run: asked once. */
-static char *system_fqdn(const char *hostname)
+static const char *system_fqdn(void)
 {
-	static char known[256];
 	struct addrinfo hints = { .ai_flags = AI_CANONNAME, .ai_socktype = SOCK_STREAM }, *found = NULL;
+	const char *full = NULL, *hostname = system_hostname();
 
 	if (strchr(hostname, '.'))
-		return xstrdup(hostname);
-	if (!*known) {
-		const char *full = NULL;
-
+		return hostname;
+	if (!*known_fqdn) {
 		if (getaddrinfo(hostname, NULL, &hints, &found) == 0 && found)
 			full = found->ai_canonname;
-		snprintf(known, sizeof(known), "%s", full && strlen(full) < sizeof(known) ? full : hostname);
+		snprintf(known_fqdn, sizeof(known_fqdn), "%s", full && strlen(full) <= MAX_NAME ? full : hostname);
 		if (found)
 			freeaddrinfo(found);
 	}
-	return xstrdup(known);
+	return known_fqdn;
+}
+
+void names_known(const char **hostname, const char **fqdn)
+{
+	*hostname = known_hostname;
+	*fqdn = known_fqdn;
+}
+
+void names_inherit(const char *hostname, const char *fqdn)
+{
+	if (hostname && strlen(hostname) <= MAX_NAME && fqdn && strlen(fqdn) <= MAX_NAME) {
+		snprintf(known_hostname, sizeof(known_hostname), "%s", hostname);
+		snprintf(known_fqdn, sizeof(known_fqdn), "%s", fqdn);
+	}
 }
 
 /* $XDG_RUNTIME_DIR counts where it is ours, so that a child that dropped to another user finds the same
@@ -55,15 +69,12 @@ static char *system_runtime_dir(void)
 
 void names_complete(struct process_options *options)
 {
-	char *host = system_hostname();
-
 	if (!options->fqdn)
-		options->fqdn = system_fqdn(host);
+		options->fqdn = xstrdup(system_fqdn());
 	if (!options->hostname)
-		options->hostname = xstrdup(host);
+		options->hostname = xstrdup(system_hostname());
 	if (!options->runtime_dir)
 		options->runtime_dir = system_runtime_dir();
-	free(host);
 }
 
 /* At a brace: appends what it stands for; what comes behind, or NULL with an error. */

@@ -175,7 +175,7 @@ static void release_anchors(struct reader *reader)
 static struct config_node *copy_node(struct config *config, const struct config_node *from, unsigned depth)
 {
 	struct config_node *node;
-	size_t size = from->text ? strlen(from->text) : 0;
+	size_t size = (from->text ? strlen(from->text) : 0) + (from->key ? strlen(from->key) : 0);
 
 	if (depth > CONFIG_MAX_DEPTH || size > CONFIG_MAX_TEXT - config->text_bytes)
 		return NULL;

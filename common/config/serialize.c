@@ -1,6 +1,6 @@
 /* serialize.c - a configuration through the memfd of a generation
  * SPDX-License-Identifier: MIT
- * {"version": 1, "files": [[NAME, DIRECTORY]...], "root": NODE}, where NODE is
+ * {"version": 1, "names": [HOSTNAME, FQDN], "files": [[NAME, DIRECTORY]...], "root": NODE}, where NODE is
  * [KIND, FLAGS, FILE, LINE, COLUMN, KEY_LINE, KEY_COLUMN, KEY or null, TEXT or null or [NODE...]]. */
 #include <errno.h>
 #include <jansson.h>
@@ -11,6 +11,8 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/config/names.h"
 #include "common/config/node.h"
 
 #define VERSION 1
@@ -56,7 +58,14 @@ static void put_node(struct buffer *out, const struct config_node *node)
 
 void config_serialize(const struct config *config, struct buffer *out)
 {
-	buffer_appendf(out, "{\"version\":%d,\"files\":[", VERSION);
+	const char *hostname, *fqdn;
+
+	names_known(&hostname, &fqdn);
+	buffer_appendf(out, "{\"version\":%d,\"names\":[", VERSION);
+	put_string(out, utf8_is_valid(hostname, strlen(hostname)) ? hostname : "");
+	buffer_append_char(out, ',');
+	put_string(out, utf8_is_valid(fqdn, strlen(fqdn)) ? fqdn : "");
+	buffer_append_str(out, "],\"files\":[");
 	for (size_t i = 0; i < config->source_count; i++) {
 		buffer_append_str(out, i ? ",[" : "[");
 		put_string(out, config->sources[i]->name);
@@ -149,11 +158,13 @@ static void say_unusable(struct config_errors *errors, const char *why)
 struct config *config_deserialize(const void *data, size_t size, struct config_errors *errors)
 {
 	struct config *config = config_new();
-	json_t *whole = json_loadb(data, size, 0, NULL);
+	json_t *whole = json_loadb(data, size, 0, NULL), *names = json_object_get(whole, "names");
 
 	if (json_integer_value(json_object_get(whole, "version")) == VERSION
 			&& take_sources(config, json_object_get(whole, "files")))
 		config->root = take_node(config, json_object_get(whole, "root"), 0);
+	if (config->root)
+		names_inherit(json_string_value(json_array_get(names, 0)), json_string_value(json_array_get(names, 1)));
 	json_decref(whole);
 	if (config->root)
 		return config;
