@@ -2,6 +2,8 @@
 # 3001-edge-options.t - every key of an smtp edge, set to something else than its default
 # SPDX-License-Identifier: MIT
 # S5
+import socket
+
 from lib.edge import config, stored
 from lib.fixture import is_, like, ok, run, unlike
 
@@ -78,6 +80,8 @@ def many(t):
     with t.client(t.path('edge.sock')) as c:
         c.hello()
         reply = c.mail('a@b.example', ['c@d.example'], 'x\r\n')
+    with socket.create_connection(('::1', t.port('six')), t.timeout) as sock:
+        like(sock.recv(100), b'^220 mx.example ESMTP slimta\r\n$'.decode(), 'an IPv6 listener greets')
     envelope = stored(t)[0]
     is_(reply.text, f'2.6.0 Message accepted for delivery; {envelope["id"]}', 'the id is in the reply')
     is_(envelope['client'], {'ip': 'unix', 'name': 'client.example', 'protocol': 'ESMTP'}, 'the client is known')

@@ -57,4 +57,16 @@ def descriptors(t):
     ok(edge.running(), 'mail goes on when they have gone')
 
 
-run(thousand, descriptors)
+def room(t):
+    """Before descriptors run out those who come are told, so that messages under way can be stored."""
+    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
+    edge = t.edge(QUIET)
+    clients = [t.client('smtp') for _ in range(60)]
+    codes = [c.reply().code for c in clients]
+    is_((codes[:40], codes[40:]), ([220] * 40, [421] * 20), 'with 128 descriptors 40 sessions are served')
+    like(edge.log, 'warn .*edge: refused a connection', 'and it is logged')
+    clients[39].cmd('EHLO client.example', 250)
+    clients[39].mail('a@b.example', ['c@d.example'], 'x\r\n')
+
+
+run(thousand, descriptors, room)

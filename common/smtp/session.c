@@ -80,9 +80,7 @@ static void log_refusal(const struct session *s, const struct verb *verb, const 
 	log_info("smtp", "rejected", LOG_TEXT("id", e ? e->id : NULL), LOG_TEXT("session", s->id),
 		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name),
 		LOG_TEXT("sender", e ? e->sender : NULL),
-		LOG_TEXT("recipient", e && e->recipient_count ?
-			e->recipients[e->recipient_count - 1].address : NULL),
-		LOG_TEXT("reply", buffer_str(&text)));
+		LOG_TEXT("recipient", s->recipient), LOG_TEXT("reply", buffer_str(&text)));
 	buffer_release(&text);
 }
 

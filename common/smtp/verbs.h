@@ -47,6 +47,7 @@ struct session {
 	unsigned errors;
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
+	const char *recipient;		/* that a reply is about, for the log; NULL = none */
 	struct envelope *envelope;	/* from MAIL on */
 	struct incoming *incoming;	/* in PHASE_DATA */
 	char id[ID_SIZE];

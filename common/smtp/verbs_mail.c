@@ -106,7 +106,9 @@ static void recipient_answered(struct session *s, const struct reply *why)
 			e->recipients[e->recipient_count - 1].address);
 		return;
 	}
+	s->recipient = e->recipients[e->recipient_count - 1].address;
 	session_reply_with(s, why);
+	s->recipient = NULL;
 	if (s->envelope)
 		drop_last_recipient(s->envelope);
 }
@@ -120,6 +122,7 @@ void run_rcpt(struct session *s, const char *text, size_t size)
 		session_reply_arguments(s);
 		return;
 	}
+	s->recipient = address;
 	if (!address_is_ascii(address) && !s->envelope->smtputf8) {
 		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
 	} else if (s->envelope->recipient_count >= s->settings->max_recipients) {
@@ -130,6 +133,7 @@ void run_rcpt(struct session *s, const char *text, size_t size)
 		s->owner->recipient(s->arg, s, s->envelope,
 			&s->envelope->recipients[s->envelope->recipient_count - 1]);
 	}
+	s->recipient = NULL;
 	free(address);
 }
 
