@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 2011-master-listeners.t - every kind of listener: families, names, all interfaces, unix sockets, backlog
+# 2012-master-listeners.t - every kind of listener: families, names, all interfaces, unix sockets, backlog
 # SPDX-License-Identifier: MIT
 import os
 import pwd
