@@ -89,8 +89,14 @@ static void test_defaults(void)
 
 static void test_values(void)
 {
+	static const struct { const char *text, *path; } paths[] = {
+		{ "x", "/dir/x" }, { "../x", "/x" }, { ".././../x/../y", "/x/../y" }, { "././x/", "/dir/x/" },
+		{ "/../x", "/../x" }, { ".x/..y", "/dir/.x/..y" }, { ".", "/dir/." }, { "./../", "/" },
+	};
+	char *body;
+
 	is_int(load("    flag: off\n    count: 0x10\n    choice: red\n    size: 5M\n    time: 1.5\n    text: 12\n"
-		"    file: sub/../x\n    texts: [a, 'b']\n    inner: {port: 26, path: ./y}\n"
+		"    file: ./sub/../x\n    texts: [a, 'b']\n    inner: {port: 26, path: ./y}\n"
 		"    list: [{port: 1}, {port: 2, path: /z}]\n    pairs: {k: v, l: 1}\n    node: [1]\n"), 0, "all given");
 	is_str(buffer_str(&shown), "", "without an error");
 	ok(!outer.flag && outer.count == 16 && outer.choice == 0, "bool, hexadecimal, choice");
@@ -109,6 +115,12 @@ static void test_values(void)
 	setenv("HOME", "/home/t", 1);
 	load("    path: ~/$SLIMTA_T/${SLIMTA_T}x$\n");
 	is_str(outer.path, "/home/t/var/varx$", "~ and variables in paths");
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++) {
+		body = xasprintf("    path: %s\n", paths[i].text);
+		load(body);
+		is_str(outer.path, paths[i].path, paths[i].text);
+		free(body);
+	}
 }
 
 static void test_times(void)

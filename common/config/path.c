@@ -8,6 +8,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/config/node.h"
 #include "common/config/options.h"
 
@@ -79,6 +80,25 @@ static bool expand(const struct config_node *node, const char *text, struct buff
 	return out->size != 0;
 }
 
+/* Puts the directory before a relative path; what the path begins with is taken away from its end. */
+static void make_absolute(struct buffer *path, const char *directory)
+{
+	size_t size = strlen(directory);
+
+	for (;;) {
+		bool up = text_has_prefix(buffer_str(path), "../"), here = text_has_prefix(buffer_str(path), "./");
+
+		if (!up && !here)
+			break;
+		buffer_consume(path, up ? 3 : 2);
+		while (up && size && directory[--size] != '/')
+			;
+	}
+	if (size != 1)
+		buffer_insert(path, 0, "/", 1);
+	buffer_insert(path, 0, directory, size);
+}
+
 char *option_expand_path(const struct config_node *node, const char *text, struct config_errors *errors)
 {
 	struct buffer path = { 0 };
@@ -87,14 +107,7 @@ char *option_expand_path(const struct config_node *node, const char *text, struc
 		buffer_release(&path);
 		return NULL;
 	}
-	if (*path.data != '/' && node->source) {
-		const char *directory = node->source->directory;
-
-		while (path.size > 2 && path.data[0] == '.' && path.data[1] == '/')
-			buffer_consume(&path, 2);
-		buffer_insert(&path, 0, "/", 1);
-		if (strcmp(directory, "/") != 0)
-			buffer_insert(&path, 0, directory, strlen(directory));
-	}
+	if (*path.data != '/' && node->source)
+		make_absolute(&path, node->source->directory);
 	return buffer_detach(&path);
 }

@@ -4,7 +4,6 @@
 
 #include <stdlib.h>
 #include <string.h>
-#include <unistd.h>
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
@@ -44,25 +43,16 @@ void config_free(struct config *config)
 	free(config);
 }
 
+/* Without symbolic links, so that `..` in a path can be taken away from its end. */
 static char *absolute_directory(const char *name)
 {
 	const char *slash = strrchr(name, '/');
-	size_t size = slash ? (size_t)(slash - name) : 0;
-	char *cwd, *directory;
+	char *part = !slash ? xstrdup(".") : slash == name ? xstrdup("/") : xstrndup(name, (size_t)(slash - name));
+	char *real = realpath(part, NULL), *directory;
 
-	if (*name == '/')
-		return xstrndup(name, size ? size : 1);
-	while (size >= 2 && name[0] == '.' && name[1] == '/') {
-		name += 2;
-		size -= 2;
-	}
-	if (size == 1 && *name == '.')
-		size = 0;
-	cwd = getcwd(NULL, 0);
-	if (!cwd)	/* the directory we stand in was removed: nothing relative can be found then */
-		cwd = xstrdup("/");
-	directory = size ? xasprintf("%s/%.*s", strcmp(cwd, "/") == 0 ? "" : cwd, (int)size, name) : xstrdup(cwd);
-	free(cwd);
+	directory = real ? xstrdup(real) : *part == '/' ? xstrdup(part) : xasprintf("/%s", part);
+	free(real);
+	free(part);
 	return directory;
 }
 
