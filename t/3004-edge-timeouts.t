@@ -31,7 +31,7 @@ def silence(t):
 
 
 def trickle(t):
-    t.edge(config(', command_timeout: 1, data_timeout: 1'))
+    t.edge(config(', command_timeout: 1, data_timeout: 2'))
     with t.client('smtp') as c:
         c.expect(220)
 
@@ -52,7 +52,7 @@ def trickle(t):
         c.cmd('MAIL FROM:<a@b.example>', 250)
         c.cmd('RCPT TO:<c@d.example>', 250)
         c.cmd('DATA', 354)
-        for _ in range(8):
+        for _ in range(13):
             c.send('slow\r\n')
             time.sleep(0.2)
         c.send('.\r\n')
