@@ -88,7 +88,7 @@ static void test_table(void)
 #define REPLIES \
 	"220 mx.example ESMTP\r\n" \
 	"250-mx.example Hello client.example\r\n250-SIZE 100\r\n250-8BITMIME\r\n250-PIPELINING\r\n" \
-	"250-ENHANCEDSTATUSCODES\r\n250 SMTPUTF8\r\n" \
+	"250-ENHANCEDSTATUSCODES\r\n250-SMTPUTF8\r\n250 DSN\r\n" \
 	"250 2.1.0 Sender <a@b.example> Ok\r\n250 2.1.5 Recipient <c@d.example> Ok\r\n" \
 	"250 2.1.5 Recipient <\"x y\"@d.example> Ok\r\n452 4.5.3 Too many recipients\r\n" \
 	"354 Start mail input; end with <CRLF>.<CRLF>\r\n" \
@@ -218,9 +218,9 @@ static void test_long_lines(void)
 	ok(strstr(buffer_str(&h.out), "250 2.0.0 Ok"), "of any verb");
 	snprintf(line, sizeof(line), "NOOP %506s\r\n", "");
 	is_int(atoi(harness_say(&h, line)), 500, "513 are not");
-	snprintf(line, sizeof(line), "MAIL FROM:<a@b.example>%540s\r\n", "");
+	snprintf(line, sizeof(line), "MAIL FROM:<a@b.example>%650s\r\n", "");
 	is_int(atoi(harness_say(&h, line)), 250, "MAIL has room for its parameters");
-	snprintf(line, sizeof(line), "RSET\r\nMAIL FROM:<a@b.example>%541s\r\n", "");
+	snprintf(line, sizeof(line), "RSET\r\nMAIL FROM:<a@b.example>%651s\r\n", "");
 	harness_say(&h, line);
 	ok(strstr(buffer_str(&h.out), "500 5.5.2"), "but no more");
 	harness_close(&h);

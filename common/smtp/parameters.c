@@ -5,6 +5,7 @@
 
 #include "common/base/memory.h"
 #include "common/base/text.h"
+#include "common/message/xtext.h"
 #include "common/smtp/verbs.h"
 
 /* Each takes its value (NULL: there was no "="): 0, or -1 after the session has replied. */
@@ -65,6 +66,99 @@ static int take_smtputf8(struct session *s, const char *value, size_t size)
 	return 0;
 }
 
+static int take_ret(struct session *s, const char *value, size_t size)
+{
+	if (value && size == 4 && strncasecmp(value, "FULL", 4) == 0) {
+		s->envelope->ret = 'F';
+		return 0;
+	}
+	if (value && size == 4 && strncasecmp(value, "HDRS", 4) == 0) {
+		s->envelope->ret = 'H';
+		return 0;
+	}
+	session_reply_arguments(s);
+	return -1;
+}
+
+static int take_envid(struct session *s, const char *value, size_t size)
+{
+	if (value && size + strlen("ENVID=") <= XTEXT_ENVID_MAX)
+		s->envelope->envid = xtext_decode(value, size);
+	if (s->envelope->envid)
+		return 0;
+	session_reply_arguments(s);
+	return -1;
+}
+
+static struct recipient *last_recipient(struct session *s)
+{
+	return &s->envelope->recipients[s->envelope->recipient_count - 1];
+}
+
+static unsigned notify_bit(const char *name, size_t size)
+{
+	static const struct {
+		const char *name;
+		unsigned bit;
+	} names[] = {
+		{ "NEVER", NOTIFY_NEVER }, { "SUCCESS", NOTIFY_SUCCESS },
+		{ "FAILURE", NOTIFY_FAILURE }, { "DELAY", NOTIFY_DELAY },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(names); i++) {
+		if (strlen(names[i].name) == size && strncasecmp(names[i].name, name, size) == 0)
+			return names[i].bit;
+	}
+	return 0;
+}
+
+/* NEVER alone, or a list of the others; 0 if it is neither. */
+static unsigned notify_bits(const char *value, size_t size)
+{
+	unsigned bits = 0;
+
+	for (;;) {
+		const char *comma = memchr(value, ',', size);
+		size_t name_size = comma ? (size_t)(comma - value) : size;
+		unsigned bit = notify_bit(value, name_size);
+
+		if (!bit || (bits && ((bits | bit) & NOTIFY_NEVER)))
+			return 0;
+		bits |= bit;
+		if (!comma)
+			return bits;
+		value += name_size + 1;
+		size -= name_size + 1;
+	}
+}
+
+static int take_notify(struct session *s, const char *value, size_t size)
+{
+	unsigned bits = value ? notify_bits(value, size) : 0;
+
+	if (!bits) {
+		session_reply_arguments(s);
+		return -1;
+	}
+	last_recipient(s)->notify = bits;
+	return 0;
+}
+
+static int take_orcpt(struct session *s, const char *value, size_t size)
+{
+	bool utf8 = s->settings->extensions & EXTENSION_SMTPUTF8;
+	char *orcpt = NULL;
+
+	if (value && size + strlen("ORCPT=") <= XTEXT_ORCPT_MAX)
+		orcpt = orcpt_decode(value, size, utf8);
+	if (!orcpt) {
+		session_reply_arguments(s);
+		return -1;
+	}
+	last_recipient(s)->orcpt = orcpt;
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	enum parameter_of of;
@@ -74,6 +168,10 @@ static const struct {
 	{ "SIZE", PARAMETER_OF_MAIL, EXTENSION_SIZE, take_size },
 	{ "BODY", PARAMETER_OF_MAIL, EXTENSION_8BITMIME, take_body },
 	{ "SMTPUTF8", PARAMETER_OF_MAIL, EXTENSION_SMTPUTF8, take_smtputf8 },
+	{ "RET", PARAMETER_OF_MAIL, EXTENSION_DSN, take_ret },
+	{ "ENVID", PARAMETER_OF_MAIL, EXTENSION_DSN, take_envid },
+	{ "NOTIFY", PARAMETER_OF_RCPT, EXTENSION_DSN, take_notify },
+	{ "ORCPT", PARAMETER_OF_RCPT, EXTENSION_DSN, take_orcpt },
 };
 
 /* RFC 5321 4.1.2: a letter or digit, then those and hyphens; a value is printable without "="

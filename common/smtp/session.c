@@ -254,7 +254,7 @@ static size_t input_command(struct session *s, const char *data, size_t size)
 {
 	size_t limit = READER_LINE_MAX, line_size, taken;
 
-	if (size > limit && !s->reader.skipping)
+	if (size >= limit && !s->reader.skipping)
 		limit += verb_find(data, size)->more;
 	switch (reader_next(&s->reader, data, size, limit, &line_size, &taken)) {
 	case READER_LINE:

@@ -1,7 +1,7 @@
 /* session.h - the server's side of an SMTP connection, without the connection
  * SPDX-License-Identifier: MIT
  * Octets go in by session_input, replies come out in a buffer of the owner. Nothing here knows
- * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 6152, 6531. */
+ * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 3461, 6152, 6531. */
 #ifndef SLIMTA_SMTP_SESSION_H
 #define SLIMTA_SMTP_SESSION_H
 
@@ -16,8 +16,9 @@ enum extension {
 	EXTENSION_PIPELINING = 4,
 	EXTENSION_ENHANCEDSTATUSCODES = 8,
 	EXTENSION_SMTPUTF8 = 16,
+	EXTENSION_DSN = 32,
 };
-#define EXTENSIONS_ALL 31u
+#define EXTENSIONS_ALL 63u
 /* The bit of an EHLO keyword in any case; 0 if we know none of that name. */
 unsigned extension_find(const char *keyword);
 

@@ -57,12 +57,13 @@ static void run_unknown(struct session *s, const char *text, size_t size)
 	session_reply(s, 500, "5.5.2", "Syntax error, command unrecognized");
 }
 
-/* MAIL: SIZE 26, BODY 17, SMTPUTF8 10 (RFC 1870, 6152, 6531). */
+/* MAIL: SIZE 26, BODY 17, SMTPUTF8 10 (RFC 1870, 6152, 6531), RET 9, ENVID 101; RCPT: NOTIFY 29,
+ * ORCPT 501 (RFC 3461 5.4), each with its space. */
 static const struct verb verbs[] = {
 	{ "EHLO", ALWAYS,		PHASE_FRESH,	run_ehlo, .plain = true },
 	{ "HELO", ALWAYS,		PHASE_FRESH,	run_helo, .plain = true },
-	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 },
-	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt },
+	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101 },
+	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501 },
 	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data },
 	{ "RSET", ALWAYS,		PHASE_FRESH,	run_rset },
 	{ "NOOP", ALWAYS,		PHASE_SAME,	run_noop },

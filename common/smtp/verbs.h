@@ -77,7 +77,8 @@ void session_begin(struct session *, const struct verb *);	/* a reply to this on
 /* The transaction is over; `reason` is logged, NULL = the client was told the outcome. */
 void session_reset(struct session *, const char *reason);
 
-/* MAIL and RCPT parameters; 0, or -1 after the session has replied. */
+/* MAIL and RCPT parameters, into the envelope or its last recipient; 0, or -1 after the session has
+ * replied. */
 enum parameter_of { PARAMETER_OF_MAIL, PARAMETER_OF_RCPT };
 int parameters_read(struct session *, enum parameter_of, const char *text, size_t size);
 

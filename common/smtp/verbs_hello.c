@@ -19,6 +19,7 @@ static const struct {
 	{ "PIPELINING", EXTENSION_PIPELINING },
 	{ "ENHANCEDSTATUSCODES", EXTENSION_ENHANCEDSTATUSCODES },
 	{ "SMTPUTF8", EXTENSION_SMTPUTF8 },
+	{ "DSN", EXTENSION_DSN },
 };
 
 unsigned extension_find(const char *keyword)

@@ -88,10 +88,15 @@ void run_mail(struct session *s, const char *text, size_t size)
 	s->owner->sender(s->arg, s, s->envelope);
 }
 
-static void drop_last_recipient(struct envelope *e)
+/* After the reply, which may have ended the session. */
+static void refuse_recipient(struct session *s)
 {
-	struct recipient *r = &e->recipients[--e->recipient_count];
+	struct envelope *e = s->envelope;
+	struct recipient *r;
 
+	if (!e)
+		return;
+	r = &e->recipients[--e->recipient_count];
 	free(r->address);
 	free(r->orcpt);
 	json_decref(r->other);
@@ -109,8 +114,7 @@ static void recipient_answered(struct session *s, const struct reply *why)
 	s->recipient = e->recipients[e->recipient_count - 1].address;
 	session_reply_with(s, why);
 	s->recipient = NULL;
-	if (s->envelope)
-		drop_last_recipient(s->envelope);
+	refuse_recipient(s);
 }
 
 void run_rcpt(struct session *s, const char *text, size_t size)
@@ -127,11 +131,15 @@ void run_rcpt(struct session *s, const char *text, size_t size)
 		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
 	} else if (s->envelope->recipient_count >= s->settings->max_recipients) {
 		session_reply(s, 452, "4.5.3", "Too many recipients");
-	} else if (parameters_read(s, PARAMETER_OF_RCPT, text + rest, size - rest) == 0) {
+	} else {
 		envelope_add_recipient(s->envelope, address);
-		s->answered = recipient_answered;
-		s->owner->recipient(s->arg, s, s->envelope,
-			&s->envelope->recipients[s->envelope->recipient_count - 1]);
+		if (parameters_read(s, PARAMETER_OF_RCPT, text + rest, size - rest) < 0) {
+			refuse_recipient(s);
+		} else {
+			s->answered = recipient_answered;
+			s->owner->recipient(s->arg, s, s->envelope,
+				&s->envelope->recipients[s->envelope->recipient_count - 1]);
+		}
 	}
 	s->recipient = NULL;
 	free(address);
