@@ -33,6 +33,7 @@
 /* What the spawner gets at fixed places, here at others. */
 struct kept {
 	struct event_base *base;
+	struct counters *view;
 	struct event *ended, *again, *bound;
 	struct control *control;
 	int control_pair[2], config, counters, listening;
@@ -267,11 +268,13 @@ static int prepare(struct kept *kept, const struct child *child)
 	kept->listening = open_listening(kept, child);
 	if (kept->config < 0 || kept->listening < 0)
 		return -1;
-	return counters_create(1, &kept->counters) ? 0 : -1;
+	kept->view = counters_create(1, &kept->counters);
+	return kept->view ? 0 : -1;
 }
 
 static void kept_release(struct kept *kept)
 {
+	counters_free(kept->view);
 	fd_close(&kept->config);
 	fd_close(&kept->counters);
 	fd_close(&kept->listening);
