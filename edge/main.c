@@ -14,7 +14,7 @@ static const char usage[] =
 	"usage: slimta-edge [-c FILE] [--allow-root]\n"
 	"       slimta-edge [-c FILE] --check | --list-options\n"
 	"\n"
-	"  -c FILE            instead of ~/.slimta/slimta.conf or /etc/slimta/slimta.conf\n"
+	"  -c, --config FILE  instead of ~/.slimta/slimta.conf or /etc/slimta/slimta.conf\n"
 	"  --check            reports what is wrong in the edges of the configuration\n"
 	"  --list-options     prints every key of an edge with its type, default and meaning\n"
 	"  --allow-root       may run as root\n"
@@ -100,7 +100,7 @@ static int take_argument(char **argv, struct child_arguments *arguments, enum ac
 		arguments->allow_root = true;
 		return 1;
 	}
-	if (strcmp(argv[0], "-c") == 0 && argv[1]) {
+	if ((strcmp(argv[0], "-c") == 0 || strcmp(argv[0], "--config") == 0) && argv[1]) {
 		arguments->config_path = argv[1];
 		return 2;
 	}
