@@ -30,7 +30,8 @@ def storage(t):
         is_(code, 1, f'{fault}: {command[0]} exits 1')
         like(err, r'^slimta-queuectl: q: [45]\d\d [45]\.\d\.\d ', 'with the reply of the storage')
         unlike(out, message, 'and shows nothing')
-    for fault, one in zip(('disk.rename:*:EIO', 'disk.dirsync:*:EIO', 'disk.lock:*:EIO', 'disk.rename:*:EROFS'), more):
+    for fault, one in zip(('disk.rename:*:EIO,disk.unlink:*:EIO', 'disk.dirsync:*:EIO', 'disk.lock:*:EIO',
+            'disk.rename:*:EROFS,disk.unlink:*:EROFS'), more):
         code, out, err = queuectl(t, fault, 'remove', one)
         is_((code, out), (1, 'removed 0 of 1 message\n'), f'{fault}: remove exits 1')
         like(err, rf'(?m)^slimta-queuectl: {one}: .*4\d\d ', 'with the reply')
