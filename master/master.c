@@ -13,12 +13,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "config.h"
 
 #define PROGRAM "slimta-master"
+#define SAME_SIGNAL_MS 100
 
 static const struct process_options *own(const struct master *master)
 {
@@ -38,11 +40,17 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 	struct master *master = arg;
 
 	(void)what;
+	/* A signal to the whole process group comes once more from whoever there passes it on, such as make. */
+	if (master->phase >= MASTER_STOPPING && number == master->stop_signal &&
+	    clock_boot_ms() - master->stop_ms < SAME_SIGNAL_MS)
+		return;
 	log_info("master",
 		master->phase >= MASTER_STOPPING ? "told to end at once" : "began to stop",
 		LOG_TEXT("because", number == SIGINT ? "SIGINT" : "SIGTERM"));
-	if (master->phase < MASTER_STOPPING)
+	if (master->phase < MASTER_STOPPING) {
+		master->stop_signal = (int)number;
 		notify_send("STOPPING=1");
+	}
 	supervise_stop(master);
 }
 

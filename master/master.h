@@ -78,6 +78,7 @@ struct master {
 	struct generation generation;
 	enum master_phase phase;
 	bool failed;			/* something had to be ended by force */
+	int stop_signal;		/* which of them began it */
 	int64_t stop_ms;		/* clock_boot_ms() when STOPPING began */
 	bool late;			/* drain_timeout is over */
 	int lock_fd;			/* of master.lock, kept */

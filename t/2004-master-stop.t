@@ -44,6 +44,18 @@ def second_signal(t):
     ok(busy.at_end(), 'and the session')
 
 
+def same_signal_twice(t):
+    """As `timeout make run` does it: to the process group, and passed on by make."""
+    master = t.master(CONFIG)
+    busy, idle = in_a_transaction(t)
+    master.kill(signal.SIGTERM)
+    master.kill(signal.SIGTERM)
+    idle.expect(421)
+    busy.send(b'Subject: x\r\n\r\nx\r\n.\r\n')
+    busy.expect(250)
+    is_(master.wait(), 0, 'the same signal twice at once is one')
+
+
 def time_is_over(t):
     master = t.master(CONFIG.replace('drain_timeout: 5', 'drain_timeout: 0.2'))
     pids = master.children()
@@ -64,4 +76,4 @@ def while_starting(t):
     like(master.log, 'master: ended', 'is a stop like any other')
 
 
-run(drains, second_signal, time_is_over, while_starting)
+run(drains, second_signal, same_signal_twice, time_is_over, while_starting)
