@@ -119,9 +119,11 @@ $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
 
 # ---- tests
 PROVE := SLIMTA_BUILD=$(B) prove
-JOBS ?= 2
+JOBS ?= $(shell nproc)
 TESTS ?= $(sort $(wildcard t/*.t))
 FUZZ_SECONDS ?= 20
+# For the makes called here, where the caller chose no -j of its own.
+PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 units: $(UNITS) $(TOOLS)
 unit: units
@@ -137,11 +139,12 @@ fuzzers: $(FUZZERS)
 
 check:
 	.ci/deps run check
-	$(MAKE) all units
-	$(MAKE) FAULTS=1 all unit
+	$(MAKE) $(PARALLEL) all units
+	$(MAKE) $(PARALLEL) FAULTS=1 all units
+	$(MAKE) FAULTS=1 unit
 	$(MAKE) check-headers unit system
 fuzz:
-	$(MAKE) FUZZ=1 fuzzers
+	$(MAKE) $(PARALLEL) FUZZ=1 fuzzers
 	for source in t/fuzz/fuzz-*.c; do \
 		name=$$(basename $$source .c); \
 		[ ! -e $$source ] || .ci/fuzz $${name#fuzz-} $(FUZZ_SECONDS); \
@@ -163,7 +166,7 @@ endef
 export RUN_HELP
 run:
 	.ci/deps run
-	$(MAKE) all
+	$(MAKE) $(PARALLEL) all
 	mkdir -p run
 	@echo "$$RUN_HELP"
 	@exec build/default/slimta-master -c conf/slimta.conf $$([ "$$(id -u)" != 0 ] || echo --allow-root)
