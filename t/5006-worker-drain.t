@@ -53,8 +53,8 @@ def bound(t):
     _, worker, idents = begin(t, 1, ', drain_timeout: 0.2')
     worker.kill(signal.SIGTERM)
     is_(worker.wait(), 1, 'at the bound it ends all the same')
+    like(worker.log, rf' in doubt id={idents[0]} recipient=r@example.net ', 'with a word on what had begun')
     is_(queued(t), idents, 'and the message stays')
-    worker = [process for process in t.processes if process.name == 'slimta-worker'][0]
     wait_for(lambda: 'ended the command of a worker that is gone' in worker.log, what='the end of the command')
 
 

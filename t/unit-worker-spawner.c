@@ -14,7 +14,9 @@
 
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "worker/channel.h"
 #include "worker/relay.h"
+#include "worker/spawn_protocol.h"
 #include "worker/spawner.h"
 
 #define RECIPIENTS_MAX 8
@@ -350,6 +352,65 @@ static void surroundings(void)
 	free(wanted);
 }
 
+static int hostile_peer(void)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
+	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+		BUG("%s: %s", socket_path, strerror(errno));
+	return fd;
+}
+
+/* Sends a packet with descriptors, and waits until the other side has closed. */
+static void is_broken_off(const void *data, size_t size, unsigned fd_count, const char *what)
+{
+	union {
+		char space[CMSG_SPACE(16 * sizeof(int))];
+		struct cmsghdr align;
+	} control = { { 0 } };
+	struct iovec iov = { (void *)data, size };
+	struct msghdr packet = { .msg_iov = &iov, .msg_iovlen = 1 };
+	int fd = hostile_peer(), fds[16] = { 0 };
+	char answer[64];
+	ssize_t got = -1;
+
+	if (fd_count) {
+		packet.msg_control = &control;
+		packet.msg_controllen = CMSG_SPACE(fd_count * sizeof(int));
+		CMSG_FIRSTHDR(&packet)->cmsg_level = SOL_SOCKET;
+		CMSG_FIRSTHDR(&packet)->cmsg_type = SCM_RIGHTS;
+		CMSG_FIRSTHDR(&packet)->cmsg_len = CMSG_LEN(fd_count * sizeof(int));
+		memcpy(CMSG_DATA(CMSG_FIRSTHDR(&packet)), fds, fd_count * sizeof(int));
+	}
+	if (sendmsg(fd, &packet, MSG_NOSIGNAL) < 0)
+		BUG("sendmsg: %s", strerror(errno));
+	for (int i = 0; i < 400 && got != 0; i++) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		got = recv(fd, answer, sizeof(answer), MSG_DONTWAIT);
+		if (got < 0)
+			usleep(5000);
+	}
+	is_int(got, 0, what);
+	close(fd);
+}
+
+static void hostile_peers(void)
+{
+	static char large[CHANNEL_PACKET_MAX + 1];
+	struct buffer packet = { 0 };
+
+	is_broken_off("Sp\1\1", 4, 0, "a cut request is broken off");
+	is_broken_off("GET / HTTP/1.0\r\n\r\n", 18, 0, "so is another protocol");
+	is_broken_off(large, sizeof(large), 0, "a packet that is too large");
+	is_broken_off("x", 1, 16, "descriptors that nobody asked for");
+	spawn_encode_end(&packet, 1, SPAWN_EXITED, 0);
+	is_broken_off(packet.data, packet.size, 0, "and what only a spawner says");
+	buffer_release(&packet);
+	one("ok", "250 2.0.0 Delivered");
+}
+
 static void refused_values(void)
 {
 	struct envelope *envelope = message((const char *[]){ "-x@example.org", "a\nb@example.org", NULL }, "x", 1);
@@ -536,6 +597,7 @@ int main(void)
 	octet_for_octet();
 	surroundings();
 	refused_values();
+	hostile_peers();
 	worker_gone();
 	spawner_gone();
 	other_user();

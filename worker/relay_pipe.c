@@ -193,12 +193,20 @@ static void put_back(struct piped_call *call)
 	piped->open[--piped->next] = (size_t)(call - piped->calls);
 }
 
+static void log_in_doubt(const struct piped_call *call, const char *reason)
+{
+	const struct envelope *envelope = call->piped->delivery.envelope;
+
+	log_warn("relay", "in doubt", LOG_TEXT("id", envelope->id),
+		LOG_TEXT("recipient", envelope->recipients[call->recipient].address),
+		LOG_TEXT("relay", call->piped->owner->relay.name), LOG_TEXT("reason", reason));
+}
+
 static void on_result(void *arg, const struct spawn_result *result)
 {
 	struct piped_call *call = arg;
 	struct piped *piped = call->piped;
 	struct pipe_relay *pipe = piped->owner;
-	const struct envelope *envelope = piped->delivery.envelope;
 	struct reply reply = { 0 };
 
 	piped->out--;
@@ -209,9 +217,7 @@ static void on_result(void *arg, const struct spawn_result *result)
 		return;
 	}
 	if (result->end == SPAWN_LOST)
-		log_warn("relay", "in doubt", LOG_TEXT("id", envelope->id),
-			LOG_TEXT("recipient", envelope->recipients[call->recipient].address),
-			LOG_TEXT("relay", pipe->relay.name), LOG_TEXT("reason", "the spawner ended"));
+		log_in_doubt(call, "the spawner ended");
 	exit_reply(&reply, result, pipe->pattern);
 	settle(call, &reply);
 	reply_release(&reply);
@@ -342,11 +348,16 @@ static void pipe_drain(struct relay *relay)
 	event_active(pipe->wake, EV_TIMEOUT, 0);
 }
 
+static void on_abandoned(void *arg)
+{
+	log_in_doubt(arg, "the worker ends before the command");
+}
+
 static void pipe_close(struct relay *relay)
 {
 	struct pipe_relay *pipe = (struct pipe_relay *)relay;
 
-	spawn_client_free(pipe->client);
+	spawn_client_free(pipe->client, on_abandoned);
 	while (!TAILQ_EMPTY(&pipe->all))
 		piped_free(TAILQ_FIRST(&pipe->all));
 	if (pipe->wake)

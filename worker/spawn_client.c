@@ -195,7 +195,7 @@ struct spawn_client *spawn_client_new(struct event_base *base, const char *path,
 	return client;
 }
 
-void spawn_client_free(struct spawn_client *client)
+void spawn_client_free(struct spawn_client *client, void (*begun)(void *arg))
 {
 	struct spawn_call *call;
 
@@ -203,6 +203,8 @@ void spawn_client_free(struct spawn_client *client)
 		return;
 	while ((call = TAILQ_FIRST(&client->calls))) {
 		TAILQ_REMOVE(&client->calls, call, link);
+		if (call->started)
+			begun(call->arg);
 		for (unsigned i = 0; i < SPAWN_STREAMS; i++)
 			buffer_release(&call->result.output[i]);
 		free(call);

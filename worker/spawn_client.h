@@ -32,7 +32,8 @@ struct spawn_message {
 
 /* Connects, and again after the end of a connection, with back-off. */
 struct spawn_client *spawn_client_new(struct event_base *, const char *path, spawn_state_fn *, void *arg);
-void spawn_client_free(struct spawn_client *);		/* no callback runs any more; NULL is fine */
+/* Only `begun` runs, for each call whose end is in doubt by this, with the call's arg. NULL client: nothing. */
+void spawn_client_free(struct spawn_client *, void (*begun)(void *arg));
 bool spawn_client_is_connected(const struct spawn_client *);
 /* Only while connected. */
 struct spawn_call *spawn_client_call(struct spawn_client *, const char *relay, const struct macros *,
