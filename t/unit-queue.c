@@ -307,6 +307,37 @@ static void test_large(struct place *place)
 	buffer_release(&octets);
 }
 
+/* As an edge hands it over: fields added by policies, the header in memory, the rest in a spool file. */
+static void test_spooled(struct place *place)
+{
+	struct buffer whole = { 0 }, rest = { 0 };
+	struct envelope *envelope = message("s@example.org", "Subject: spooled\r\n\r\nin memory\r\n");
+	struct answer claimed, got;
+	FILE *spool = tmpfile();
+
+	while (rest.size < 200000)
+		buffer_append_str(&rest, "in the file\r\n");
+	if (!spool || fputs("skipped", spool) < 0 || fwrite(rest.data, 1, rest.size, spool) != rest.size || fflush(spool))
+		abort();
+	buffer_append_str(&envelope->content.prepended, "Received: here\r\n");
+	buffer_append_str(&envelope->content.appended, "Date: now\r\n");
+	envelope->content.fd = dup(fileno(spool));
+	envelope->content.fd_offset = 7;
+	envelope->content.fd_size = rest.size;
+	buffer_append_str(&whole, "Received: here\r\nSubject: spooled\r\nDate: now\r\n\r\nin memory\r\n");
+	buffer_append(&whole, rest.data, rest.size);
+	is_int(do_write(place, &envelope, 1, 0), 0, "a spooled one written");
+	is_int(do_claim(place, 1, &claimed, WAIT_MS), 1, "claimed");
+	do_get(place, claimed.leases[0], &got);
+	ok(same_octets(got.envelope, buffer_str(&whole)), "octet for octet");
+	answer_release(&got);
+	do_remove(place, claimed.leases[0]);
+	fclose(spool);
+	envelope_free(envelope);
+	buffer_release(&whole);
+	buffer_release(&rest);
+}
+
 static void test_reopen(void)
 {
 	struct place place;
@@ -363,6 +394,7 @@ int main(void)
 		test_fairness(&place);
 		test_list(&place);
 		test_large(&place);
+		test_spooled(&place);
 		test_stop(&place);
 		place_close(&place);
 		test_reopen();
