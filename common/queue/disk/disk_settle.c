@@ -143,6 +143,7 @@ static void take_away(struct disk *disk, struct disk_ops *ops)
 static void clear_away(struct disk *disk, struct settle_op *op)
 {
 	struct stat status;
+	uint64_t size = 0;
 	int fd = lock_fd(op);
 
 	finished_add(disk->finished, op->id);
@@ -151,8 +152,11 @@ static void clear_away(struct disk *disk, struct settle_op *op)
 	if (op->kind == SETTLE_DISCARD || op->lease->meta)
 		disk_meta_remove(disk, op->id);
 	disk_mark_remove(disk, op->id);
-	if (fd >= 0 && fstat(fd, &status) == 0 && status.st_size > RECYCLE_SIZE_MAX &&
-			FAULT("disk.ftruncate", ftruncate(fd, 0)) < 0)
+	if (op->lease)
+		size = op->lease->size;
+	else if (fd >= 0 && fstat(fd, &status) == 0)
+		size = (uint64_t)status.st_size;
+	if (size > RECYCLE_SIZE_MAX && FAULT("disk.ftruncate", ftruncate(fd, 0)) < 0)
 		disk_log_error(disk, "cut to zero", op->id, errno);
 }
 
