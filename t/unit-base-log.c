@@ -361,13 +361,18 @@ static void test_pipe_of_another_user(void)
 static void test_file_as_stderr(void)
 {
 	int fd = open(log_path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
+	const char *text;
 
 	if (write(fd, "already there\n", 14) != 14)
 		BUG("not written");
 	replace_stderr(fd);
 	is_int(open_log("stderr", LOG_FORMAT_TEXT), 0, "a file as stderr");
 	log_info("test", "appended");
-	ok(!strncmp(logged(), "already there\n2", 15), "what stood there stays");
+	if (write(fd, "by hand\n", 8) != 8)
+		BUG("not written");
+	text = logged();
+	ok(!strncmp(text, "already there\n2", 15), "what stood there stays");
+	ok(strstr(text, " appended\nby hand\n") != NULL, "what others write there comes behind it");
 	close(fd);
 	replace_stderr(saved_stderr);
 	close(STDERR_FILENO);

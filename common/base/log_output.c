@@ -21,7 +21,8 @@ const char *log_syslog_path = "/dev/log";
 const char *log_journald_path = "/run/systemd/journal/socket";
 
 /* An open of our own, so that O_NONBLOCK is not shared with whoever gave us the descriptor; O_APPEND, since
- * it has an offset of its own too. A socket cannot be opened, but has MSG_DONTWAIT. A pipe or terminal of
+ * it has an offset of its own too. The given one gets it where it is a file: whoever else writes by that one
+ * would overwrite our lines. A socket cannot be opened, but has MSG_DONTWAIT. A pipe or terminal of
  * another user cannot be opened either: then poll() says whether there is room. */
 static int open_stderr(struct log_output *output)
 {
@@ -30,6 +31,8 @@ static int open_stderr(struct log_output *output)
 	if (fstat(STDERR_FILENO, &status) < 0)
 		return -1;
 	output->is_socket = S_ISSOCK(status.st_mode);
+	if (S_ISREG(status.st_mode))
+		fcntl(STDERR_FILENO, F_SETFL, fcntl(STDERR_FILENO, F_GETFL) | O_APPEND);
 	if (!output->is_socket) {
 		output->fd = FAULT("log.stderr", open("/proc/self/fd/2",
 			O_WRONLY | O_APPEND | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
