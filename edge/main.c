@@ -107,6 +107,18 @@ static int take_argument(char **argv, struct child_arguments *arguments, enum ac
 	return 0;
 }
 
+static int misused(const char *argument, bool is_last)
+{
+	struct buffer shown = { 0 };
+	bool lacks_file = is_last && (strcmp(argument, "-c") == 0 || strcmp(argument, "--config") == 0);
+
+	quoted(&shown, argument, strlen(argument));
+	fprintf(stderr, "slimta-edge: %s: %s\nTry: slimta-edge --help\n",
+		lacks_file ? "needs a file" : "not understood", buffer_str(&shown));
+	buffer_release(&shown);
+	return 2;
+}
+
 int main(int argc, char **argv)
 {
 	struct child_arguments arguments = { 0 };
@@ -115,10 +127,8 @@ int main(int argc, char **argv)
 	for (int i = 1; i < argc;) {
 		int taken = take_argument(argv + i, &arguments, &action);
 
-		if (!taken) {
-			fputs(usage, stderr);
-			return 2;
-		}
+		if (!taken)
+			return misused(argv[i], !argv[i + 1]);
 		i += taken;
 	}
 	switch (action) {

@@ -32,23 +32,22 @@ static const struct command {
 	const char *name;
 	void (*run)(struct operator *, const struct arguments *);
 	size_t min_ids, max_ids;
-	bool changes;
+	bool changes, without_queues;
 } commands[] = {
-	{ "list", list_messages, 0, SIZE_MAX, false },
-	{ "show", show_message, 1, 1, false },
-	{ "remove", remove_messages, 1, SIZE_MAX, true },
-	{ "status", show_status, 0, 0, false },
+	{ "list", list_messages, 0, SIZE_MAX, false, false },
+	{ "show", show_message, 1, 1, false, false },
+	{ "remove", remove_messages, 1, SIZE_MAX, true, false },
+	{ "status", show_status, 0, 0, false, true },
 };
 
 static int misused(const char *what, const char *text)
 {
 	struct buffer shown = { 0 };
 
-	if (text) {
+	if (text)
 		quoted(&shown, text, strlen(text));
-		fprintf(stderr, "slimta-queuectl: %s: %s\n", what, buffer_str(&shown));
-	}
-	fputs(usage, stderr);
+	fprintf(stderr, "slimta-queuectl: %s%s%s\nTry: slimta-queuectl --help\n", what, text ? ": " : "",
+		text ? buffer_str(&shown) : "");
 	buffer_release(&shown);
 	return EXIT_USAGE;
 }
@@ -65,6 +64,33 @@ static const struct command *command_of(const char *name)
 static bool is_either(const char *text, const char *one, const char *other)
 {
 	return strcmp(text, one) == 0 || strcmp(text, other) == 0;
+}
+
+static int misused_option(const char *option, const char *value)
+{
+	if (strcmp(option, "--limit") == 0)
+		return misused("--limit needs a number above 0", value);
+	if (!value && (is_either(option, "-c", "--config") || is_either(option, "-q", "--queue")))
+		return misused("needs a value", option);
+	return misused("not understood", option);
+}
+
+/* 0, or the exit status: what of the command line does not go with the command. */
+static int check_command(const struct command *command, const struct arguments *arguments)
+{
+	if (!command)
+		return misused("needs a command: list, show, remove or status", NULL);
+	if (arguments->id_count < command->min_ids)
+		return misused("needs the id of a message", command->name);
+	if (arguments->id_count > command->max_ids)
+		return misused(command->max_ids ? "takes one id" : "takes no ids", command->name);
+	if (arguments->message && command->run != show_message)
+		return misused("--message goes with show, not with", command->name);
+	if (arguments->message && arguments->json)
+		return misused("--message and --json exclude each other", NULL);
+	if (arguments->limit && command->run != list_messages)
+		return misused("--limit goes with list, not with", command->name);
+	return 0;
 }
 
 /* How many of argv were understood as options: 0 = none. */
@@ -105,7 +131,7 @@ static int parse(char **argv, struct arguments *arguments, const struct command 
 		int taken = take_option(argv + i, arguments);
 
 		if (!taken && argv[i][0] == '-')
-			return misused("not understood", argv[i]);
+			return misused_option(argv[i], argv[i + 1]);
 		if (!taken && !*command) {
 			*command = command_of(argv[i]);
 			if (!*command)
@@ -113,18 +139,13 @@ static int parse(char **argv, struct arguments *arguments, const struct command 
 			taken = 1;
 		} else if (!taken) {
 			if (!id_is_valid(argv[i]))
-				return misused("no message id", argv[i]);
+				return misused("not the id of a message", argv[i]);
 			arguments->ids[arguments->id_count++] = argv[i];
 			taken = 1;
 		}
 		i += taken;
 	}
-	if (!*command || arguments->id_count < (*command)->min_ids || arguments->id_count > (*command)->max_ids)
-		return misused(NULL, NULL);
-	if ((arguments->message && ((*command)->run != show_message || arguments->json))
-			|| (arguments->limit && (*command)->run != list_messages))
-		return misused(NULL, NULL);
-	return 0;
+	return check_command(*command, arguments);
 }
 
 int main(int argc, char **argv)
@@ -146,6 +167,7 @@ int main(int argc, char **argv)
 	if (code)
 		return code;
 	arguments.changes = command->changes;
+	arguments.without_queues = command->without_queues;
 	if (operator_open(&operator, &arguments) == 0)
 		command->run(&operator, &arguments);
 	if ((fflush(stdout) != 0 || ferror(stdout)))

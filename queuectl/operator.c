@@ -199,7 +199,7 @@ int operator_open(struct operator *operator, const struct arguments *arguments)
 		if (!operator->base)
 			BUG("no event base");
 		operator->disk = pool_new(operator->base, "disk", DISK_THREADS);
-		if (open_queues(operator, arguments->queue) == 0)
+		if (open_queues(operator, arguments->queue) == 0 || (arguments->without_queues && !arguments->queue))
 			return 0;
 	}
 	worsen(operator, EXIT_ERROR);

@@ -32,6 +32,7 @@ struct arguments {
 	const char *queue;		/* NULL: all */
 	bool json, message;
 	bool changes;			/* the command changes what is stored, and leaves a line in the log */
+	bool without_queues;		/* the command has something to say where no queue can be opened */
 	size_t limit;			/* 0: none */
 	char **ids;
 	size_t id_count;

@@ -62,10 +62,16 @@ def as_json(t):
 
 def misuse(t):
     t.edge(CONFIG)
-    for args in ((), ('lst',), ('list', 'noid'), ('list', '--limit', '0'), ('list', '--limit'), ('list', '--nosuch'),
-            ('show',), ('show', ABSENT, ABSENT), ('remove',), ('status', ABSENT), ('list', '--message'),
-            ('show', '--json', '--message', ABSENT), ('show', '--limit', '1', ABSENT), ('list', '-c')):
-        t.queuectl(*args, code=2)
+    for args, said in (((), 'needs a command: '), (('lst',), 'no such command: lst'), (('list', 'noid'), 'not the id of a'),
+            (('list', '--limit', '0'), '--limit needs a number above 0: 0'), (('list', '--limit'), '--limit needs a number'),
+            (('list', '--nosuch'), 'not understood: --nosuch'), (('show',), 'needs the id of a message: show'),
+            (('show', ABSENT, ABSENT), 'takes one id: show'), (('remove',), 'needs the id of a message: remove'),
+            (('status', ABSENT), 'takes no ids: status'), (('list', '--message'), '--message goes with show'),
+            (('show', '--json', '--message', ABSENT), '--message and --json'), (('list', '-q'), 'needs a value: -q'),
+            (('show', '--limit', '1', ABSENT), '--limit goes with list'), (('list', '-c'), 'needs a value: -c')):
+        done = t.run('slimta-queuectl', *args)
+        is_((done.returncode, done.stdout), (2, b''), f'{args} is refused')
+        like(done.stderr.decode(), f'^slimta-queuectl: {said}.*\\nTry: slimta-queuectl --help\\n$', 'and said')
     done = t.run('slimta-queuectl', '-c', t.path('slimta.conf'), '-q', 'frist', 'list')
     is_((done.returncode, done.stdout), (1, b''), 'a queue that is not there')
     like(done.stderr.decode(), 'no queue is named "frist" \\(did you mean "first"\\?\\)', 'is said')

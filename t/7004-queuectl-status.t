@@ -2,6 +2,7 @@
 # 7004-queuectl-status.t - queues by state and processes, with a master and without
 # SPDX-License-Identifier: MIT
 import json
+import os
 import re
 
 from lib.fixture import is_, like, ok, run, wait_for
@@ -54,4 +55,14 @@ def without_master(t):
     is_(json_lines(t.queuectl('--json', 'status'))[-1]['state'], 'unknown', 'as JSON')
 
 
-run(with_master, without_master)
+def without_storage(t):
+    t.folder('disk')
+    master = t.master(CONFIG.replace('@dir@', t.path('disk')))
+    os.rename(t.path('disk'), t.path('away'))
+    text = t.queuectl('status', code=1)
+    like(text, rf'(?m)^master +{master.pid} +ready ', 'the processes are shown where no queue can be opened')
+    os.rename(t.path('away'), t.path('disk'))
+    is_(master.stop(), 0, 'the master ends')
+
+
+run(with_master, without_master, without_storage)

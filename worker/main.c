@@ -20,8 +20,6 @@ static const char help[] =
 	"      --allow-root    let it, and the commands of relays, run as root\n"
 	"      --child         started by slimta-master: takes what it needs from descriptors\n"
 	"      --spawner       with --child: runs the commands of relays\n"
-	"      --child         take configuration and sockets from slimta-master\n"
-	"      --spawner       be the spawner, which runs the commands of relays\n"
 	"      --version       print the version\n"
 	"  -h, --help          print this\n"
 	"\n"

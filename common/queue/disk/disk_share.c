@@ -326,7 +326,7 @@ void disk_share_open(struct disk *disk)
 		BUG("no event");
 	if (directory && directory_make(directory, 0750) == 0)
 		share->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (share->directory_fd < 0)
+	if (share->directory_fd < 0 && disk->storage.context.role != STORAGE_FOR_OPERATOR)
 		log_warn("queue", "runtime_dir not usable, new messages wait for a scan",
 			LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("runtime_dir", directory),
 			LOG_TEXT("error", strerror(errno)));
