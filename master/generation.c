@@ -7,12 +7,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/net/unix_socket.h"
 #include "config.h"
 #include "master/master.h"
 
@@ -120,30 +120,6 @@ static void make_slots(struct master *master)
 
 /* ---- sockets */
 
-static int bind_spawner(const char *path, const struct identity *owner)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	mode_t before;
-	int fd;
-
-	if (strlen(path) >= sizeof name.sun_path) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(name.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	unlink(path);
-	before = umask(0177);
-	if (bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 ||
-		(geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) ||
-		listen(fd, SOMAXCONN) < 0)
-		fd_close(&fd);
-	umask(before);
-	return fd;
-}
-
 static int open_spawner_socket(struct generation *generation)
 {
 	const struct program_plan *worker = &generation->plans[PROGRAM_WORKER];
@@ -152,7 +128,8 @@ static int open_spawner_socket(struct generation *generation)
 		return 0;
 	generation->spawner_path =
 		xasprintf("%s/spawner-%u", worker->process.runtime_dir, generation->number);
-	generation->spawner_socket = bind_spawner(generation->spawner_path, &worker->identity);
+	generation->spawner_socket = unix_socket_listen(generation->spawner_path, SOCK_SEQPACKET, SOMAXCONN,
+		&worker->identity);
 	if (generation->spawner_socket >= 0)
 		return 0;
 	fprintf(stderr, "slimta-master: cannot listen on %s: %s\n", generation->spawner_path,

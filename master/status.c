@@ -10,13 +10,13 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/net/unix_socket.h"
 #include "config.h"
 #include "master/master.h"
 
@@ -264,30 +264,6 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 
 /* ---- open and close */
 
-static int listen_at(const char *path, const struct identity *owner)
-{
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	mode_t before;
-	int fd;
-
-	if (strlen(path) >= sizeof name.sun_path) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(name.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0)
-		return -1;
-	unlink(path);
-	before = umask(0177);
-	if (bind(fd, (const struct sockaddr *)&name, sizeof name) < 0 ||
-		(geteuid() == 0 && chown(path, owner->uid, owner->gid) < 0) ||
-		listen(fd, CLIENTS_MAX) < 0)
-		fd_close(&fd);
-	umask(before);
-	return fd;
-}
-
 int status_open(struct master *master)
 {
 	const struct program_plan *worker = &master->generation.plans[PROGRAM_WORKER];
@@ -299,7 +275,7 @@ int status_open(struct master *master)
 	TAILQ_INIT(&status->askers);
 	status->path = xasprintf(
 		"%s/master", master->generation.plans[PROGRAM_MASTER].process.runtime_dir);
-	status->fd = listen_at(status->path, &worker->identity);
+	status->fd = unix_socket_listen(status->path, SOCK_STREAM, CLIENTS_MAX, &worker->identity);
 	if (status->fd < 0)
 		return -1;
 	status->readable =

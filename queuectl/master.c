@@ -5,12 +5,12 @@
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/time.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/net/unix_socket.h"
 #include "queuectl/operator.h"
 
 #define TIMEOUT_S 10
@@ -19,20 +19,12 @@
 static int connect_to(const char *path)
 {
 	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
-	struct sockaddr_un name = { .sun_family = AF_UNIX };
-	int fd;
+	int fd = unix_socket_connect(path, SOCK_STREAM, 0);
 
-	if (strlen(path) >= sizeof(name.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(name.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
 	if (fd < 0)
 		return -1;
 	if (setsockopt(fd, SOL_SOCKET, SO_RCVTIMEO, &timeout, sizeof(timeout)) < 0
-			|| setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0
-			|| connect(fd, (const struct sockaddr *)&name, sizeof(name)) < 0)
+			|| setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof(timeout)) < 0)
 		fd_close(&fd);
 	return fd;
 }

@@ -12,7 +12,6 @@
 #include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -22,6 +21,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/net/control.h"
+#include "common/net/unix_socket.h"
 
 #define BACKLOG 16
 #define RESTART_FIRST_MS 1000
@@ -222,29 +222,6 @@ static _Noreturn void keep(struct kept *kept, int lifeline)
 
 /* ---- the worker's side */
 
-static int listen_at(const char *path, const struct identity *worker)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, why;
-
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0)
-		return -1;
-	unlink(path);
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) == 0 && chmod(path, 0600) == 0
-		&& (geteuid() != 0 || chown(path, worker->uid, worker->gid) == 0) && listen(fd, BACKLOG) == 0)
-		return fd;
-	why = errno;
-	close(fd);
-	errno = why;
-	return -1;
-}
-
 static int open_listening(struct kept *kept, const struct child *child)
 {
 	struct config_errors errors = { 0 };
@@ -252,7 +229,7 @@ static int open_listening(struct kept *kept, const struct child *child)
 	int fd = -1;
 
 	if (process_identity(child->config, &child->process, "worker", &worker, &errors) == 0)
-		fd = listen_at(kept->socket_path, &worker);
+		fd = unix_socket_listen(kept->socket_path, SOCK_SEQPACKET, BACKLOG, &worker);
 	identity_release(&worker);
 	config_errors_release(&errors);
 	return fd;

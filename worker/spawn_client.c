@@ -8,13 +8,13 @@
 #include <string.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/net/unix_socket.h"
 #include "worker/channel.h"
 
 #define RETRY_FIRST_MS 50
@@ -146,30 +146,12 @@ static void on_packet(void *arg, const void *data, size_t size, int *fds, unsign
 	spawn_packet_release(&packet);
 }
 
-static int connect_to(const char *path)
-{
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd, why;
-
-	if (strlen(path) >= sizeof(address.sun_path)) {
-		errno = ENAMETOOLONG;
-		return -1;
-	}
-	memcpy(address.sun_path, path, strlen(path));
-	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (fd < 0 || FAULT("spawn.connect", connect(fd, (struct sockaddr *)&address, sizeof(address))) == 0)
-		return fd;
-	why = errno;
-	close(fd);
-	errno = why;
-	return -1;
-}
-
 static void on_retry(evutil_socket_t unused, short what, void *arg)
 {
 	struct spawn_client *client = arg;
 	struct channel_events events = { on_packet, on_closed, NULL, client };
-	int fd = client->channel ? -1 : connect_to(client->path);
+	int fd = client->channel ? -1 :
+		FAULT("spawn.connect", unix_socket_connect(client->path, SOCK_SEQPACKET, SOCK_NONBLOCK));
 
 	(void)unused;
 	(void)what;
