@@ -20,7 +20,7 @@ static void test_ids(void)
 	for (int i = 0; i < MANY; i++) {
 		id_new(id);
 		ordered &= strcmp(last, id) < 0;
-		valid &= id_is_valid(id) && strlen(id) == ID_LENGTH;
+		valid &= id_is_valid(id) && strlen(id) == ID_LENGTH && !id_is_derived(id);
 		guessable |= !strncmp(id, last, ID_LENGTH - 3);
 		memcpy(last, id, sizeof(last));
 	}
@@ -46,6 +46,30 @@ static void test_not_ids(void)
 	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
 		refused &= !id_is_valid(wrong[i]) && id_wall_ms(wrong[i]) == -1;
 	ok(refused, "what is no id is refused");
+}
+
+static void test_derived(void)
+{
+	static const char original[] = "0jqs8e3c5v0123456789abcdef";
+	char fresh[ID_SIZE], first[ID_SIZE], again[ID_SIZE], other[ID_SIZE];
+
+	id_derive(original, "a\0b", 3, first);
+	is_str(first, "0jqs8e3c5vp4eajcf60p4bjv7t", "a derived id, as every slimta makes it");
+	id_derive(original, "a\0b", 3, again);
+	is_str(again, first, "the same of the same");
+	ok(id_is_valid(first) && id_is_derived(first), "it is an id, and seen to be derived");
+	is_int(id_wall_ms(first), id_wall_ms(original), "with the time of the original");
+	id_derive(original, "a\0c", 3, other);
+	ok(strcmp(other, first) != 0, "another of another thing");
+	id_derive(original, "", 0, other);
+	ok(strcmp(other, first) != 0 && id_is_derived(other), "also of nothing");
+	id_derive("0jqs8e3c5v0123456789abcdeg", "a\0b", 3, other);
+	ok(strcmp(other, first) != 0, "another of another original");
+	id_derive(first, "a\0b", 3, other);
+	ok(strcmp(other, first) != 0 && id_is_derived(other), "one of a derived one");
+	id_new(fresh);
+	ok(!id_is_derived(fresh), "a new id is not derived");
+	ok(!id_is_derived("") && !id_is_derived("0jqs8e3c5vg"), "nor is what is no id");
 }
 
 static void *make_ids(void *arg)
@@ -141,6 +165,7 @@ int main(void)
 {
 	test_ids();
 	test_not_ids();
+	test_derived();
 	test_threads();
 	test_clock();
 	test_crc();

@@ -61,13 +61,13 @@ static unsigned __int128 next_number(void)
 	pthread_mutex_lock(&state.lock);
 	if (now > state.ms) {
 		state.ms = now;
-		/* The top bit stays clear: room for the steps. */
+		/* The top bit is id_derive's. */
 		state.random = ((unsigned __int128)(words[0] & 0x7fff) << 64) | words[1];
 	} else {
 		state.random += 1 + (words[0] >> 16);
-		if (state.random >> RANDOM_BITS) {
+		if (state.random >> (RANDOM_BITS - 1)) {
 			state.ms++;
-			state.random &= ((unsigned __int128)1 << (RANDOM_BITS - 1)) - 1;
+			state.random &= ((unsigned __int128)1 << (RANDOM_BITS - 2)) - 1;
 		}
 	}
 	number = ((unsigned __int128)state.ms << RANDOM_BITS) | state.random;
@@ -101,4 +101,9 @@ int64_t id_wall_ms(const char *id)
 	for (i = 0; i < 10; i++)
 		ms = (ms << 5) | (strchr(digits, id[i]) - digits);
 	return ms;
+}
+
+bool id_is_derived(const char *id)
+{
+	return id_is_valid(id) && id[10] >= digits[16];
 }

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 3011-edge-dsn.t - what a client asks for by DSN is kept with the message; DSN can be turned off
+# 3012-edge-dsn.t - what a client asks for by DSN is kept with the message; DSN can be turned off
 # SPDX-License-Identifier: MIT
 # P22
 from lib.edge import config, stored
