@@ -73,6 +73,10 @@ def volatile(t):
         done = t.run('slimta-edge', '-c', t.config(text.replace(VOLATILE, '')), '--allow-root')
         is_(done.returncode, 1, 'a queue in memory is refused')
         like(done.stderr, r'allow_volatile', 'and the key that allows it is named')
+        for option in '--check', '--no-daemon':
+            done = t.run('slimta-master', '-c', t.path('slimta.conf'), '--allow-root', option)
+            is_(done.returncode, 1, f'{option}: the master refuses it before it starts anything')
+            like(done.stderr, r'slimta\.conf:\d+:\d+: queue\.main\.envelope_dir: .* allow_volatile: true', 'at its place')
         edge = t.edge(text)
         is_(edge.stop(), 0, 'told to, it is taken')
         elsewhere = options('tmp_dir: ' + folder)

@@ -37,7 +37,7 @@ struct control {
 	TAILQ_HEAD(, waiting) waiting;
 	unsigned waiting_count;
 	bool broken;			/* `closed` is owed or was called */
-	bool *freed;			/* set while a callback runs, so that it may free us */
+	bool calling, freed;		/* a callback runs; it freed us meanwhile */
 };
 
 int control_pair(int ours[2])
@@ -193,10 +193,9 @@ static void on_writable(evutil_socket_t fd, short what, void *arg)
 static void on_readable(evutil_socket_t fd, short what, void *arg)
 {
 	struct control *control = arg;
-	bool freed = false;
 
 	(void)what;
-	control->freed = &freed;
+	control->calling = true;
 	for (int i = 0; i < MESSAGES_AN_EVENT && !control->broken; i++) {
 		enum control_type type;
 		json_t *body;
@@ -210,16 +209,17 @@ static void on_readable(evutil_socket_t fd, short what, void *arg)
 		}
 		control->message(control->arg, type, body, passed);
 		json_decref(body);
-		if (freed)
-			return;
+		if (control->freed)
+			break;
 	}
-	if (control->broken) {
+	if (control->broken && !control->freed) {
 		event_del(control->readable);
 		event_del(control->writable);
 		control->closed(control->arg);
 	}
-	if (!freed)
-		control->freed = NULL;
+	control->calling = false;
+	if (control->freed)
+		control_free(control);
 }
 
 struct control *control_new(struct event_base *base, int fd, control_message_fn *message,
@@ -244,8 +244,10 @@ void control_free(struct control *control)
 {
 	if (!control)
 		return;
-	if (control->freed)
-		*control->freed = true;
+	if (control->calling) {
+		control->freed = true;
+		return;
+	}
 	event_free(control->readable);
 	event_free(control->writable);
 	while (!TAILQ_EMPTY(&control->waiting))

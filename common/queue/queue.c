@@ -126,11 +126,14 @@ int queue_check(const struct config *config, const char *name, const struct proc
 {
 	const struct storage_context context = { .process = process, .queue = name, .role = STORAGE_FOR_OPERATOR };
 	struct queue *queue = queue_load(config, name, &context, errors);
+	size_t before = errors->error_count;
 
 	if (!queue)
 		return -1;
+	if (queue->storage->driver->check)
+		queue->storage->driver->check(queue->storage, config_section(config, "queue", name), errors);
 	queue_free(queue);
-	return 0;
+	return errors->error_count == before ? 0 : -1;
 }
 
 void queue_list_options(struct buffer *out)

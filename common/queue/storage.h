@@ -135,6 +135,9 @@ struct storage_driver {
 	const char *type;		/* value of queue.NAME.type */
 	size_t size;			/* of the driver's own struct, which begins with struct storage */
 	const struct option *options;	/* its keys; fills the driver's struct; ends with {0} */
+	/* Optional: what open() would refuse for good and can be seen without opening, told at start and by
+	 * --check. May look at this host's file systems; a storage that is away is no error. */
+	void (*check)(const struct storage *, const struct config_node *section, struct config_errors *);
 
 	/* Connects and checks that the storage keeps its promises. A promise that can never hold (network file
 	 * system) is 5yz and fatal at start; what is only away now is 4yz: it goes on trying by itself, and the

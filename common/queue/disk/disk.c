@@ -118,6 +118,7 @@ const struct storage_driver disk_driver = {
 	.type = "disk",
 	.size = sizeof(struct disk),
 	.options = rows,
+	.check = disk_check,
 	.open = disk_open,
 	.close = disk_close,
 	.write = disk_write,

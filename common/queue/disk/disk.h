@@ -111,6 +111,7 @@ void disk_batch_open(struct disk *);
 void disk_batch_close(struct disk *);		/* waits for the jobs and calls everything back */
 
 /* ---- disk_volume.c: directories, file systems, room */
+void disk_check(const struct storage *, const struct config_node *section, struct config_errors *);
 int disk_volume_open(struct disk *, struct reply *why);			/* thread */
 void disk_volume_close(struct disk *);
 int disk_accepts(struct storage *, uint64_t size, struct reply *why);

@@ -3,6 +3,7 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <libgen.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,29 +59,62 @@ static int refuse_errno(const char *path, struct reply *why)
 	return -1;
 }
 
-static int check_volume(const struct disk *disk, int fd, const char *key, const char *path, struct reply *why)
+/* What is wrong with a file system of this kind for us, owned; NULL: nothing. */
+static char *refused_volume(const struct disk *disk, const struct statfs *status)
 {
-	struct statfs status;
-
-	if (FAULT("disk.statfs", fstatfs(fd, &status)) < 0)
-		return refuse_errno(path, why);
 	for (unsigned i = 0; i < ARRAY_SIZE(volumes); i++) {
 		const struct volume *volume = &volumes[i];
 
-		if ((uint32_t)status.f_type != volume->magic)
+		if ((uint32_t)status->f_type != volume->magic)
 			continue;
 		if (volume->network ? disk->allow_network : disk->allow_volatile)
-			return 0;
+			return NULL;
 		if (volume->network)
-			reply_set(why, 554, "5.3.0", "%s: %s is on a network file system (%s), where locks do not "
-				"hold between hosts; set allow_network: true if one host alone uses it", key, path,
-				volume->name);
-		else
-			reply_set(why, 554, "5.3.0", "%s: %s is in memory (%s), where mail is lost with the power; "
-				"set allow_volatile: true to accept that", key, path, volume->name);
-		return -1;
+			return xasprintf("is on a network file system (%s), where locks do not hold between hosts; "
+				"set allow_network: true if one host alone uses it", volume->name);
+		return xasprintf("is in memory (%s), where mail is lost with the power; "
+			"set allow_volatile: true to accept that", volume->name);
 	}
-	return 0;
+	return NULL;
+}
+
+static int check_volume(const struct disk *disk, int fd, const char *key, const char *path, struct reply *why)
+{
+	struct statfs status;
+	char *wrong;
+
+	if (FAULT("disk.statfs", fstatfs(fd, &status)) < 0)
+		return refuse_errno(path, why);
+	wrong = refused_volume(disk, &status);
+	if (!wrong)
+		return 0;
+	reply_set(why, 554, "5.3.0", "%s: %s %s", key, path, wrong);
+	free(wrong);
+	return -1;
+}
+
+/* A directory that is still to be made will be where its parent is. */
+static void check_place(const struct disk *disk, const struct config_node *section, const char *key, const char *path,
+	struct config_errors *errors)
+{
+	char *parent = xstrdup(path);
+	struct statfs status;
+	char *wrong = NULL;
+
+	if (statfs(path, &status) == 0 || (errno == ENOENT && statfs(dirname(parent), &status) == 0))
+		wrong = refused_volume(disk, &status);
+	if (wrong)
+		config_error_at_value(errors, config_get(section, key), "%s %s", path, wrong);
+	free(wrong);
+	free(parent);
+}
+
+void disk_check(const struct storage *storage, const struct config_node *section, struct config_errors *errors)
+{
+	const struct disk *disk = (const struct disk *)storage;
+
+	check_place(disk, section, "envelope_dir", disk->envelope_dir, errors);
+	check_place(disk, section, "meta_dir", disk->meta_dir, errors);
 }
 
 static int open_directory(const struct disk *disk, const char *key, const char *path, struct reply *why)
