@@ -9,15 +9,16 @@
 #include <signal.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/net/unix_socket.h"
 #include "worker/channel.h"
 #include "worker/relay.h"
 #include "worker/spawn_protocol.h"
 #include "worker/spawner.h"
+#include "t/lib/spawning.h"
 
 #define RECIPIENTS_MAX 8
 
@@ -33,20 +34,12 @@ static struct spawner *spawner;
 
 /* ---- scaffolding */
 
-static char *shell(const char *name, const char *script, const char *more)
-{
-	return xasprintf("  %s: {type: pipe, args: [/bin/sh, -c, '%s', sh, '{recipient}', '{sender}'], cwd: %s%s}\n",
-		name, script, dir, more);
-}
-
 static void listen_at(const char *name)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-
 	socket_path = xasprintf("%s/%s", dir, name);
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
-	listening_fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	if (bind(listening_fd, (struct sockaddr *)&address, sizeof(address)) < 0 || listen(listening_fd, 8) < 0)
+	listening_fd = unix_socket_listen(socket_path, SOCK_SEQPACKET, 8,
+		&(struct identity){ .uid = geteuid(), .gid = getegid() });
+	if (listening_fd < 0)
 		BUG("%s: %s", socket_path, strerror(errno));
 }
 
@@ -354,11 +347,9 @@ static void surroundings(void)
 
 static int hostile_peer(void)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	int fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	int fd = unix_socket_connect(socket_path, SOCK_SEQPACKET, 0);
 
-	snprintf(address.sun_path, sizeof(address.sun_path), "%s", socket_path);
-	if (fd < 0 || connect(fd, (struct sockaddr *)&address, sizeof(address)) < 0)
+	if (fd < 0)
 		BUG("%s: %s", socket_path, strerror(errno));
 	return fd;
 }
@@ -512,51 +503,6 @@ static void other_user(void)
 	envelope_free(envelope);
 }
 
-/* ---- what all tests use */
-
-static char *relays(void)
-{
-	struct buffer text = { 0 };
-	char *lines[] = {
-		shell("ok", "cat >/dev/null", ""),
-		shell("exit75", "echo try later; exit 75", ""),
-		shell("exit65", "echo 5.1.1 nobody >&2; echo here >&2; exit 65", ""),
-		shell("exit1", "exit 1", ""),
-		shell("exit127", "exit 127", ""),
-		shell("signal", "kill -9 $$", ""),
-		shell("never_reads", "exec sleep 0", ""),
-		shell("slow", "(trap \"\" TERM; echo $(exec sh -c \"echo \\$PPID\") >grandchild; sleep 60; "
-			"touch survived) & wait",
-			", timeout: 1"),
-		shell("chatty", "head -c 3000000 /dev/zero | tr \"\\\\0\" x; exit 1", ""),
-		shell("by_recipient", "cat >\"got-$1\"; case $1 in later*) echo try again; exit 75;; "
-			"never*) echo 5.1.1 unknown; exit 65;; esac", ", concurrent_processes: 2"),
-		shell("save", "cat >saved", ""),
-		shell("save_at_end", "cat >tmp && mv tmp saved_at_end", ""),
-		shell("surroundings", "exec >surroundings; echo umask $(umask); echo pwd $(pwd); echo variable $VARIABLE; "
-			"set -- $(cut -d\" \" -f1,5,6 /proc/$$/stat) $1; "
-			"test $1 = $2 && test $2 = $3 && echo leader; echo catches $(grep SigIgn /proc/$$/status | cut -f2); "
-			"echo recipient $4", ", env: {VARIABLE: set here}"),
-		shell("descriptors", "exec ls /proc/self/fd >descriptors", ""),
-		shell("lingers", "touch lingering; sleep 30; touch lingered", ""),
-		shell("lingers2", "touch lingering2; sleep 30", ""),
-		shell("forbidden", "touch forbidden", ""),
-		geteuid() ? xstrdup("") : shell("as_nobody", "echo $(id -u) $(id -g) $(id -G) >as_nobody", ", user: nobody"),
-		xasprintf("  missing: {type: pipe, args: [/no/such/program]}\n"),
-		xasprintf("  missing_cwd: {type: pipe, args: [cat], cwd: /no/such/folder}\n"),
-		xasprintf("  no_shebang: {type: pipe, args: [%s/no_shebang]}\n", dir),
-		xasprintf("  plain: {type: pipe, args: [cat, '{recipient}']}\n"),
-		xasprintf("  unused: {type: blackhole}\n"),
-	};
-
-	buffer_append_str(&text, "relay:\n");
-	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
-		buffer_append_str(&text, lines[i]);
-		free(lines[i]);
-	}
-	return buffer_detach(&text);
-}
-
 static void prepare(void)
 {
 	struct config_errors errors = { 0 };
@@ -565,7 +511,7 @@ static void prepare(void)
 
 	if (!mkdtemp(dir) || chmod(dir, 0777) < 0)
 		BUG("%s: %s", dir, strerror(errno));
-	text = relays();
+	text = spawning_relays(dir);
 	config = config_parse("slimta.conf", text, strlen(text), &errors);
 	if (config)
 		process_load(config, "worker", &process, &errors);
