@@ -118,7 +118,9 @@ $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
 -include $(shell [ ! -d $(B) ] || find $(B) -name '*.d')
 
 # ---- tests
-PROVE := SLIMTA_BUILD=$(B) prove
+# TAP_KEEP: a program that runs each test and keeps what it prints.
+TAP_KEEP ?=
+PROVE := SLIMTA_BUILD=$(B) prove -e '$(TAP_KEEP)'
 JOBS ?= $(shell nproc)
 TESTS ?= $(sort $(wildcard t/*.t))
 FUZZ_SECONDS ?= 20
@@ -127,7 +129,7 @@ PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
 units: $(UNITS) $(TOOLS)
 unit: units
-	$(PROVE) -e '' $(UNITS)
+	$(PROVE) -j$(JOBS) $(UNITS)
 check-headers:
 	@for header in $(HEADERS); do \
 		$(CC) $(BASE_FLAGS) -fsyntax-only -x c - <<<"#include \"$$header\"" \
