@@ -1,5 +1,6 @@
 /* unit-worker-delivery.c - claim, relay and record against a storage and a relay that do what the test says
  * SPDX-License-Identifier: MIT
+ * P19: a message that cannot be read does not stop the queue.
  * The queue's functions are this file's own, so that each of them can fail at will. */
 #include "t/lib/tap.h"
 
@@ -402,6 +403,9 @@ static void storage_fails(void)
 
 	failing(&scripted, TO("ok"), "get", "451 4.3.0", 1, true);
 	delivery_makes(&scripted, "get, get, remove", "a fetch that failed is repeated");
+	failing(&scripted, TO("ok"), "get", "451 4.3.0", 99, true);
+	delivery_makes(&scripted, "get, get, get, get, defer 60000 untried 0: ",
+		"what cannot be read does not keep its place for ever");
 	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 2, true);
 	delivery_makes(&scripted, "get, remove, remove, remove", "so is a removal, as long as it takes");
 	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 1, false);

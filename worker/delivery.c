@@ -13,6 +13,8 @@
 
 #define PAUSE_FIRST_MS 200
 #define PAUSE_LAST_MS 30000
+#define FETCH_PAUSE_LAST_MS 800		/* what cannot be read after this one takes the place of others no longer */
+#define UNREAD_MS 60000
 
 enum phase { FETCHING, RELAYING, RECORDING };
 
@@ -37,6 +39,7 @@ struct delivery {
 };
 
 static void take_step(struct delivery *delivery);
+static void give_back(struct delivery *delivery, int64_t delay_ms);
 
 static void log_storage_failed(const struct delivery *delivery, const char *event, const struct reply *why)
 {
@@ -98,6 +101,10 @@ static void step_failed(struct delivery *delivery, const struct reply *why)
 	if (!delivery->pause_ms || reply_is_permanent(why))
 		log_storage_failed(delivery,
 			delivery->phase == FETCHING ? "could not fetch" : "could not record", why);
+	if (delivery->phase == FETCHING && (delivery->draining || delivery->pause_ms >= FETCH_PAUSE_LAST_MS)) {
+		give_back(delivery, UNREAD_MS);
+		return;
+	}
 	if (reply_is_permanent(why) || delivery->draining) {
 		give_up(delivery);
 		return;
@@ -317,6 +324,13 @@ static void on_released(void *arg, const struct reply *why)
 	end(delivery);
 }
 
+/* As it came: untried. */
+static void give_back(struct delivery *delivery, int64_t delay_ms)
+{
+	queue_defer(delivery->context.queue, &delivery->lease, delay_ms, false, &delivery->state.done, NULL,
+		on_released, delivery);
+}
+
 static void on_fetched(void *arg, const struct reply *why, struct envelope **envelope, struct message_state *state)
 {
 	struct delivery *delivery = arg;
@@ -335,8 +349,7 @@ static void on_fetched(void *arg, const struct reply *why, struct envelope **env
 		return;
 	}
 	log_storage_failed(delivery, "set aside", why);
-	queue_defer(delivery->context.queue, &delivery->lease, 0, false, &delivery->state.done, NULL, on_released,
-		delivery);
+	give_back(delivery, 0);
 }
 
 /* Does what is next, now; called again after a storage has failed. */
