@@ -5,7 +5,10 @@
 #include "t/lib/tap.h"
 
 #include <event2/event.h>
+#include <unistd.h>
 
+#include "common/base/file.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "worker/claims.h"
 
@@ -491,6 +494,31 @@ static void drain_with_a_failing_storage(void)
 	event_free(scripted.turn);
 }
 
+static void abandoned(void)
+{
+	struct scripted scripted;
+	struct delivery_context context = { base, NULL, &scripted.relay, counters };
+	char path[] = "/tmp/slimta-unit-XXXXXX";
+	struct buffer log = { 0 };
+	struct claims *all;
+	bool never = false;
+	int fd = mkstemp(path);
+
+	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, true);
+	storage.to_claim = 1;
+	all = claims_new(&context);
+	loop_until(&never, 50);
+	is_int(log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_INFO, .output = path }), 0, "log opened");
+	claims_free(all);
+	log_close();
+	is_int(fd_read_all(fd, &log, 65536), 0, "and read");
+	ok(strstr(buffer_str(&log), " in doubt id="), "a worker that ends at once says what it delivered unrecorded");
+	buffer_release(&log);
+	fd_close(&fd);
+	unlink(path);
+	event_free(scripted.turn);
+}
+
 int main(void)
 {
 	base = event_base_new();
@@ -500,6 +528,7 @@ int main(void)
 	lease_is_kept();
 	claims();
 	drain_with_a_failing_storage();
+	abandoned();
 	is_int(counter_sum(counters, COUNTER_WORKER_ATTEMPTS), 0, "nothing is counted as under way any more");
 	strings_release(&storage.calls);
 	outcomes_release(&storage.done);

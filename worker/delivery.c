@@ -56,7 +56,7 @@ static struct timeval as_timeval(int64_t ms)
 	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
 }
 
-void delivery_abandon(struct delivery *delivery)
+static void release(struct delivery *delivery)
 {
 	struct delivery_context *context = &delivery->context;
 
@@ -71,10 +71,17 @@ void delivery_abandon(struct delivery *delivery)
 	free(delivery);
 }
 
+void delivery_abandon(struct delivery *delivery)
+{
+	if (delivery->phase != FETCHING)
+		progress_log_in_doubt(delivery->progress, delivery->envelope, delivery->context.relay->name);
+	release(delivery);
+}
+
 static void end(struct delivery *delivery)
 {
 	delivery->ended(delivery->arg, delivery);
-	delivery_abandon(delivery);
+	release(delivery);
 }
 
 /* ---- a storage that fails */

@@ -24,7 +24,8 @@ typedef void delivery_ended_fn(void *arg, struct delivery *);
 struct delivery *delivery_begin(const struct delivery_context *, struct lease **lease, delivery_ended_fn *, void *arg);
 /* The worker drains: a storage that fails is not asked again. The relay is drained by the caller. */
 void delivery_drain(struct delivery *);
-/* The process ends, the queue is closed: frees it; `ended` does not run. */
+/* The process ends, the queue is closed, the relay is not: frees it; what was delivered and is not recorded is logged
+ * `in doubt`; `ended` does not run. */
 void delivery_abandon(struct delivery *);
 
 #endif

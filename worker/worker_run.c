@@ -184,9 +184,10 @@ int worker_run(const struct child_arguments *arguments)
 	if (!worker.child)
 		return 1;
 	code = serve(&worker, arguments->allow_root);
-	relay_free(worker.relay);
+	/* What the queue still answers belongs to deliveries, and they name their relay. */
 	queue_free(worker.queue);
 	claims_free(worker.claims);
+	relay_free(worker.relay);
 	keeper_end(&worker.keeper);
 	free(worker.spawner_path);
 	child_free(worker.child);
