@@ -504,6 +504,39 @@ static void test_recycling(void)
 	place_close(&place);
 }
 
+/* What waits to be used again keeps no room, whichever way it went. */
+static void test_room(void)
+{
+	struct place place;
+	struct buffer octets = { 0 };
+	struct envelope *envelope;
+	struct answer claimed;
+	struct stat status;
+	char path[128];
+	off_t largest = 0;
+
+	buffer_append_str(&octets, "Subject: x\r\n\r\n");
+	while (octets.size < 200000)
+		buffer_append_str(&octets, "0123456789\r\n");
+	envelope = message("room@example.org", buffer_str(&octets));
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	is_int(do_write(&place, &envelope, 1, 0), 0, "a large message, written again");
+	snprintf(path, sizeof(path), "%s/meta/%s.mark", scratch, envelope->id);
+	put_file(path, "discard\n");
+	is_int(do_claim(&place, 1, &claimed, 500), 0, "and discarded by its mark when it is claimed");
+	for (unsigned i = 0; i < RECYCLE_SLOTS; i++) {
+		snprintf(path, sizeof(path), "%s/env/.free/%04u", scratch, i);
+		if (stat(path, &status) == 0 && status.st_size > largest)
+			largest = status.st_size;
+	}
+	ok(largest <= RECYCLE_SIZE_MAX, "its room is free");
+	is_int(do_info(&place).oldest_age_ms, -1, "and it is gone");
+	place_close(&place);
+	envelope_free(envelope);
+	buffer_release(&octets);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -518,6 +551,7 @@ int main(void)
 	test_damaged_large();
 	test_leftovers();
 	test_vanished();
+	test_room();
 	test_recycling();
 	scratch_remove();
 	return done_testing();

@@ -62,9 +62,11 @@ void disk_lease_free(struct disk_lease *lease)
 }
 
 /* The env goes first and durably, so that what is left of a crash is the mark, to be obeyed again. */
-static enum disk_take discard(struct disk *disk, const char *id, int64_t *due_ms)
+static enum disk_take discard(struct disk *disk, const struct disk_lease *lease, int64_t *due_ms)
 {
 	char name[DISK_NAME_SIZE];
+	const char *id = lease->lease.id;
+	struct stat status;
 
 	snprintf(name, sizeof(name), "%s.env", id);
 	if (recycler_put(&disk->envelopes, name) < 0 || disk_sync_directory(disk->envelope_fd) < 0) {
@@ -73,6 +75,9 @@ static enum disk_take discard(struct disk *disk, const char *id, int64_t *due_ms
 		return TAKE_FAILED;
 	}
 	finished_add(disk->finished, id);
+	if (fstat(lease->fd, &status) == 0 && status.st_size > RECYCLE_SIZE_MAX &&
+			FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
+		disk_log_error(disk, "cut to zero", id, errno);
 	disk_meta_remove(disk, id);
 	disk_mark_remove(disk, id);
 	log_info("queue", "discarded", LOG_TEXT("id", id), LOG_TEXT("queue", disk->storage.context.queue));
@@ -173,7 +178,7 @@ enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct 
 	if (lease->fd < 0)
 		result = failed_open(disk, id, due_ms);
 	else if (disk_mark_read(disk, id, &mark) && mark == MARK_DISCARD)
-		result = discard(disk, id, due_ms);
+		result = discard(disk, lease, due_ms);
 	else
 		result = read_meta(disk, lease, forced, due_ms);
 	if (result == TAKE_OURS)

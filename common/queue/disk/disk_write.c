@@ -145,12 +145,13 @@ int disk_stage(struct disk *disk, const struct envelope *envelope)
 	return result;
 }
 
+/* Not kept to be used again: its room may be what the storage lacks. */
 int disk_unstage(struct disk *disk, const char *id)
 {
 	char name[DISK_NAME_SIZE];
 
 	staged_name(name, id);
-	return recycler_put(&disk->envelopes, name);
+	return unlinkat(disk->envelope_fd, name, 0);
 }
 
 static int compare(int fd, int other)
