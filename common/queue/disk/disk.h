@@ -54,6 +54,7 @@ struct disk_lease {
 	uint64_t size;			/* octets of the file */
 	struct message_state state;
 	int64_t due_ms;			/* as recorded */
+	bool clock_was_ahead;		/* when it was recorded: it says nothing */
 	json_t *meta;			/* as read, for members we do not know; NULL: there is none yet */
 };
 LIST_HEAD(disk_leases, disk_lease);
@@ -159,6 +160,8 @@ int disk_publish(struct disk *, const char *id);
 enum disk_meta_result { META_NONE, META_READ, META_DAMAGED, META_FAILED };
 /* Into state, due_ms and meta of the lease. */
 enum disk_meta_result disk_meta_read(struct disk *, struct disk_lease *, const char **why);
+/* It was written at a time that is still to come: the clock was set back, and its message is due now. */
+bool disk_clock_was_ahead(const struct stat *meta);
 /* What stands in it; owned. On the loop or in a thread, by whoever owns the state then. */
 char *disk_meta_text(const struct message_state *, int64_t due_ms, const json_t *other);
 /* Syncs and places it; the directory is not synced. `due_ms` INT64_MAX: held. 0; 1: an older one made way for it, to be

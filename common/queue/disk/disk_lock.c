@@ -119,7 +119,7 @@ static enum disk_take read_meta(struct disk *disk, struct disk_lease *lease, boo
 	if (!forced && lease->state.held)
 		return TAKE_HELD;
 	/* The scan knows due times by a file's time, which may be coarser than ours. */
-	return !forced && lease->due_ms > clock_wall_ms() + 10 ? TAKE_LATER : TAKE_OURS;
+	return !forced && !lease->clock_was_ahead && lease->due_ms > clock_wall_ms() + 10 ? TAKE_LATER : TAKE_OURS;
 }
 
 static enum disk_take read_envelope(struct disk *disk, struct disk_lease *lease, int64_t *due_ms)

@@ -8,12 +8,14 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/queue/disk/disk.h"
 
 #define META_MAX (64 * 1024 * 1024)
+#define CLOCK_SLACK_SECONDS 60
 
 char *disk_meta_text(const struct message_state *state, int64_t due_ms, const json_t *other)
 {
@@ -134,6 +136,7 @@ enum disk_meta_result disk_meta_read(struct disk *disk, struct disk_lease *lease
 {
 	char name[DISK_NAME_SIZE];
 	struct buffer text = { 0 };
+	struct stat status;
 	enum disk_meta_result result = META_FAILED;
 	int fd;
 
@@ -143,9 +146,15 @@ enum disk_meta_result disk_meta_read(struct disk *disk, struct disk_lease *lease
 		return errno == ENOENT ? META_NONE : META_FAILED;
 	if (FAULT("disk.read", fd_read_all(fd, &text, META_MAX)) == 0)
 		result = parse(lease, &text, why);
+	lease->clock_was_ahead = fstat(fd, &status) == 0 && disk_clock_was_ahead(&status);
 	buffer_release(&text);
 	fd_close(&fd);
 	return result;
+}
+
+bool disk_clock_was_ahead(const struct stat *meta)
+{
+	return meta->st_ctim.tv_sec > clock_wall_ms() / 1000 + CLOCK_SLACK_SECONDS;
 }
 
 /* A meta that cannot be read is left as it is, for somebody to look at: only its time says that it is held. */

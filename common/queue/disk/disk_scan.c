@@ -31,6 +31,7 @@ struct disk_scan {
 	uint32_t number;
 	bool running, stopped;
 	bool again;			/* a batch was completed: what it made visible may have been passed by */
+	bool batches, unbatched;	/* this reading has found batch files; the last whole one found none */
 	enum phase phase;
 	DIR *directory;			/* the thread's while a slice runs */
 	struct due_item *items;		/* SLICE of them */
@@ -78,6 +79,8 @@ static void see_meta(struct disk *disk, struct disk_scan *scan, const char *name
 			sweep(disk, disk->meta_fd, name, STALE_META_SECONDS);
 		} else if (fstatat(disk->meta_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
 			item->due_ms = status.st_mtim.tv_sec * 1000LL + status.st_mtim.tv_nsec / 1000000;
+			if (item->due_ms < DISK_HELD_SECONDS * 1000 && disk_clock_was_ahead(&status))
+				item->due_ms = clock_wall_ms();
 			item->tried = true;
 			scan->count++;
 		}
@@ -87,14 +90,18 @@ static void see_meta(struct disk *disk, struct disk_scan *scan, const char *name
 static void see_envelope(struct disk *disk, struct disk_scan *scan, const char *name)
 {
 	struct due_item *item = &scan->items[scan->count];
+	int64_t now_ms = clock_wall_ms();
 
 	if (disk_name_id(name, ".env", item->id)) {
-		item->due_ms = id_wall_ms(item->id);
+		/* Its id is of the future where the clock was set back. */
+		item->due_ms = id_wall_ms(item->id) < now_ms ? id_wall_ms(item->id) : now_ms;
 		item->tried = false;
 		scan->count++;
 	} else if (name[0] == '.' && text_has_suffix(name, ".batch")) {
+		scan->batches = true;
 		scan->again = disk_complete_batch(disk, name) || scan->again;
-	} else if (name[0] == '.' && text_has_suffix(name, ".new")) {
+	} else if (name[0] == '.' && text_has_suffix(name, ".new") && scan->unbatched) {
+		/* None is a copy that a batch file still has to make visible. */
 		sweep(disk, disk->envelope_fd, name, STALE_NEW_SECONDS);
 	}
 }
@@ -193,8 +200,10 @@ static void slice_done(struct disk *disk, void *arg)
 		return;
 	}
 	scan->running = false;
-	if (whole)
+	if (whole) {
+		scan->unbatched = !scan->batches;
 		due_each(&disk->due, forget_unseen, scan);
+	}
 	log_debug("queue", "scanned", LOG_TEXT("queue", disk->storage.context.queue),
 		LOG_INT("messages", disk->due.count));
 	schedule(scan, scan->again ? AGAIN_MS : disk->scan_interval_ms);
@@ -206,7 +215,7 @@ static void begin(struct disk *disk)
 
 	scan->number++;
 	scan->running = true;
-	scan->again = scan->at_end = false;
+	scan->again = scan->at_end = scan->batches = false;
 	scan->phase = PHASE_METAS;
 	disk_run(disk, slice_work, slice_done, scan);
 }
