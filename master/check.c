@@ -127,9 +127,27 @@ static void check_queues(const struct generation *generation, struct config_erro
 			&generation->plans[PROGRAM_WORKER].process, errors);
 }
 
+/* Which addresses a name or all interfaces are, the start finds out: here only what is the same. */
+static void check_taken(const struct config_node *edge, const struct listener_options *items,
+	size_t count, struct strings *taken, struct config_errors *errors)
+{
+	for (size_t i = 0; i < count; i++) {
+		char *name = listener_describe(&items[i]);
+		char *address = xasprintf("%u %s", items[i].type, name);
+
+		if (strings_contain(taken, address))
+			config_error_at(errors, edge,
+				"another listener has the address %s: expected one of its own", name);
+		strings_add(taken, address);
+		free(address);
+		free(name);
+	}
+}
+
 static void check_listeners(const struct generation *generation, struct config_errors *errors)
 {
 	const struct config_node *edges = config_get(config_root(generation->config), "edge");
+	struct strings taken = { 0 };
 
 	for (size_t i = 0; is_map(edges) && i < edges->count; i++) {
 		struct listener_options *items;
@@ -137,10 +155,12 @@ static void check_listeners(const struct generation *generation, struct config_e
 
 		if (!is_map(edges->items[i]))
 			continue;
-		listeners_load(edges->items[i], listener_default_port(edges->items[i]), &items,
-			&count, errors);
+		if (listeners_load(edges->items[i], listener_default_port(edges->items[i]), &items,
+			    &count, errors) == 0)
+			check_taken(edges->items[i], items, count, &taken, errors);
 		listeners_free(items, count);
 	}
+	strings_release(&taken);
 }
 
 static void load_plans(struct generation *generation)
@@ -208,8 +228,9 @@ int check_read(struct generation *generation, const struct master_arguments *arg
 	if (generation_open_programs(generation) < 0)
 		return -1;
 	generation->config = config_read(arguments->config_path, &errors);
-	if (generation->config)
-		result = check_configuration(generation, arguments->allow_root, &errors);
+	if (generation->config && check_configuration(generation, arguments->allow_root, &errors) == 0 &&
+		errors.error_count == 0)	/* reading gives a configuration with errors too */
+		result = 0;
 	config_errors_print(&errors, &text);
 	fputs(buffer_str(&text), stderr);
 	buffer_release(&text);

@@ -28,6 +28,15 @@ relay:
     args: [cat]
     timeout: soon
 '''
+TWO = '''@process@
+edge:
+  main: {type: smtp, queue: q, listener: {port: @port:smtp@}}
+  other: {type: smtp, queue: q2, listener: {port: @port:other@}}
+queue:
+  q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, relay: r, allow_volatile: yes}
+  q2: {type: disk, envelope_dir: @dir@/env2, meta_dir: @dir@/meta2, relay: r, allow_volatile: yes}
+relay: {r: {type: blackhole}}
+'''
 
 
 def check(t, text, *options):
@@ -56,6 +65,29 @@ def fine(t):
     done = t.run('slimta-master', '-c', '/nonexistent/slimta.conf', '--check')
     is_(done.returncode, 1, 'no file')
     like(done.stderr.decode(), '/nonexistent/slimta.conf.*No such file', 'is said')
+
+
+def errors_of_reading(t):
+    for change, error in (
+            (('relay: r,', 'relay: r, relay: r,'), r'queue\.q\.relay: given twice, first in line \d+'),
+            (('{port: @port:smtp@}', '{port: !env NOT_SET_AT_ALL}'), 'edge.main.listener.port: the environment variable NOT_SET'),
+            (('{port: @port:smtp@}', '!include nosuch.conf'), 'edge.main.listener: cannot include .*nosuch.conf: No such file')):
+        text = TWO.replace(*change)
+        code, said = check(t, text)
+        is_(code, 1, 'what only reading finds is an error')
+        like(said, r'slimta\.conf:\d+:\d+: ' + error, 'and is said')
+        is_(t.run('slimta-master', '-c', t.path('slimta.conf'), *ROOT, timeout=10).returncode, 1, 'nothing is started on it')
+
+
+def shared_places(t):
+    is_(check(t, TWO)[0], 0, 'two edges and two queues')
+    for change, error in (
+            (('port: @port:other@', 'port: @port:smtp@'), 'edge.other: another listener has the address 127.0.0.1:'),
+            (('@dir@/env2', 'env'), 'queue.q2.envelope_dir: the queue "q" keeps its messages there'),
+            (('@dir@/meta2', '@dir@/meta'), 'queue.q2.meta_dir: the queue "q" keeps its messages there')):
+        code, said = check(t, TWO.replace(*change))
+        is_(code, 1, 'a place that another has is an error')
+        like(said, r'slimta\.conf:\d+:\d+: ' + error, 'and is said')
 
 
 def list_options(t):
@@ -99,4 +131,4 @@ def usage(t):
         like(done.stderr.decode(), '--child is for slimta-master', 'is not for people')
 
 
-run(all_errors, fine, list_options, programs, usage)
+run(all_errors, fine, errors_of_reading, shared_places, list_options, programs, usage)

@@ -121,6 +121,41 @@ struct queue *queue_load(const struct config *config, const char *name, const st
 	return NULL;
 }
 
+/* Where both have a path that is required, they keep messages there. */
+static void check_path_shared(const struct config_node *mine, const struct config_node *theirs, const char *other,
+	struct config_errors *errors)
+{
+	struct config_errors unused = { 0 };	/* who loads them says them */
+	char *one = NULL, *two = NULL;
+
+	if (mine && theirs && mine->text && theirs->text) {
+		one = option_expand_path(mine, mine->text, &unused);
+		two = option_expand_path(theirs, theirs->text, &unused);
+	}
+	if (one && two && strcmp(one, two) == 0)
+		config_error_at_value(errors, mine, "the queue \"%s\" keeps its messages there: each needs a "
+			"directory of its own", other);
+	free(one);
+	free(two);
+	config_errors_release(&unused);
+}
+
+/* Two queues in one place would deliver each other's messages. */
+static void check_places(const struct config *config, const char *name, const struct option *rows,
+	struct config_errors *errors)
+{
+	const struct config_node *queues = config_get(config_root(config), "queue"), *other;
+	const struct config_node *section = config_section(config, "queue", name);
+
+	for (size_t i = 0; i < queues->count && (other = queues->items[i]) != section; i++) {
+		for (const struct option *row = rows; row->name; row++) {
+			if (row->type == OPTION_PATH && row->required)
+				check_path_shared(config_get(section, row->name), config_get(other, row->name),
+					other->key, errors);
+		}
+	}
+}
+
 int queue_check(const struct config *config, const char *name, const struct process_options *process,
 	struct config_errors *errors)
 {
@@ -132,6 +167,7 @@ int queue_check(const struct config *config, const char *name, const struct proc
 		return -1;
 	if (queue->storage->driver->check)
 		queue->storage->driver->check(queue->storage, config_section(config, "queue", name), errors);
+	check_places(config, name, queue->storage->driver->options, errors);
 	queue_free(queue);
 	return errors->error_count == before ? 0 : -1;
 }
