@@ -52,6 +52,8 @@ static const struct {
 	{ ";a@b", NULL, NULL },
 	{ "rfc 822;a", NULL, NULL },
 	{ "rfc.822;a", NULL, NULL },
+	{ "a=b;c", NULL, NULL },
+	{ "a+b;c", "a+b;c", "a+b;c" },
 	{ "", NULL, NULL },
 	{ "utf-8;a@b", "utf-8;a@b", "utf-8;a@b" },
 	{ "UTF-8;\xc3\xa4@b", "UTF-8;\xc3\xa4@b", NULL },

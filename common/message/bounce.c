@@ -151,8 +151,13 @@ static void choose_boundary(const char *id, const struct bounce_part parts[3], s
 	}
 }
 
+static bool is_8bit(const struct bounce_part *part)
+{
+	return part->encoding && strcmp(part->encoding, "8bit") == 0;
+}
+
 static void put_header(const struct bounce *b, const struct envelope *envelope,
-	const char *boundary, const char *report_type, struct buffer *out)
+	const char *boundary, bool global_status, struct buffer *out)
 {
 	const char *hostname = b->options->hostname;
 	char date[CLOCK_RFC5322_SIZE];
@@ -165,7 +170,9 @@ static void put_header(const struct bounce *b, const struct envelope *envelope,
 		subjects[bounce_action(b)], clock_rfc5322(date, b->options->now_ms), envelope->id);
 	bounce_append(out, hostname, b->utf8);
 	buffer_append_str(out, ">\r\nAuto-Submitted: auto-replied\r\nMIME-Version: 1.0\r\n");
-	buffer_appendf(out, "Content-Type: multipart/report; report-type=%s;\r\n", report_type);
+	/* RFC 6522 3: the type of the report is that of its second part. */
+	buffer_appendf(out, "Content-Type: multipart/report; report-type=%sdelivery-status;\r\n",
+		global_status ? "global-" : "");
 	buffer_appendf(out, " boundary=\"%s\"\r\n", boundary);
 	buffer_appendf(out, "Content-Transfer-Encoding: %s\r\n\r\n",
 		envelope->body == BODY_8BITMIME ? "8bit" : "7bit");
@@ -188,11 +195,10 @@ static void put_content(const struct bounce *b, const struct bounce_part parts[3
 
 	envelope->body = BODY_7BIT;
 	for (unsigned i = 0; i < 3; i++)
-		if (parts[i].type && strcmp(parts[i].encoding, "8bit") == 0)
+		if (is_8bit(&parts[i]))
 			envelope->body = BODY_8BITMIME;
 	choose_boundary(envelope->id, parts, &boundary);
-	/* RFC 6522 3: the type of the report is that of its second part. */
-	put_header(b, envelope, buffer_str(&boundary), strchr(parts[1].type, '/') + 1, out);
+	put_header(b, envelope, buffer_str(&boundary), is_8bit(&parts[1]), out);
 	buffer_append_str(out, "This is a notification in several parts, in MIME format.\r\n");
 	for (unsigned i = 0; i < 3; i++)
 		put_part(&parts[i], buffer_str(&boundary), out);

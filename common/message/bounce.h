@@ -42,8 +42,8 @@ struct bounce_options {
 };
 
 /* The notification of one group (at least one result) of a message, complete: null sender, `to` as
- * the only recipient. NULL with errno if the original cannot be read: blocking where its octets are
- * in a file, so call it on the disk pool.
+ * the only recipient. It stands in memory. NULL with errno if the original cannot be read: blocking
+ * where its octets are in a file, so call it on the disk pool.
  *
  * Its id follows from the original's id, the action, the reply and the indexes; its octets follow
  * from all that is given here. So whoever gives what was recorded, and no clock of the moment,

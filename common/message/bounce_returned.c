@@ -1,6 +1,6 @@
 /* bounce_returned.c - the third part of a notification: the original, or its header
  * SPDX-License-Identifier: MIT
- * message/rfc822 cannot be encoded (RFC 2046 5.2.1): what has no proper lines comes back as header. */
+ * message/rfc822 cannot be encoded (RFC 2046 5.2.1): without proper lines only a header comes back. */
 #include <errno.h>
 #include <string.h>
 

@@ -167,13 +167,13 @@ void utf8_address_encode(struct buffer *out, const char *address, bool utf8)
 
 /* ---- ORCPT */
 
-/* An atom of RFC 822. */
+/* An atom of RFC 822, without "=", which no value of a parameter has. */
 static size_t type_size(const char *text, size_t size)
 {
 	size_t at = 0;
 
 	while (at < size && text[at] > ' ' && text[at] < 0x7f &&
-			!strchr("()<>@,;:\\\".[]", text[at]))
+			!strchr("()<>@,;:\\\".[]=", text[at]))
 		at++;
 	return at;
 }
