@@ -2,10 +2,13 @@
  * SPDX-License-Identifier: MIT */
 #include "edge/smtp_edge.h"
 
+#include <errno.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 #define SPOOL_DIR "/var/spool/slimta"
@@ -78,6 +81,14 @@ static void unload(struct edge *edge)
 	free(smtp->banner);
 }
 
+/* Else the first larger message would tell, hours later. */
+static void check_spool_dir(const struct edge *edge, const char *dir)
+{
+	if (access(dir, W_OK | X_OK) < 0)
+		log_error("edge", "spool_dir not usable, larger messages are deferred",
+			LOG_TEXT("edge", edge->name), LOG_TEXT("dir", dir), LOG_TEXT("error", strerror(errno)));
+}
+
 static void open_edge(struct edge *edge)
 {
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
@@ -89,6 +100,8 @@ static void open_edge(struct edge *edge)
 		extensions &= ~extension_find(smtp->disable_extensions.items[i]);
 	if (!dir)
 		dir = queue_spool_dir(edge->queue);
+	else
+		check_spool_dir(edge, dir);
 	smtp->settings = (struct session_settings){
 		.hostname = edge->options.hostname,
 		.banner = smtp->banner,

@@ -79,6 +79,14 @@ def errors_of_reading(t):
         is_(t.run('slimta-master', '-c', t.path('slimta.conf'), *ROOT, timeout=10).returncode, 1, 'nothing is started on it')
 
 
+def user_of_reading(t):
+    text = t.config(TWO.replace('@process@', 'process: {slimta: {user: !env NOT_SET_AT_ALL, runtime_dir: @dir@/runtime}}'))
+    done = t.run('slimta-master', '-c', text, '--check')
+    said = done.stderr.decode()
+    is_(done.returncode, 1, 'a user that cannot be read is an error')
+    is_(len([line for line in said.splitlines() if 'warning:' not in line]), 1, 'and only that is said')
+
+
 def shared_places(t):
     is_(check(t, TWO)[0], 0, 'two edges and two queues')
     for change, error in (
@@ -131,4 +139,4 @@ def usage(t):
         like(done.stderr.decode(), '--child is for slimta-master', 'is not for people')
 
 
-run(all_errors, fine, errors_of_reading, shared_places, list_options, programs, usage)
+run(all_errors, fine, errors_of_reading, user_of_reading, shared_places, list_options, programs, usage)

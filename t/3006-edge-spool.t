@@ -64,6 +64,7 @@ def threshold(t):
 
 def failing(t):
     edge = t.edge(config('', '    spool_dir: @dir@/nowhere\n    spool_threshold: 4K\n'))
+    like(edge.log, 'error .* spool_dir not usable, .*dir=.*nowhere error="No such file', 'told at start')
     with t.client('smtp') as c:
         c.hello()
         c.cmd('MAIL FROM:<a@b.example>', 250)

@@ -109,9 +109,12 @@ int process_identity(const struct config *config, const struct process_options *
 
 static void say_no_user(const struct config *config, const char *program, struct config_errors *errors)
 {
-	const struct config_node *root = config_root(config);
-	char *path = xasprintf("process.%s.user", program);
+	const struct config_node *root = config_root(config), *user = node_of(config, program, "user");
+	char *path;
 
+	if (user && user->broken)
+		return;		/* it was given, and what is wrong with it is said */
+	path = xasprintf("process.%s.user", program);
 	config_error_add(errors, root->source, root->line, root->column, path,
 		"required when started as root, but not given: expected a user to drop to, or --allow-root");
 	free(path);
