@@ -1,5 +1,6 @@
 /* unit-queue-front.c - the section of a queue, and the way in: policies, one write, an outcome that is not known
  * SPDX-License-Identifier: MIT */
+#include "common/queue/retry.h"
 #include "common/queue/submit.h"
 #include "t/lib/storage.h"
 
@@ -35,13 +36,47 @@ static void test_options(void)
 	is_str(queue_options(queue)->relay, "r", "its relay");
 	is_int(queue_options(queue)->min_free_bytes, 6 << 20, "min_free: twice the largest max_size of its edges");
 	is_int(queue_options(queue)->max_messages, 0, "max_messages: any number");
-	is_int(queue_options(queue)->retry.delay_ms, 300000, "retry.delay: 300 seconds");
+	is_int(queue_retry_delay_ms(queue, 1), 300000, "retry.delay: 300 seconds");
 	queue_free(queue);
 	queue = load(DISK ", relay: r, min_free: 0, max_messages: 12, retry: {delay: '7'}", &errors);
 	is_int(queue_options(queue)->min_free_bytes, 0, "min_free: 0");
 	is_int(queue_options(queue)->max_messages, 12, "max_messages: 12");
-	is_int(queue_options(queue)->retry.delay_ms, 7000, "retry.delay: 7");
+	is_int(queue_retry_delay_ms(queue, 1000), 7000, "retry.delay: 7");
 	queue_free(queue);
+	buffer_release(&errors);
+}
+
+/* P5: what is waited after each attempt, in milliseconds, whatever its number. */
+static void test_schedules(void)
+{
+	static const struct {
+		const char *delay;
+		int64_t attempts_1, attempts_2, attempts_10, attempts_1000, attempts_1001, attempts_most;
+	} rows[] = {
+		{ "900", 900000, 900000, 900000, 900000, 900000, 900000 },
+		{ "0.25", 250, 250, 250, 250, 250, 250 },
+		{ "900 * 1.5 ** (x - 1) if x < 10 else 4000.0006", 900000, 1350000, 4000001, 4000001, 4000001, 4000001 },
+		{ "min(60 * 2 ** x, 86400)", 120000, 240000, 61440000, 86400000, 86400000, 86400000 },
+		{ "2 ** x", 2000, 4000, 1024000, RETRY_DELAY_MAX_MS, RETRY_DELAY_MAX_MS, RETRY_DELAY_MAX_MS },
+		{ "1000 - x", 999000, 998000, 990000, 0, 0, 0 },
+		{ "x % 3 * 60", 60000, 120000, 60000, 60000, 120000, 0 },
+	};
+	struct buffer errors = { 0 };
+
+	for (unsigned i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *section = xasprintf(DISK ", relay: r, retry: {delay: '%s'}", rows[i].delay);
+		struct queue *queue = load(section, &errors);
+
+		diag("%s %s", rows[i].delay, buffer_str(&errors));
+		is_int(queue_retry_delay_ms(queue, 1), rows[i].attempts_1, "after the first");
+		is_int(queue_retry_delay_ms(queue, 2), rows[i].attempts_2, "after the second");
+		is_int(queue_retry_delay_ms(queue, 10), rows[i].attempts_10, "after the tenth");
+		is_int(queue_retry_delay_ms(queue, 1000), rows[i].attempts_1000, "after the last that was tried");
+		is_int(queue_retry_delay_ms(queue, 1001), rows[i].attempts_1001, "after the next");
+		is_int(queue_retry_delay_ms(queue, UINT32_MAX), rows[i].attempts_most, "after any number");
+		queue_free(queue);
+		free(section);
+	}
 	buffer_release(&errors);
 }
 
@@ -50,7 +85,16 @@ static void test_errors(void)
 	static const struct {
 		const char *section, *expected;
 	} rows[] = {
-		{ DISK ", relay: r, retry: {delay: '60 * x'}", "expressions are not built into this slimta yet" },
+		{ DISK ", relay: r, retry: {delay: 60 * y}", "t.conf:3:90: queue.q.retry.delay: column 6 of the expression: "
+			"unknown name y" },
+		{ DISK ", relay: r, retry: {delay: 500 - x}", "for x = 501: expected a time, not -1 seconds" },
+		{ DISK ", relay: r, retry: {delay: 1 / (1000 - x)}",
+			"column 3 of the expression, for x = 1000: division by zero" },
+		{ DISK ", relay: r, retry: {delay: inf}", "for x = 1: expected a time that ends" },
+		{ DISK ", relay: r, retry: {delay: x * nan}", "for x = 1: expected a time, not what is not a number" },
+		{ DISK ", relay: r, retry: {delay: 1e308 * x}", "for x = 2: expected a time that ends" },
+		{ DISK ", relay: r, retry: {delay: ''}", "expected a number, a name" },
+		{ DISK ", relay: r, retry: {delay: [300]}", "queue.q.retry.delay" },
 		{ DISK ", relay: r, retry: {maximum: 3}", "not built into this slimta yet" },
 		{ DISK ", relay: r, scan_intervall: 3", "scan_interval" },
 		{ DISK ", relay: r, scan_interval: 0", "scan_interval" },
@@ -202,6 +246,7 @@ static void test_submit(void)
 int main(void)
 {
 	test_options();
+	test_schedules();
 	test_errors();
 	test_submit();
 	return done_testing();

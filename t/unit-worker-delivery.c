@@ -32,7 +32,7 @@ static struct {
 
 static struct event_base *base;
 static struct counters *counters;
-static struct queue_options options = { .retry = { .delay_ms = 300000 } };
+static struct queue_options options;
 
 /* ---- the loop: every answer comes from it */
 
@@ -131,6 +131,12 @@ const struct queue_options *queue_options(const struct queue *queue)
 {
 	(void)queue;
 	return &options;
+}
+
+int64_t queue_retry_delay_ms(const struct queue *queue, unsigned attempts)
+{
+	(void)queue;
+	return attempts * 100000;
 }
 
 void queue_claim(struct queue *queue, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *done, void *arg)

@@ -34,6 +34,7 @@ struct delivery {
 	bool unrecorded;		/* delivered ones are not in the storage yet */
 	struct event *pause, *renewal;
 	int64_t pause_ms;
+	int64_t delay_ms;		/* until it is tried again */
 	delivery_ended_fn *ended;
 	void *arg;
 };
@@ -184,7 +185,7 @@ static void on_recorded(void *arg, const struct reply *why)
 	progress_mark_sent(delivery->progress, delivery->envelope->recipient_count);
 	log_delivered(delivery);
 	progress_log_deferred(delivery->progress, delivery->envelope, context->relay->name, context->counters,
-		delivery->state.attempts + 1, queue_options(context->queue)->retry.delay_ms);
+		delivery->state.attempts + 1, delivery->delay_ms);
 	end(delivery);
 }
 
@@ -206,8 +207,9 @@ static void record(struct delivery *delivery)
 		return;
 	}
 	delivery->attempt = (struct attempt){ clock_wall_ms(), failed->host, failed->reply };
-	queue_defer(context->queue, &delivery->lease, queue_options(context->queue)->retry.delay_ms, true,
-		&delivery->state.done, &delivery->attempt, on_recorded, delivery);
+	delivery->delay_ms = queue_retry_delay_ms(context->queue, delivery->state.attempts + 1);
+	queue_defer(context->queue, &delivery->lease, delivery->delay_ms, true, &delivery->state.done,
+		&delivery->attempt, on_recorded, delivery);
 }
 
 /* A storage that could not record the end of a lease has ended it all the same: it is claimed anew, so that the

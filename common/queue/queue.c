@@ -6,22 +6,22 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/queue/retry.h"
 #include "common/queue/submit.h"
 
 #define EDGE_SIZE_DEFAULT 10485760	/* of an edge's max_size */
-#define DELAY_MAX_SECONDS 315360000
 
 static void check_delay(const struct config_node *node, void *field, struct config_errors *errors)
 {
-	char **text = field;
-	uint64_t seconds;
+	char *const *delay = field;
 
-	if (*text && !parse_u64(*text, strlen(*text), DELAY_MAX_SECONDS, &seconds))
-		config_error_at_value(errors, node, "expected plain seconds: expressions are not built into this slimta yet");
+	if (*delay)
+		expression_free(retry_schedule(node, *delay, RETRY_CHECKED_MAX, errors));
 }
 
 static const struct option retry_rows[] = {
-	{ "delay", TEXT_FIELD(queue_retry, delay), "300", 0, 0, "seconds until the next attempt", .check = check_delay },
+	{ "delay", TEXT_FIELD(queue_retry, delay), "300", 0, 0,
+		"seconds until the next attempt: arithmetic over x, the attempts made", .check = check_delay },
 	{ 0 }
 };
 
@@ -79,14 +79,13 @@ static int load_options(struct queue *queue, const struct config *config, const 
 	};
 	char *kind = xasprintf("queue.%s", queue->storage->driver->type);
 	int result = options_load(kind, section, sets, ARRAY_SIZE(sets), read_elsewhere, errors);
-	uint64_t seconds = 0;
+	struct expression_error said_by_check;
 
 	free(kind);
 	if (!config_get(section, "min_free"))
 		queue->options.min_free_bytes = 2 * largest_message(config, queue->name);
-	if (queue->options.retry.delay && parse_u64(queue->options.retry.delay, strlen(queue->options.retry.delay),
-				DELAY_MAX_SECONDS, &seconds))
-		queue->options.retry.delay_ms = (int64_t)seconds * 1000;
+	if (queue->options.retry.delay)
+		queue->schedule = expression_parse(queue->options.retry.delay, &said_by_check);
 	queue->storage->max_messages = queue->options.max_messages;
 	queue->storage->min_free_bytes = queue->options.min_free_bytes;
 	return result;
@@ -198,6 +197,7 @@ void queue_free(struct queue *queue)
 	queue_submit_end(queue);
 	policy_chain_free(queue->policies);
 	options_release(queue->storage->driver->options, queue->storage);
+	expression_free(queue->schedule);
 	options_release(queue_rows, &queue->options);
 	free(queue->storage);
 	free(queue->name);
@@ -212,6 +212,11 @@ const char *queue_name(const struct queue *queue)
 const struct queue_options *queue_options(const struct queue *queue)
 {
 	return &queue->options;
+}
+
+int64_t queue_retry_delay_ms(const struct queue *queue, unsigned attempts)
+{
+	return retry_delay_ms(queue->schedule, attempts);
 }
 
 int queue_accepts(struct queue *queue, uint64_t size, struct reply *why)

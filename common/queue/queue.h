@@ -13,8 +13,7 @@ struct queue_options {
 	unsigned max_messages;		/* 0: any number */
 	uint64_t min_free_bytes;	/* default: twice the largest max_size of the edges that feed it */
 	struct queue_retry {
-		char *delay;		/* plain seconds, default 300 */
-		int64_t delay_ms;	/* until the next attempt */
+		char *delay;		/* an expression, see retry.h; default 300 */
 	} retry;
 };
 extern const struct option queue_rows[];
@@ -33,6 +32,9 @@ void queue_free(struct queue *);	/* closes; NULL is fine */
 
 const char *queue_name(const struct queue *);
 const struct queue_options *queue_options(const struct queue *);
+
+/* How long a message waits of which so many attempts were made, the one that has just failed included. */
+int64_t queue_retry_delay_ms(const struct queue *, unsigned attempts);
 
 /* At MAIL: 0, or -1 with 451 (storage away) or 452 (full). */
 int queue_accepts(struct queue *, uint64_t size, struct reply *why);

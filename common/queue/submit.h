@@ -23,6 +23,7 @@ LIST_HEAD(submissions, submission);
 struct queue {
 	char *name;
 	struct queue_options options;
+	struct expression *schedule;	/* of retry.delay */
 	struct storage *storage;
 	struct policy_chain *policies;
 	bool is_open;

@@ -1,6 +1,6 @@
-/* evaluate.c - expressions as slimta evaluates them, for comparisons: `X EXPRESSION` a line in, the value or
- * `error COLUMN: TEXT` a line out
- * SPDX-License-Identifier: MIT */
+/* evaluate.c - expressions as slimta evaluates them, for comparisons
+ * SPDX-License-Identifier: MIT
+ * In: `X EXPRESSION` a line. Out: the value, or `error COLUMN: TEXT`. */
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 1005-config-expression.t - random expressions have the value for us that Python gives them, or none for both
+# 1006-config-expression.t - random expressions have the value for us that Python gives them, or none for both
 # SPDX-License-Identifier: MIT
 import builtins
 import math
