@@ -54,7 +54,7 @@ static void test_errors(void)
 		"(did you mean \"recipient_domain_split\"?)\n", "an unknown type, with the one that was meant");
 	expect_errors("[{type: add_date_headr}]", "test.conf:3:23: queue.q.policies[0].type: no policy is called "
 		"add_date_headr (did you mean \"add_date_header\"?)\n", "a typing error");
-	expect_errors("[{type: recipient_split}]",
+	expect_errors("[{type: spamassassin}]",
 		"test.conf:3:17: queue.q.policies[0].type: not built into this slimta yet\n", "a type to come");
 	expect_errors("[{type: add_date_header, hostname: x}]",
 		"test.conf:3:40: queue.q.policies[0].hostname: unknown key\n", "a key of another type");
@@ -403,8 +403,9 @@ static void test_lists(void)
 	struct buffer out = { 0 };
 
 	policy_list_options(&out);
-	is_str(buffer_str(&out), "policy.add_message_id_header\thostname\ttext\t{fqdn}\ttemplate: the name behind the @\n",
-		"the rows");
+	is_str(buffer_str(&out), "policy.add_message_id_header\thostname\ttext\t{fqdn}\ttemplate: the name behind the @\n"
+		"policy.forward\tmapping\tmap\t(required)\t"
+		"regular expressions, and what takes the place of what they match in a recipient\n", "the rows");
 	buffer_release(&out);
 	for (size_t i = 0; policy_drivers[i]; i++)
 		ok(!policy_drivers[i]->apply != !policy_drivers[i]->start, "%s is immediate or not", policy_drivers[i]->type);

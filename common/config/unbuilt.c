@@ -64,10 +64,7 @@ static const struct unbuilt table[] = {
 	{ "queue.*.retry", "maximum_age" },
 	{ "queue.*.retry", "notify_delay" },
 
-	{ "policy", "type=forward" },
 	{ "policy", "type=lookup" },
-	{ "policy", "type=recipient_domain_split" },
-	{ "policy", "type=recipient_split" },
 	{ "policy", "type=spamassassin" },
 
 	{ "relay", "type=custom" },

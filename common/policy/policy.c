@@ -15,6 +15,9 @@ const struct policy_driver *const policy_drivers[] = {
 	&policy_date,
 	&policy_message_id,
 	&policy_received,
+	&policy_recipient_split,
+	&policy_recipient_domain_split,
+	&policy_forward,
 	NULL
 };
 
