@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/config/process.h"
 
+#include <arpa/inet.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <sched.h>
@@ -19,6 +20,7 @@
 
 static const char *const level_names[] = { "error", "warn", "info", "debug", NULL };
 static const char *const format_names[] = { "text", "json", NULL };
+static const char *const dnssec_names[] = { "off", "permissive", "on", NULL };
 static const char *const output_names[] = { "stderr", "syslog", "journald" };
 
 static void check_output(const struct config_node *node, void *field, struct config_errors *errors)
@@ -57,6 +59,31 @@ static void check_levels(const struct config_node *node, void *field, struct con
 	for (size_t i = 0; i < levels->count; i++) {
 		if (!level_names[level_of(levels->values[i])])
 			option_expected(config_get(node, levels->keys[i]), "one of error, warn, info, debug", errors);
+	}
+}
+
+static bool is_server(const char *text)
+{
+	const char *at = strchr(text, '@');
+	char *address = xstrndup(text, at ? (size_t)(at - text) : strlen(text));
+	unsigned char octets[sizeof(struct in6_addr)];
+	uint64_t port = 53;
+	bool good = inet_pton(AF_INET, address, octets) == 1 || inet_pton(AF_INET6, address, octets) == 1;
+
+	if (at)
+		good = good && parse_u64(at + 1, strlen(at + 1), 65535, &port) && port > 0;
+	free(address);
+	return good;
+}
+
+static void check_servers(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	const struct strings *servers = field;
+
+	for (size_t i = 0; i < servers->count; i++) {
+		if (!is_server(servers->items[i]))
+			option_expected(node->kind == CONFIG_LIST ? node->items[i] : node,
+				"the address of a server, as 192.0.2.1 or 192.0.2.1@53", errors);
 	}
 }
 
@@ -113,6 +140,15 @@ static const struct option logging_rows[] = {
 	{ 0 }
 };
 
+static const struct option resolver_rows[] = {
+	{ "servers", TEXTS_FIELD(process_resolver, servers), .check = check_servers,
+		.text = "DNS servers that are asked, each IP or IP@PORT; else those of /etc/resolv.conf" },
+	{ "dnssec", CHOICE_FIELD(process_resolver, dnssec), "off", .choices = dnssec_names,
+		.text = "off, on, or permissive: check signatures, and take answers whose check fails" },
+	{ "timeout", TIME_FIELD(process_resolver, timeout_ms), "10", 10, 3600000, "time that one look-up may take" },
+	{ 0 }
+};
+
 const struct option process_rows[] = {
 	{ "user", TEXT_FIELD(process_options, user),
 		.text = "edges and workers drop to it; required when started as root" },
@@ -128,6 +164,7 @@ const struct option process_rows[] = {
 	{ "logging", SECTION_FIELD(process_options, logging), .rows = logging_rows, .text = "what is logged, where" },
 	{ "runtime_dir", PATH_FIELD(process_options, runtime_dir),
 		.text = "sockets and locks between the processes; else /run/slimta or $XDG_RUNTIME_DIR/slimta" },
+	{ "resolver", SECTION_FIELD(process_options, resolver), .rows = resolver_rows, .text = "how names are looked up" },
 	{ "drain_timeout", TIME_FIELD(process_options, drain_timeout_ms), "30", 0, 86400000,
 		"what a stop gives to what is in flight" },
 	{ "spool_dir", PATH_FIELD(process_options, spool_dir),

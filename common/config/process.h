@@ -10,6 +10,9 @@
 
 #define PROCESS_INSTANCES_AUTO 0xffffffffu
 
+/* PERMISSIVE: answers are checked, and taken also where that fails. */
+enum process_dnssec { PROCESS_DNSSEC_OFF, PROCESS_DNSSEC_PERMISSIVE, PROCESS_DNSSEC_ON };
+
 /* process.master, .edge or .worker over the defaults of process.slimta. */
 struct process_options {
 	char *user, *group;
@@ -24,6 +27,11 @@ struct process_options {
 		struct option_pairs levels;
 	} logging;
 	char *runtime_dir;
+	struct process_resolver {
+		struct strings servers;		/* "IP" or "IP@PORT"; none: the system's */
+		unsigned dnssec;		/* enum process_dnssec */
+		int64_t timeout_ms;		/* of one look-up */
+	} resolver;
 	int64_t drain_timeout_ms;
 	char *spool_dir;			/* NULL: where the queue says, else /var/spool/slimta */
 	uint64_t spool_threshold_bytes;

@@ -16,7 +16,6 @@ static const struct unbuilt table[] = {
 	{ "process", "metrics" },
 	{ "process", "plugin_dir" },
 	{ "process", "reload_timeout" },
-	{ "process", "resolver" },
 
 	{ "edge", "type=http" },
 	{ "edge", "type=custom" },

@@ -1,0 +1,30 @@
+/* resolver.h - names to addresses, on the loop
+ * SPDX-License-Identifier: MIT
+ * Literals, /etc/hosts and localhost are known here; for the rest libunbound asks the servers of process.resolver, or
+ * those of /etc/resolv.conf. A cache is part of it. */
+#ifndef SLIMTA_NET_RESOLVER_H
+#define SLIMTA_NET_RESOLVER_H
+
+#include "common/config/process.h"
+#include "common/message/reply.h"
+#include "common/net/hosts.h"
+
+struct event_base;
+struct resolver;
+struct resolver_query;
+
+/* To be made by the process that uses it, not before a fork. Reads /etc/hosts. NULL (logged) where the servers or,
+ * with dnssec, the trust anchor of the root cannot be had. */
+struct resolver *resolver_new(struct event_base *, const struct process_resolver *);
+/* Queries under way are dropped: their callbacks do not run. NULL is fine. */
+void resolver_free(struct resolver *);
+
+/* `why` NULL: at least one address, borrowed, IPv6 first (of /etc/hosts: in its order). 550 5.1.2: there is none by that name.
+ * 451 4.4.3: nobody could say, or not within the time. */
+typedef void resolver_addresses_fn(void *arg, const struct reply *why, const struct host_address *, size_t count);
+
+/* Calls back once, from the loop, never inside this call. The query is gone then. */
+struct resolver_query *resolver_addresses(struct resolver *, const char *name, resolver_addresses_fn *, void *arg);
+void resolver_cancel(struct resolver_query *);	/* its callback does not run; NULL is fine */
+
+#endif
