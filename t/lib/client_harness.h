@@ -1,0 +1,124 @@
+/* client_harness.h - an SMTP client without a connection: replies in, commands and results out
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_T_CLIENT_HARNESS_H
+#define SLIMTA_T_CLIENT_HARNESS_H
+
+#include <string.h>
+
+#include "common/base/buffer.h"
+#include "common/base/memory.h"
+#include "common/smtp/client.h"
+
+struct client_harness {
+	struct smtp_client_settings settings;
+	struct smtp_client *client;
+	struct buffer out, in;
+	struct buffer results;		/* "0: 250 2.0.0 Ok\n" for each recipient, "done\n" or another end */
+	struct envelope *envelope;
+	size_t recipients[200];
+	struct smtp_transaction transaction;
+	bool open;			/* a transaction is */
+	unsigned settled, finished;
+};
+
+static inline void client_harness_settled(void *arg, size_t recipient, const struct reply *reply)
+{
+	struct client_harness *h = arg;
+
+	if (reply->code < 200 || (reply->code >= 300 && reply->code < 400))
+		BUG("a result of code %u", reply->code);
+	h->settled++;
+	buffer_appendf(&h->results, "%zu: ", recipient);
+	reply_append(reply, &h->results);
+	buffer_append_char(&h->results, '\n');
+}
+
+static inline void client_harness_finished(void *arg, enum transaction_end end, const struct reply *why)
+{
+	static const char *const names[] = { "done", "lost", "broken", "in doubt", "broken off" };
+	struct client_harness *h = arg;
+
+	if (!h->open)
+		BUG("finished twice");
+	h->open = false;
+	h->finished++;
+	buffer_append_str(&h->results, names[end]);
+	if (end != TRANSACTION_DONE && !reply_is_none(why)) {
+		buffer_append_str(&h->results, ": ");
+		reply_append(why, &h->results);
+	}
+	buffer_append_char(&h->results, '\n');
+}
+
+/* A message of s@example.org to r0@example.net, r1... */
+static inline void client_harness_init(struct client_harness *h, size_t recipients)
+{
+	memset(h, 0, sizeof(*h));
+	h->settings = (struct smtp_client_settings){ "mx.example", 30000, 60000 };
+	h->client = smtp_client_new(&h->settings, &h->out);
+	h->envelope = envelope_new();
+	h->envelope->sender = xstrdup("s@example.org");
+	for (size_t i = 0; i < recipients; i++) {
+		char *address = xasprintf("r%zu@example.net", i);
+
+		envelope_add_recipient(h->envelope, address);
+		h->recipients[i] = i;
+		free(address);
+	}
+	h->transaction = (struct smtp_transaction){ .envelope = h->envelope, .recipients = h->recipients,
+		.count = recipients, .size = 12, .settled = client_harness_settled, .finished = client_harness_finished,
+		.arg = h };
+}
+
+static inline void client_harness_release(struct client_harness *h)
+{
+	smtp_client_free(h->client);
+	envelope_free(h->envelope);
+	buffer_release(&h->out);
+	buffer_release(&h->in);
+	buffer_release(&h->results);
+}
+
+static inline void client_harness_feed(struct client_harness *h, const char *data, size_t size, size_t step)
+{
+	while (size > 0) {
+		size_t more = step < size ? step : size;
+
+		buffer_append(&h->in, data, more);
+		buffer_consume(&h->in, smtp_client_input(h->client, h->in.data, h->in.size));
+		data += more;
+		size -= more;
+	}
+}
+
+/* The server says this; gives what it is sent since the last time, borrowed until the next. */
+static inline const char *client_harness_hear(struct client_harness *h, const char *text)
+{
+	buffer_reset(&h->out);
+	client_harness_feed(h, text, strlen(text), strlen(text) + 1);
+	return buffer_str(&h->out);
+}
+
+/* 0, or the code of the refusal; -1 if only recipients were refused. */
+static inline int client_harness_begin(struct client_harness *h)
+{
+	struct reply why = { 0 };
+	int code = 0;
+
+	buffer_reset(&h->out);
+	h->open = true;
+	if (smtp_client_begin(h->client, &h->transaction, &why) < 0) {
+		code = why.code ? why.code : -1;
+		h->open = false;
+	}
+	reply_release(&why);
+	return code;
+}
+
+static inline void client_harness_data(struct client_harness *h, const char *data)
+{
+	smtp_client_data(h->client, data, strlen(data));
+	smtp_client_data_end(h->client);
+}
+
+#endif
