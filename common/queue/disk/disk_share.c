@@ -18,6 +18,7 @@
 #include "common/base/memory.h"
 
 #define BACKLOG 64
+#define ACCEPT_PAUSE_S 1	/* without descriptors there is nothing to be done sooner */
 #define LOOK_MS 60000		/* the wall clock may be set meanwhile */
 
 bool disk_is_scanner(const struct disk *disk)
@@ -151,6 +152,10 @@ static void on_connection(evutil_socket_t listen_fd, short what, void *arg)
 	int fd = accept4(listen_fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 
 	(void)what;
+	if (fd < 0 && (errno == EMFILE || errno == ENFILE || errno == ENOBUFS || errno == ENOMEM)) {
+		event_del(share->acceptable);
+		event_add(share->pause, &(struct timeval){ .tv_sec = ACCEPT_PAUSE_S });
+	}
 	if (fd < 0)
 		return;
 	if (share->peer_count >= PEERS_MAX || !is_ours(fd)) {
@@ -168,6 +173,16 @@ static void on_connection(evutil_socket_t listen_fd, short what, void *arg)
 		BUG("no event");
 	LIST_INSERT_HEAD(&share->peers, peer, next);
 	share->peer_count++;
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	struct disk *disk = arg;
+
+	(void)fd;
+	(void)what;
+	if (disk->share->acceptable)
+		event_add(disk->share->acceptable, NULL);
 }
 
 /* Bound beside its place and renamed into it: the socket of a dead scanner is replaced at once. */
@@ -322,7 +337,8 @@ void disk_share_open(struct disk *disk)
 	share->dispatch = event_new(disk->storage.context.base, -1, 0, dispatch, disk);
 	share->retry = event_new(disk->storage.context.base, -1, 0, on_retry, disk);
 	share->flush = event_new(disk->storage.context.base, -1, 0, on_flush, disk);
-	if (!share->dispatch || !share->retry || !share->flush)
+	share->pause = event_new(disk->storage.context.base, -1, 0, on_pause_over, disk);
+	if (!share->pause || !share->dispatch || !share->retry || !share->flush)
 		BUG("no event");
 	if (directory && directory_make(directory, 0750) == 0)
 		share->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -385,6 +401,7 @@ void disk_share_close(struct disk *disk)
 		disk_link_flush(disk);
 	disk_link_close(disk);
 	event_free(share->flush);
+	event_free(share->pause);
 	event_free(share->dispatch);
 	event_free(share->retry);
 	fd_close(&share->lock_fd);

@@ -36,7 +36,7 @@ struct disk_share {
 	bool scanner;
 	/* the scanner's */
 	int listen_fd;
-	struct event *acceptable, *dispatch;
+	struct event *acceptable, *pause, *dispatch;
 	struct peers peers;
 	unsigned peer_count;
 	uint16_t last_holder;
