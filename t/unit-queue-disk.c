@@ -6,6 +6,9 @@
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/resource.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include <sys/wait.h>
 
 #include "common/base/file.h"
@@ -537,6 +540,84 @@ static void test_room(void)
 	buffer_release(&octets);
 }
 
+/* Somebody made room by hand. */
+static void test_no_free_folder(void)
+{
+	struct place place;
+	struct envelope *envelope = message("f@example.org", "Subject: f\r\n\r\n");
+	struct answer claimed;
+	char from[128], to[128], *path = path_of("env", envelope->id);
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	snprintf(from, sizeof(from), "%s/env/.free", scratch);
+	snprintf(to, sizeof(to), "%s/away", scratch);
+	if (rename(from, to) < 0 || nftw(to, scratch_unlink, 16, FTW_DEPTH | FTW_PHYS) < 0)
+		abort();
+	is_int(do_remove(&place, claimed.leases[0]), 0, "removed while the folder of used files is gone");
+	ok(access(path, F_OK) < 0, "the message is gone, and is not delivered again");
+	envelope_free(envelope);
+	envelope = message("f@example.org", "Subject: f\r\n\r\n");
+	is_int(do_write(&place, &envelope, 1, 0), 0, "and the next is taken");
+	do_discard(&place, envelope->id);
+	place_close(&place);
+	envelope_free(envelope);
+	free(path);
+}
+
+/* A hole in a mapped file is filled when it is written to, or the writer ends. */
+static void test_table_has_room(void)
+{
+	struct place place;
+	struct stat status = { 0 };
+	char path[128];
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	snprintf(path, sizeof(path), "%s/run/done-test", scratch);
+	is_int(stat(path, &status), 0, "the table of finished ids");
+	ok(status.st_blocks * 512LL >= status.st_size, "has all its room from the start");
+	place_close(&place);
+}
+
+static unsigned turns_within(struct place *place, int64_t ms)
+{
+	int64_t end_ms = clock_boot_ms() + ms;
+	unsigned turns = 0;
+
+	while (clock_boot_ms() < end_ms) {
+		event_base_loopexit(place->base, &(struct timeval){ .tv_usec = 20000 });
+		event_base_loop(place->base, EVLOOP_ONCE);
+		turns++;
+	}
+	return turns;
+}
+
+static void test_no_descriptors(void)
+{
+	struct place place;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct rlimit before, limit;
+	int fd, next;
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	turns_within(&place, 100);
+	fd = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/due-test", scratch);
+	next = dup(fd);
+	close(next);
+	getrlimit(RLIMIT_NOFILE, &before);
+	limit = before;
+	limit.rlim_cur = (rlim_t)next;
+	setrlimit(RLIMIT_NOFILE, &limit);
+	is_int(connect(fd, (struct sockaddr *)&address, sizeof(address)), 0, "a sibling connects");
+	ok(turns_within(&place, 500) < 200, "without descriptors the scanner does not spin");
+	setrlimit(RLIMIT_NOFILE, &before);
+	turns_within(&place, 1000);
+	close(fd);
+	place_close(&place);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -552,6 +633,9 @@ int main(void)
 	test_leftovers();
 	test_vanished();
 	test_room();
+	test_no_free_folder();
+	test_table_has_room();
+	test_no_descriptors();
 	test_recycling();
 	scratch_remove();
 	return done_testing();

@@ -160,8 +160,7 @@ int recycler_put(struct recycler *recycler, const char *name)
 		if (FAULT("disk.rename", renameat2(recycler->directory_fd, name, recycler->free_fd, slot.name,
 				RENAME_NOREPLACE)) == 0)
 			return 0;
-		if (errno == ENOENT)
-			return -1;
+		/* ENOENT too: it may be `.free` that is gone, and what is done with has to go. */
 		if (errno != EEXIST)
 			break;
 	}
