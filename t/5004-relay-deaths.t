@@ -37,6 +37,20 @@ def worker(t):
     is_(queued(t), [], 'and it is gone from the queue')
 
 
+def worker_while_feeding(t):
+    """What the command has not read yet may be another message's soon: it gets no time to end."""
+    deaf = script(t, 'deaf', """trap '' TERM; echo $$ >>started
+if [ $(wc -l <started) = 1 ]; then head -c 100 >/dev/null; sleep 60; else cat >saved; fi""")
+    master = t.master(config(f'type: pipe, args: [{deaf}], timeout: 100'))
+    ident = send(t, 'r@example.net', data=DATA)
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='the command')
+    first = int(t.read('started').split()[0])
+    os.kill(master.children('slimta-worker')[0], signal.SIGKILL)
+    wait_for(lambda: gone(first), timeout=3, what='the end of a command that does not hear SIGTERM')
+    master.wait_log(rf' delivered id={ident} ')
+    is_(t.read('saved').decode(), DATA, 'the next worker delivered all of it')
+
+
 def spawner(t):
     master, ident, command = begin(t)
     os.kill(master.children('slimta-spawner')[0], signal.SIGKILL)
@@ -80,4 +94,4 @@ def alone(t):
     is_(len(re.findall(' delivered ', first.log)), 1, 'one delivery')
 
 
-run(worker, spawner, spawner_while_feeding, alone)
+run(worker, worker_while_feeding, spawner, spawner_while_feeding, alone)

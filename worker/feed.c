@@ -166,6 +166,11 @@ void feed_begin(struct feed *feed, int pipe_fd)
 	write_some(feed);
 }
 
+bool feed_is_read(const struct feed *feed)
+{
+	return !feed->loading && feed->piece >= feed->source.piece_count;
+}
+
 void feed_free(struct feed *feed)
 {
 	if (!feed)

@@ -27,6 +27,8 @@ struct feed *feed_new(struct event_base *, struct pool *, struct feed_source *, 
 /* Takes the writing end of a pipe, that does not block. It is closed when all was written, or nobody reads any more;
  * but never after a failure: who reads must not take a part for the whole. */
 void feed_begin(struct feed *, int pipe_fd);
+/* All of the message has been read: what the command still gets cannot change any more. */
+bool feed_is_read(const struct feed *);
 void feed_free(struct feed *);		/* closes the pipe; NULL is fine */
 
 #endif

@@ -145,6 +145,11 @@ void run_kill(struct run *run, bool now)
 	run->killing = true;
 }
 
+void run_orphan(struct run *run)
+{
+	run_kill(run, !feed_is_read(run->feed));
+}
+
 void run_abandon(struct run *run)
 {
 	if (run->pid)

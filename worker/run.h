@@ -29,6 +29,9 @@ struct run *run_start(const struct run_context *, const struct command *, char *
 	run_done_fn *, void *arg);
 /* Ends the process group: SIGTERM, and 5 seconds later, or when its leader is gone, SIGKILL. `now`: SIGKILL. */
 void run_kill(struct run *, bool now);
+/* Nobody waits for it any more: SIGKILL if it still gets octets, as a lease no longer keeps those as they are; else as
+ * run_kill. */
+void run_orphan(struct run *);
 /* Kills and frees it; `done` does not run. */
 void run_abandon(struct run *);
 

@@ -273,7 +273,7 @@ static void peer_free(struct peer *peer)
 			LOG_TEXT("relay", job->served->relay->name));
 		TAILQ_REMOVE(&peer->jobs, job, of_peer);
 		job->peer = NULL;
-		run_kill(job->run, false);
+		run_orphan(job->run);
 	}
 	TAILQ_REMOVE(&peer->spawner->peers, peer, link);
 	channel_free(peer->channel);
