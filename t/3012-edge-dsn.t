@@ -2,6 +2,8 @@
 # 3012-edge-dsn.t - what a client asks for by DSN is kept with the message; DSN can be turned off
 # SPDX-License-Identifier: MIT
 # P22
+import subprocess
+
 from lib.edge import config, stored
 from lib.fixture import is_, like, run, unlike
 
@@ -41,4 +43,16 @@ def disabled(t):
         c.cmd('RCPT TO:<c@d.example>', 250)
 
 
-run(kept, disabled)
+def client(t):
+    t.edge(config())
+    t.write('msmtprc', 'account default\nhost 127.0.0.1\nfrom me@b.example\n'
+        f'port {t.port("smtp")}\ndsn_notify failure,delay\ndsn_return headers\n', 0o600)
+    done = subprocess.run(['msmtp', '-C', t.path('msmtprc'), 'c@d.example'], input=b'S: x\n\nx\n',
+        capture_output=True, timeout=30, check=False)
+    is_((done.returncode, done.stderr), (0, b''), 'msmtp is content')
+    message = stored(t)[0]
+    is_((message['ret'], message['recipients']),
+        ('HDRS', [{'address': 'c@d.example', 'notify': ['FAILURE', 'DELAY']}]), 'with what it asked')
+
+
+run(kept, disabled, client)

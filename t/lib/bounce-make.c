@@ -37,16 +37,16 @@ static int64_t number_of(const json_t *object, const char *key)
 static void read_content(const json_t *in, struct content *content)
 {
 	struct buffer octets = { 0 };
-	size_t split;
+	size_t split, rest;
 
 	append_hex(&octets, text_of(in, "content"));
 	split = json_object_get(in, "split") ? (size_t)number_of(in, "split") : octets.size;
+	rest = octets.size - split;
 	buffer_append(&content->memory, octets.data, split);
-	if (split < octets.size) {
+	if (rest) {
 		content->fd = memfd_create("content", MFD_CLOEXEC);
-		content->fd_size = octets.size - split;
-		if (content->fd < 0 ||
-				fd_write_all(content->fd, octets.data + split, octets.size - split) < 0)
+		content->fd_size = rest;
+		if (content->fd < 0 || fd_write_all(content->fd, octets.data + split, rest) < 0)
 			err(1, "memfd");
 	}
 	content_finish(content);

@@ -22,7 +22,8 @@ def octets(text):
     return text.encode() if isinstance(text, str) else text
 
 
-def make(envelope=None, content=b'Subject: x\r\n\r\nhello\r\n', results=(FAILED,), prepended=b'', **more):
+def make(envelope=None, content=b'Subject: x\r\n\r\nhello\r\n', results=(FAILED,), prepended=b'',
+    **more):
     """The notifications of a message, one a group of results."""
     full = dict(version=1, id=ID, sender='a@b.example', recipients=[{'address': 'c@d.example'}],
         timestamp=ACCEPTED, receiver='in.example')
@@ -47,8 +48,8 @@ def fields(block):
 
 
 class Notification:
-    """`parts` are (Content-Type, Content-Transfer-Encoding, octets) as they stand there, `message` is
-    what Python's email package makes of all."""
+    """`parts` are (Content-Type, Content-Transfer-Encoding, octets) as they stand there, `message`
+    is what Python's email package makes of all."""
 
     def __init__(self, envelope, content):
         self.envelope, self.octets = envelope, content
@@ -71,10 +72,12 @@ class Notification:
 
     def problems(self):
         """What is wrong with it, whatever it tells."""
-        found = [repr(d) for part in [self.message, *self.message.get_payload()[:2]] for d in part.defects]
+        found = [repr(d) for part in [self.message, *self.message.get_payload()[:2]]
+            for d in part.defects]
         if len(self.message.get_payload()) != len(self.parts) or len(self.parts) not in (2, 3):
             found.append('number of parts')
-        if self.end != b'--\r\n' or self.octets.count(b'--' + self.boundary.encode()) != len(self.parts) + 1:
+        boundaries = self.octets.count(b'--' + self.boundary.encode())
+        if self.end != b'--\r\n' or boundaries != len(self.parts) + 1:
             found.append('boundary')
         if self.message.get_content_type() != 'multipart/report' or \
                 self.message.get_param('report-type') != self.parts[1][0].split('/')[1]:
@@ -95,6 +98,7 @@ class Notification:
                 found.append('Python reads other fields')
         if any(not line.strip() for line in self.parts[1][2].rstrip().split(b'\r\n') if line):
             found.append('a line of white space')
-        if any(len(field) != 2 or not field[1].strip() for block in self.status() for field in block):
+        if any(len(field) != 2 or not field[1].strip() for block in self.status()
+            for field in block):
             found.append('a field that is none')
         return found
