@@ -252,7 +252,8 @@ static char *cause(int status)
 
 static void ended(struct slot *slot, int status)
 {
-	bool expected = slot->state == CHILD_DRAINING && status == 0;
+	/* One that drained by a signal of its own, as a process group gets it, has done what was wanted. */
+	bool expected = status == 0;
 	char *why = cause(status);
 
 	slot->tried = true;

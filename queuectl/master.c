@@ -58,7 +58,8 @@ json_t *master_ask(const char *runtime_dir, const char *op, char **why)
 
 	/* fd_read_all ends with EAGAIN when the time is over. */
 	if (fd < 0 || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 || fd_read_all(fd, &answer, MAX_ANSWER) < 0)
-		*why = xasprintf("%s: %s", path, errno == EAGAIN ? "no answer" : strerror(errno));
+		*why = xasprintf("%s: %s%s", path, errno == EAGAIN ? "no answer" : strerror(errno),
+			errno == ENOENT || errno == ECONNREFUSED ? " (no slimta-master is running here)" : "");
 	else if (!(lines = parse_lines(answer.data, answer.size)) || !json_array_size(lines))
 		*why = xasprintf("%s: an answer that cannot be understood", path);
 	else if ((said = json_string_value(json_object_get(json_array_get(lines, 0), "error"))))

@@ -4,7 +4,7 @@
 import os
 import shutil
 
-from lib.fixture import IS_ROOT, is_, ok, run, wait_for
+from lib.fixture import IS_ROOT, is_, like, ok, run, wait_for
 from lib.mail import send
 
 MAIN = '''free: {limits: &limits {max_recipients: 2, max_errors: 3}}
@@ -85,6 +85,12 @@ def where_it_is_looked_for(t):
     is_((done.returncode, (done.stdout + done.stderr).decode().splitlines()[0]),
         (1, f"{t.path('.slimta/slimta.conf')}:1:1: queue: required, but not given: expected at least one queue"),
         'and read')
+    os.unlink(t.path('.slimta/slimta.conf'))
+    if os.path.exists('/etc/slimta/slimta.conf'):
+        return
+    done = t.run('slimta-master', '--check')
+    is_(done.returncode, 1, 'no file anywhere')
+    like(done.stderr.decode(), '^/etc/slimta/slimta.conf: .* nor is ~/.slimta/slimta.conf: .* -c FILE$', 'both places are named')
 
 
 run(everything, where_it_is_looked_for)

@@ -51,7 +51,7 @@ def without_master(t):
     t.config(CONFIG)
     text = t.queuectl('status')
     like(text, r'(?m)^slow +0 +0 +0 +0 +0 +-$', 'queues are known without a master')
-    like(text, r'(?m)^no processes are known: .*/runtime/master: No such file or directory$', 'processes are not')
+    like(text, r'(?m)^no processes are known: .*/runtime/master: No such file or directory \(no slimta-master is running here\)$', 'processes are not')
     is_(json_lines(t.queuectl('--json', 'status'))[-1]['state'], 'unknown', 'as JSON')
 
 

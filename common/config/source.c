@@ -153,16 +153,27 @@ static struct config *read_path(const char *path, struct config_errors *errors)
 	return config;
 }
 
+static bool is_there(const char *path)
+{
+	return access(path, F_OK) == 0 || errno != ENOENT;
+}
+
 struct config *config_read(const char *path, struct config_errors *errors)
 {
+	static const char system_wide[] = "/etc/slimta/slimta.conf";
 	const char *home = getenv("HOME");
-	struct config *config;
-	char *own;
+	struct config *config = NULL;
+	char *own = home && *home ? xasprintf("%s/.slimta/slimta.conf", home) : NULL;
 
-	if (path || !home || !*home)
-		return read_path(path ? path : "/etc/slimta/slimta.conf", errors);
-	own = xasprintf("%s/.slimta/slimta.conf", home);
-	config = read_path(access(own, F_OK) == 0 || errno != ENOENT ? own : "/etc/slimta/slimta.conf", errors);
+	if (path)
+		config = read_path(path, errors);
+	else if (own && is_there(own))
+		config = read_path(own, errors);
+	else if (is_there(system_wide))
+		config = read_path(system_wide, errors);
+	else
+		unreadable(errors, system_wide,
+			"it is not there, nor is ~/.slimta/slimta.conf: make one of them, or name a file by -c FILE");
 	free(own);
 	return config;
 }
