@@ -51,8 +51,10 @@ def fresh_namespace(t):
         skip('only root makes namespaces')
         return
     conf = t.config(with_keys('    pid_file: @dir@/pid\n'))
+    # In a plain chroot nothing can be mounted apart; the process is number 1 all the same.
+    proc = ['--mount-proc'] if t.run('unshare', '--pid', '--fork', '--mount-proc', 'true').returncode == 0 else []
     for turn in ('first', 'second', 'third'):
-        outer = t.start(shutil.which('unshare'), '--pid', '--fork', '--mount-proc', t.program('slimta-master'),
+        outer = t.start(shutil.which('unshare'), '--pid', '--fork', *proc, t.program('slimta-master'),
             '-c', conf, '--allow-root', ready='master: ready')
         is_(t.read('pid'), b'1\n', f'the {turn} one is process 1')
         with t.client('smtp') as client:

@@ -89,7 +89,7 @@ def connections(t):
 
 def recording(t):
     """What was delivered and could not be recorded is recorded later, and not delivered again."""
-    worker, ident = deliver(t, 'disk.rename:1:EIO', 1)
+    worker, ident = deliver(t, 'disk.rename:1:EIO,disk.unlink:1:EIO', 1)
     like(worker.log, rf' could not record id={ident} queue=q reply="451 ', 'a removal that fails is logged')
     is_(len(re.findall(' could not record ', worker.log)), 1, 'once')
     check_saved(t, 'remove')

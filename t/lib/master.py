@@ -26,8 +26,8 @@ def with_keys(keys, config=CONFIG):
 def status(path, request=b'{"op":"status"}\n'):
     """The lines that runtime_dir/master answers."""
     with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as sock:
+        sock.connect(path)      # with a time-out, it would not wait for room in the backlog
         sock.settimeout(10)
-        sock.connect(path)
         sock.sendall(request)
         text = b''
         while True:
