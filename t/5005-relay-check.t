@@ -29,6 +29,7 @@ def checks(t):
             ('args: [cat, "{recipient"]', r'args\[1\]', 'ends with }'),
             ('args: ["{sender}"]', r'args\[0\]', 'name of a program, without fields'),
             ('args: [""]', r'args\[0\]', 'name of a program'),
+            ('args: cat -n', 'args', r'expected a list, \[PROGRAM, ARGUMENT\.\.\.\], not "cat -n"'),
             ('args: []', 'args', 'expected a program'),
             ('cwd: /', 'args', ''),
             ('args: [cat], error_pattern: "a(b"', 'error_pattern', 'missing closing parenthesis'),

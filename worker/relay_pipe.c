@@ -11,6 +11,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/config/values.h"
 #include "worker/command.h"
 #include "worker/exit_reply.h"
 #include "worker/relay_drivers.h"
@@ -55,9 +56,18 @@ struct piped_call {
 	size_t recipient;		/* index in the envelope */
 };
 
+/* A line of a shell would be taken for the name of a program. */
+static void check_args(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	(void)field;
+	if (node->kind != CONFIG_LIST)
+		option_expected(node, "a list, [PROGRAM, ARGUMENT...]", errors);
+}
+
 static const struct option rows[] = {
 	{ "args", TEXTS_FIELD(pipe_relay, args), NULL, 0, 0,
-		"the program and its arguments; {sender}, {recipient} and other fields", .required = true },
+		"the program and its arguments; {sender}, {recipient} and other fields", .required = true,
+		.check = check_args },
 	{ "error_pattern", TEXT_FIELD(pipe_relay, error_pattern), NULL, 0, 0,
 		"PCRE2 pattern that picks the text of a failure out of the output" },
 	{ "timeout", TIME_FIELD(pipe_relay, timeout_ms), "300", 100, 86400000,
