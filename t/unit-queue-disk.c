@@ -618,6 +618,55 @@ static void test_no_descriptors(void)
 	place_close(&place);
 }
 
+struct closing {
+	struct place *place;
+	struct lease *lease;
+	unsigned renewed, removed;	/* codes; 1: not answered, 0: success */
+};
+
+static void on_removed(void *arg, const struct reply *why)
+{
+	((struct closing *)arg)->removed = why ? why->code : 0;
+}
+
+static void on_renewed(void *arg, const struct reply *why)
+{
+	struct closing *closing = arg;
+	struct storage *storage = closing->place->storage;
+
+	closing->renewed = why ? why->code : 0;
+	storage->driver->remove(storage, &closing->lease, on_removed, closing);
+}
+
+/* What is asked for by a callback of close() is not done, and so must not succeed. */
+static void test_asked_while_closing(void)
+{
+	struct place place;
+	struct closing closing = { .place = &place, .renewed = 1, .removed = 1 };
+	struct envelope *envelope = message("c@example.org", "Subject: c\r\n\r\n");
+	struct outcomes done = { 0 };
+	struct reply reply = { 0 };
+	struct answer claimed;
+	char *path = path_of("env", envelope->id);
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	closing.lease = claimed.leases[0];
+	reply_set(&reply, 250, NULL, "done");
+	outcomes_add(&done, 0, OUTCOME_DELIVERED, &reply);
+	place.storage->driver->renew(place.storage, closing.lease, &done, on_renewed, &closing);
+	place_close(&place);
+	is_int(closing.renewed, 451, "a renewal that waits when the storage is closed fails");
+	is_int(closing.removed, 451, "and so does the removal that is asked for then");
+	ok(access(path, F_OK) == 0, "the message stays");
+	unlink(path);
+	outcomes_release(&done);
+	reply_release(&reply);
+	envelope_free(envelope);
+	free(path);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -636,6 +685,7 @@ int main(void)
 	test_no_free_folder();
 	test_table_has_room();
 	test_no_descriptors();
+	test_asked_while_closing();
 	test_recycling();
 	scratch_remove();
 	return done_testing();

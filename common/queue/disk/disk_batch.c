@@ -121,6 +121,8 @@ void disk_batcher_init(struct disk_batcher *batcher, struct disk *disk, unsigned
 
 void disk_submit(struct disk_batcher *batcher, struct disk_op *op)
 {
+	if (batcher->disk->closing)
+		op->error = ESHUTDOWN;
 	TAILQ_INSERT_TAIL(&batcher->waiting, op, next);
 	batcher->count++;
 	if (batcher->running < batcher->jobs_max)
@@ -208,12 +210,16 @@ static void await_job(struct disk *disk, struct disk_job *job)
 void disk_batch_close(struct disk *disk)
 {
 	disk->closing = true;
-	refuse_waiting(disk, &disk->writes);
-	refuse_waiting(disk, &disk->settles);
-	while (!LIST_EMPTY(&disk->jobs))
-		await_job(disk, LIST_FIRST(&disk->jobs));
-	while (!TAILQ_EMPTY(&disk->soon))
-		run_soon(-1, 0, disk);
+	/* Who is called back may ask for more, which is refused too. */
+	do {
+		refuse_waiting(disk, &disk->writes);
+		refuse_waiting(disk, &disk->settles);
+		while (!LIST_EMPTY(&disk->jobs))
+			await_job(disk, LIST_FIRST(&disk->jobs));
+		while (!TAILQ_EMPTY(&disk->soon))
+			run_soon(-1, 0, disk);
+	} while (!TAILQ_EMPTY(&disk->writes.waiting) || !TAILQ_EMPTY(&disk->settles.waiting) ||
+		!LIST_EMPTY(&disk->jobs));
 	event_free(disk->writes.kick);
 	event_free(disk->settles.kick);
 	event_free(disk->soon_event);
