@@ -44,7 +44,7 @@ queue:
     policies:
       - {type: split_recipient_domain}  #! .* queue.third.policies[0].type: .*(did you mean "recipient_domain_split"?)
       - {type: add_date_header, x: 1}   #! 33 queue.third.policies[1].x: unknown key
-      - {type: recipient_split}         #! .* queue.third.policies[2].type: not built into this slimta yet
+      - {type: lookup}                  #! .* queue.third.policies[2].type: not built into this slimta yet
 relay:
   smart_host: {type: pipe, args: [cat], error_pattern: "(", password_file: nosuch} #! 56 relay.smart_host.error_pattern: #! 76 relay.smart_host.password_file: cannot read .*/nosuch: No such file or directory
   mx: {type: mx, timeout: !env NOT_SET} #! 8 relay.mx.type: not built into this slimta yet #! 27 relay.mx.timeout: the environment variable NOT_SET is not set
