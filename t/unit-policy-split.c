@@ -221,6 +221,7 @@ static void test_forward(void)
 	expect(MAP("'^.*$': postmaster"), "a@x", "postmaster", "but postmaster is one");
 	expect(MAP("'$': '>'"), "a@x", "a@x", "what ends a path is not taken into it");
 	expect(MAP("'@': '\\0@'"), "a@x", "a@x", "nor is a NUL");
+	expect(MAP("'@': 'xyz\\0uvw\\g<0>'"), "a@x", "a@x", "wherever it stands");
 	expect(MAP("a: \"\\xe9\""), "a@x", "\xc3\xa9@x", "an address in UTF-8");
 	expect("[{type: forward, mapping: {x: y}}, {type: recipient_domain_split}]", "a@x b@y c@z", "a@y b@y | c@z",
 		"before a split");

@@ -40,8 +40,8 @@ static void end_piece(struct reader *reader, int group)
 	struct template *template = reader->template;
 	struct template_piece piece = { .size = reader->literal.size, .group = group };
 
-	piece.text = xstrndup(buffer_str(&reader->literal), piece.size);
-	buffer_reset(&reader->literal);
+	/* It may hold a NUL. */
+	piece.text = buffer_detach(&reader->literal);
 	template->pieces = xrealloc(template->pieces, template->count + 1, sizeof(template->pieces[0]));
 	template->pieces[template->count++] = piece;
 }
