@@ -510,7 +510,7 @@ static void abandoned(void)
 	bool never = false;
 	int fd = mkstemp(path);
 
-	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, true);
+	failing(&scripted, TO("ok"), "remove", "451 4.3.0", 99, false);
 	storage.to_claim = 1;
 	all = claims_new(&context);
 	loop_until(&never, 50);
