@@ -250,6 +250,50 @@ static void test_linger(void)
 	close_peer(&p);
 }
 
+/* A sender that appends more whenever all was sent never has more than a piece in memory. */
+static unsigned pieces;
+
+static void on_drained(void *arg)
+{
+	struct peer *p = arg;
+	char piece[1000];
+
+	if (++pieces > 50) {
+		if (pieces == 51)
+			stream_finish(&p->stream, false);
+		return;
+	}
+	memset(piece, 'x', sizeof(piece));
+	buffer_append(&p->stream.out, piece, sizeof(piece));
+}
+
+static void test_drained(void)
+{
+	static const struct stream_handler sender = { on_input, on_ended, on_timed_out, on_closed, on_drained };
+	struct peer p = { .finish_at_end = false };
+	char got[4096];
+	size_t total = 0;
+	ssize_t size;
+	int fds[2];
+
+	if (socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK, 0, fds) < 0)
+		BUG("socketpair");
+	stream_open(&p.stream, base, fds[0], 10000, &sender, &p);
+	buffer_append_str(&p.stream.out, "first");
+	stream_touch(&p.stream);
+	while (!p.closed || total < 50005) {
+		event_base_loop(base, EVLOOP_NONBLOCK);
+		ok(p.stream.out.size <= 1000, "a piece at most waits");
+		while ((size = read(fds[1], got, sizeof(got))) > 0)
+			total += (size_t)size;
+		if (size == 0)
+			break;
+	}
+	is_int(total, 50005, "all pieces come, and what was appended last too");
+	is_int(p.closed, 1, "then it is closed");
+	close(fds[1]);
+}
+
 int main(void)
 {
 	base = event_base_new();
@@ -258,6 +302,7 @@ int main(void)
 	test_ends();
 	test_blocked();
 	test_linger();
+	test_drained();
 	event_base_free(base);
 	return done_testing();
 }

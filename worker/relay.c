@@ -9,7 +9,7 @@
 #include "worker/relay_drivers.h"
 #include "worker/spawn_protocol.h"
 
-const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_pipe, NULL };
+const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_pipe, &relay_static, NULL };
 
 static const struct relay_driver *find_driver(const char *type)
 {

@@ -11,6 +11,7 @@
 #include "common/queue/storage.h"
 
 struct event_base;
+struct pool;
 struct relay;
 struct command;
 
@@ -19,6 +20,7 @@ struct relay_context {
 	struct event_base *base;
 	const struct process_options *process;
 	const char *spawner_path;	/* socket of the spawner that runs commands for this worker */
+	struct pool *disk;		/* for reading files */
 };
 
 /* What a section is read with. */

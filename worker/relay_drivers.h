@@ -7,6 +7,7 @@
 
 extern const struct relay_driver relay_blackhole;
 extern const struct relay_driver relay_pipe;
+extern const struct relay_driver relay_static;
 
 /* Whether recipient `index` has to be delivered to. */
 bool relay_is_open(const struct relay_delivery *, size_t index);

@@ -165,6 +165,7 @@ static int serve(struct worker *worker, bool allow_root)
 		|| child_begin(child) < 0 || load_queue(worker) < 0)
 		return 1;
 	context.spawner_path = worker->spawner_path;
+	context.disk = child->disk;
 	if (relay_open(worker->relay, &context) < 0)
 		return 1;
 	child->drain = drain;

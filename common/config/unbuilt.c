@@ -72,7 +72,13 @@ static const struct unbuilt table[] = {
 	{ "relay", "type=lmtp" },
 	{ "relay", "type=maildrop" },
 	{ "relay", "type=mx" },
-	{ "relay", "type=static" },
+	{ "relay.static", "auth_without_tls" },
+	{ "relay.static", "credentials" },
+	{ "relay.static", "ipv4_only" },
+	{ "relay.static", "require_tls" },
+	{ "relay.static", "source_address" },
+	{ "relay.static", "tls" },
+	{ "relay.static", "tls_immediately" },
 };
 
 static bool kind_matches(const char *pattern, const char *kind)

@@ -156,9 +156,17 @@ static void settle(struct stream *s)
 		s->handler->ended(s->arg);
 	else if (s->peer_ended && s->error != 0 && s->state != ABORTED)
 		stream_abort(s, s->error);
-	if (s->out.size && s->state != ABORTED)
+	if (s->out.size && s->state != ABORTED) {
 		flush(s);
+		if (!s->blocked && s->state == OPEN && s->handler->drained)
+			s->handler->drained(s->arg);
+	}
 	s->busy = false;
+	/* What was appended just now has a turn of its own, as others have theirs. */
+	if (s->out.size && !s->blocked && s->state != ABORTED) {
+		event_active(&s->write_event, EV_WRITE, 0);
+		return;
+	}
 	if (s->state == OPEN && !s->listening && may_offer(s))
 		listen_for_input(s);
 	if (s->state == FINISHING && !s->blocked) {

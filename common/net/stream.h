@@ -29,6 +29,8 @@ struct stream_handler {
 	void (*timed_out)(void *arg);		/* no octet came within the time */
 	/* The descriptor is closed; `error` is an errno, 0 for an end that somebody wanted. */
 	void (*closed)(void *arg, int error);
+	/* Optional: all of `out` was sent, so that more may be appended. */
+	void (*drained)(void *arg);
 };
 
 struct stream {

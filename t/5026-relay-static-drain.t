@@ -1,0 +1,61 @@
+#!/usr/bin/python3
+# 5026-relay-static-drain.t - a worker that drains: what is not begun goes back, what is begun ends, and has its bound
+# SPDX-License-Identifier: MIT
+import signal
+import time
+
+from lib.fixture import is_, like, ok, run, unlike, wait_for
+from lib.next_hop import SILENCE, NextHop
+from lib.relay import config, queued, send
+
+
+def begin(t, hop, count, drain_timeout=30):
+    text = config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 1', delay=300).replace(
+        '@process@', f'@process@    drain_timeout: {drain_timeout}')
+    t.edge(text)
+    worker = t.worker(text, 'q')
+    return text, worker, [send(t, 'r@example.net') for _ in range(count)]
+
+
+def in_hand(t):
+    go = []
+    hop = NextHop(t, {'RCPT': lambda peer, line: wait_for(lambda: go, timeout=30, what='go') and None})
+    text, worker, idents = begin(t, hop, 3)
+    wait_for(lambda: any(line.startswith('RCPT') for line in hop.said), what='RCPT')
+    worker.kill(signal.SIGTERM)
+    worker.wait_log('began to drain')
+    go.append(True)
+    is_(worker.wait(), 0, 'it ends when the message in hand is done')
+    is_(len(hop.messages), 1, 'one was delivered')
+    is_(len(queued(t)), 2, 'two are in the queue')
+    unlike(worker.log, ' deferred | in doubt ', 'which cost them nothing')
+    is_(hop.said[-1], 'QUIT', 'the next hop was told')
+    hop.at = {}
+    again = t.worker(text, 'q')
+    for ident in queued(t):
+        again.wait_log(rf' delivered id={ident} .*attempts=1 ')
+
+
+def before_the_dot(t):
+    hop = NextHop(t, {'RCPT': SILENCE}, extensions=())
+    _, worker, idents = begin(t, hop, 1, drain_timeout=1)
+    wait_for(lambda: any(line.startswith('RCPT') for line in hop.said), what='RCPT')
+    start = time.monotonic()
+    worker.kill(signal.SIGTERM)
+    is_(worker.wait(), 0, 'at the bound it is broken off')
+    ok(0.9 < time.monotonic() - start < 10 * t.timeout / 10, 'not sooner')
+    is_((hop.messages, queued(t)), ([], idents), 'the message is in the queue')
+    unlike(worker.log, ' deferred | in doubt ', 'without an attempt, and without doubt')
+
+
+def behind_the_dot(t):
+    hop = NextHop(t, {'.': SILENCE})
+    _, worker, idents = begin(t, hop, 1, drain_timeout=1)
+    wait_for(lambda: 'DATA' in hop.said, what='DATA')
+    worker.kill(signal.SIGTERM)
+    worker.wait(30)
+    like(worker.log, rf' in doubt id={idents[0]} recipients=1 relay=r host=.* reason=', 'behind the dot it is in doubt')
+    is_(queued(t), idents, 'and in the queue')
+
+
+run(in_hand, before_the_dot, behind_the_dot)

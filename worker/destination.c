@@ -1,0 +1,367 @@
+/* destination.c - a next hop: its connections, and the line of messages that wait for one
+ * SPDX-License-Identifier: MIT
+ * Callbacks only note what happened and wake up run(), which compares what is wanted with what is there. */
+#include "worker/destination.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+
+#define SLOT_RETRY_MS 100		/* who waits for a slot tries again */
+#define YIELD_MS 300			/* so that another gets the slot that was given up for it */
+#define IDLE_LOOK_MS 1000		/* who has idle connections looks whether others wait */
+#define TIRED_DELIVERIES 100		/* a connection gives way to others who wait ... */
+#define TIRED_AGE_MS 60000
+#define MORE_AFTER_MS 1000		/* after one could not be made beside those that work */
+
+struct link {
+	TAILQ_ENTRY(link) entry;
+	struct destination *destination;
+	struct connection *connection;
+	int slot;
+	bool quitting, yielding;
+};
+
+struct destination {
+	struct destination_settings settings;
+	TAILQ_HEAD(, link) links;
+	unsigned count;			/* of links */
+	struct outgoing_list examined, line;	/* being examined; waiting */
+	struct event *wake, *bound;
+	int64_t no_more_until_ms;	/* beside those that work */
+	int64_t yield_until_ms;		/* to who waits for a slot that was given up */
+	bool draining;
+};
+
+static void run_soon(struct destination *destination)
+{
+	event_active(destination->wake, EV_TIMEOUT, 0);
+}
+
+/* ---- what connections tell */
+
+static void on_ready(void *arg, struct connection *connection)
+{
+	struct link *link = arg;
+
+	(void)connection;
+	run_soon(link->destination);
+}
+
+static void on_returned(void *arg, struct connection *connection, struct outgoing *outgoing, const struct reply *why)
+{
+	struct link *link = arg;
+	struct destination *destination = link->destination;
+
+	run_soon(destination);
+	if (outgoing->again || destination->draining) {
+		outgoing_finish(outgoing, why, connection_host(connection));
+		return;
+	}
+	outgoing->again = true;
+	TAILQ_INSERT_HEAD(&destination->line, outgoing, link);
+}
+
+static bool has_worked(const struct destination *destination)
+{
+	const struct link *link;
+
+	TAILQ_FOREACH(link, &destination->links, entry)
+		if (connection_was_ready(link->connection))
+			return true;
+	return false;
+}
+
+/* A connection that could not be made costs one message its attempt, unless others work: then there are enough. */
+static void fail_one(struct destination *destination, const struct reply *why, const char *host)
+{
+	struct outgoing *first = TAILQ_FIRST(&destination->line);
+
+	if (has_worked(destination)) {
+		destination->no_more_until_ms = clock_boot_ms() + MORE_AFTER_MS;
+	} else if (first) {
+		TAILQ_REMOVE(&destination->line, first, link);
+		outgoing_finish(first, why, host);
+	}
+}
+
+static void on_closed(void *arg, struct connection *connection, const struct reply *why)
+{
+	struct link *link = arg;
+	struct destination *destination = link->destination;
+
+	TAILQ_REMOVE(&destination->links, link, entry);
+	destination->count--;
+	slots_give(destination->settings.slots, link->slot);
+	if (link->yielding)
+		destination->yield_until_ms = clock_boot_ms() + YIELD_MS;
+	if (!reply_is_none(why) && !destination->draining)
+		fail_one(destination, why, connection_host(connection));
+	connection_free(connection);
+	free(link);
+	run_soon(destination);
+}
+
+static const struct connection_owner owner = { on_ready, on_returned, on_closed };
+
+/* ---- what is wanted */
+
+static void quit(struct link *link)
+{
+	link->quitting = true;
+	connection_quit(link->connection);
+}
+
+static bool is_tired(const struct connection *connection)
+{
+	return connection_deliveries(connection) >= TIRED_DELIVERIES || connection_age_ms(connection) >= TIRED_AGE_MS;
+}
+
+/* The first in line that may go over this connection. */
+static struct outgoing *next_for(struct destination *destination, const struct connection *connection)
+{
+	struct outgoing *outgoing;
+
+	TAILQ_FOREACH(outgoing, &destination->line, link)
+		if (!outgoing->again || !connection_deliveries(connection))
+			return outgoing;
+	return NULL;
+}
+
+/* Uses a ready connection, or gives it up for others that wait. */
+static void use(struct destination *destination, struct link *link)
+{
+	struct outgoing *outgoing;
+
+	while (connection_is_ready(link->connection) && !link->quitting) {
+		outgoing = next_for(destination, link->connection);
+		if ((!outgoing || is_tired(link->connection)) && slots_are_wanted(destination->settings.slots)) {
+			link->yielding = true;
+			quit(link);
+		} else if (outgoing) {
+			TAILQ_REMOVE(&destination->line, outgoing, link);
+			connection_send(link->connection, outgoing);
+		} else {
+			if (destination->draining)
+				quit(link);
+			return;
+		}
+	}
+}
+
+static bool open_link(struct destination *destination)
+{
+	int slot = slots_take(destination->settings.slots);
+	struct link *link;
+
+	if (slot < 0)
+		return false;
+	link = xcalloc(1, sizeof(*link));
+	link->destination = destination;
+	link->slot = slot;
+	link->connection = connection_open(&destination->settings.connection, &owner, link);
+	TAILQ_INSERT_TAIL(&destination->links, link, entry);
+	destination->count++;
+	return true;
+}
+
+/* Those that will take a message each without a new connection. */
+static size_t count_opening(const struct destination *destination)
+{
+	const struct link *link;
+	size_t count = 0;
+
+	TAILQ_FOREACH(link, &destination->links, entry)
+		count += !connection_was_ready(link->connection) && !link->quitting;
+	return count;
+}
+
+/* Makes room for a message that may not go over what is there. */
+static void quit_idle(struct destination *destination)
+{
+	struct link *link;
+
+	TAILQ_FOREACH(link, &destination->links, entry) {
+		if (link->quitting)
+			return;
+		if (connection_is_ready(link->connection)) {
+			quit(link);
+			return;
+		}
+	}
+}
+
+/* False if more connections are wanted than can be had. */
+static bool open_what_is_wanted(struct destination *destination)
+{
+	size_t wanted = 0, opening = count_opening(destination);
+	const struct outgoing *outgoing;
+
+	TAILQ_FOREACH(outgoing, &destination->line, link)
+		wanted++;
+	if (wanted > opening && has_worked(destination) && clock_boot_ms() < destination->no_more_until_ms)
+		return true;
+	if (wanted > opening && clock_boot_ms() < destination->yield_until_ms)
+		return false;
+	for (; opening < wanted; opening++) {
+		if (!open_link(destination)) {
+			quit_idle(destination);
+			return false;
+		}
+	}
+	return true;
+}
+
+static bool is_idle(const struct destination *destination)
+{
+	const struct link *link;
+
+	TAILQ_FOREACH(link, &destination->links, entry)
+		if (connection_is_ready(link->connection))
+			return true;
+	return false;
+}
+
+static void settle_line(struct destination *destination)
+{
+	struct outgoing *outgoing;
+
+	while ((outgoing = TAILQ_FIRST(&destination->line))) {
+		TAILQ_REMOVE(&destination->line, outgoing, link);
+		outgoing_finish(outgoing, &(struct reply){ 0 }, "");
+	}
+}
+
+static void run_in(struct destination *destination, int64_t ms)
+{
+	struct timeval later = { ms / 1000, ms % 1000 * 1000 };
+
+	event_add(destination->wake, &later);
+}
+
+static void run(struct destination *destination)
+{
+	struct link *link;
+	bool enough;
+
+	if (destination->draining)
+		settle_line(destination);
+	TAILQ_FOREACH(link, &destination->links, entry) {
+		if (destination->draining && !connection_was_ready(link->connection) && !link->quitting)
+			quit(link);
+		use(destination, link);
+	}
+	enough = open_what_is_wanted(destination);
+	/* One that has connections gets its turn with those. */
+	slots_wait(destination->settings.slots, !enough && !destination->count);
+	if (!enough && !destination->count)
+		run_in(destination, SLOT_RETRY_MS);
+	else if (is_idle(destination) || !TAILQ_EMPTY(&destination->line))
+		run_in(destination, IDLE_LOOK_MS);
+}
+
+static void on_wake(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	run(arg);
+}
+
+static void on_bound(evutil_socket_t fd, short what, void *arg)
+{
+	struct destination *destination = arg;
+	struct link *link;
+
+	(void)fd;
+	(void)what;
+	TAILQ_FOREACH(link, &destination->links, entry)
+		connection_break_off(link->connection);
+}
+
+/* ---- messages */
+
+static void on_examined(void *arg, struct outgoing *outgoing)
+{
+	struct destination *destination = arg;
+	struct reply why = { 0 };
+
+	TAILQ_REMOVE(&destination->examined, outgoing, link);
+	if (errno) {
+		log_error("relay", "could not read a message", LOG_TEXT("id", outgoing->delivery.envelope->id),
+			LOG_TEXT("error", strerror(errno)));
+		reply_set(&why, 451, "4.3.0", "Message could not be read");
+		outgoing_finish(outgoing, &why, "");
+		reply_release(&why);
+		return;
+	}
+	TAILQ_INSERT_TAIL(&destination->line, outgoing, link);
+	run_soon(destination);
+}
+
+void destination_send(struct destination *destination, const struct relay_delivery *delivery)
+{
+	struct outgoing *outgoing = outgoing_new(destination->settings.connection.base, destination->settings.disk, delivery,
+		on_examined, destination);
+
+	TAILQ_INSERT_TAIL(&destination->examined, outgoing, link);
+}
+
+void destination_drain(struct destination *destination, int64_t bound_ms)
+{
+	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
+
+	destination->draining = true;
+	event_add(destination->bound, &bound);
+	run_soon(destination);
+}
+
+/* ---- from the start to the end */
+
+struct destination *destination_new(const struct destination_settings *settings)
+{
+	struct destination *destination = xcalloc(1, sizeof(*destination));
+
+	destination->settings = *settings;
+	TAILQ_INIT(&destination->links);
+	TAILQ_INIT(&destination->examined);
+	TAILQ_INIT(&destination->line);
+	destination->wake = event_new(settings->connection.base, -1, 0, on_wake, destination);
+	destination->bound = event_new(settings->connection.base, -1, 0, on_bound, destination);
+	if (!destination->wake || !destination->bound)
+		BUG("no event for a destination");
+	return destination;
+}
+
+static void free_list(struct outgoing_list *list)
+{
+	struct outgoing *outgoing;
+
+	while ((outgoing = TAILQ_FIRST(list))) {
+		TAILQ_REMOVE(list, outgoing, link);
+		outgoing_free(outgoing);
+	}
+}
+
+void destination_free(struct destination *destination)
+{
+	struct link *link;
+
+	if (!destination)
+		return;
+	while ((link = TAILQ_FIRST(&destination->links))) {
+		TAILQ_REMOVE(&destination->links, link, entry);
+		connection_free(link->connection);
+		slots_give(destination->settings.slots, link->slot);
+		free(link);
+	}
+	free_list(&destination->examined);
+	free_list(&destination->line);
+	event_free(destination->wake);
+	event_free(destination->bound);
+	free(destination);
+}
