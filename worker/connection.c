@@ -341,15 +341,20 @@ struct connection *connection_open(const struct connection_settings *settings, c
 /* Where there is no time to do it well. */
 static void say_goodbye(struct connection *connection)
 {
-	static const char quit[] = "QUIT\r\n";
+	struct buffer *out = &connection->stream.out;
 
-	if (send(connection->stream.fd, quit, sizeof(quit) - 1, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	smtp_client_quit(connection->client);
+	if (out->size && send(connection->stream.fd, out->data, out->size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
 		log_debug("relay", "could not say goodbye", LOG_TEXT("host", connection->host),
 			LOG_TEXT("error", strerror(errno)));
 }
 
 void connection_free(struct connection *connection)
 {
+	resolver_cancel(connection->query);
+	connector_cancel(connection->connector);
+	if (connection->streaming && !connection->outgoing)
+		say_goodbye(connection);
 	if (connection->outgoing) {
 		if (smtp_client_dot_sent(connection->client))
 			log_warn("relay", "in doubt", LOG_TEXT("id", connection->outgoing->id),
@@ -358,10 +363,6 @@ void connection_free(struct connection *connection)
 				LOG_TEXT("reason", "the worker ended while the outcome was awaited"));
 		outgoing_free(connection->outgoing);
 	}
-	resolver_cancel(connection->query);
-	connector_cancel(connection->connector);
-	if (connection_is_ready(connection))
-		say_goodbye(connection);
 	if (connection->streaming)
 		stream_release(&connection->stream);
 	smtp_client_free(connection->client);

@@ -64,7 +64,7 @@ void slots_close(struct slots *slots)
 
 static int lock(struct slots *slots, unsigned octet, bool exclusive)
 {
-	int result = ofd_lock(slots->fd, slots->start + octet, 1, exclusive);
+	int result = FAULT("slots.lock", ofd_lock(slots->fd, slots->start + octet, 1, exclusive));
 
 	if (result < 0 && !slots->failed)
 		log_error("relay", "could not lock a slot", LOG_TEXT("error", strerror(errno)));

@@ -47,6 +47,9 @@ class NextHop:
         if what is SILENCE:
             peer.read_until(b'\0never\0')
             return False, 0
+        if isinstance(what, bytes):
+            peer.send(what + b'\r\n' if what else what)
+            return True, int(what[:3]) if what[:3].isdigit() else 250
         text = what or good
         peer.send(text if text.endswith('\r\n') else text + '\r\n')
         return True, int(text[:3]) if text[:3].isdigit() else 0
