@@ -73,6 +73,7 @@ static void end_transaction(struct connection *connection)
 	connection->finished = false;
 	connection->outgoing = NULL;
 	if (connection->end == TRANSACTION_LOST && outgoing->count) {
+		mail_source_rewind(outgoing->source);	/* no read under way calls back here */
 		connection->owner->returned(connection->arg, connection, outgoing, &why);
 	} else {
 		if (connection->end == TRANSACTION_IN_DOUBT)

@@ -34,8 +34,8 @@ class NextHop:
             with self.lock:
                 self.now -= 1
 
-    def _happens(self, peer, step, line, good):
-        """Whether the session goes on; the code of what was said."""
+    def _happens(self, peer, step, line, good, taken=None):
+        """Whether the session goes on; the code of what was said. `taken` is a message that a good reply takes."""
         with self.lock:
             what = self.at.get(step)
             if isinstance(what, list):
@@ -47,12 +47,16 @@ class NextHop:
         if what is SILENCE:
             peer.read_until(b'\0never\0')
             return False, 0
-        if isinstance(what, bytes):
-            peer.send(what + b'\r\n' if what else what)
-            return True, int(what[:3]) if what[:3].isdigit() else 250
-        text = what or good
-        peer.send(text if text.endswith('\r\n') else text + '\r\n')
-        return True, int(text[:3]) if text[:3].isdigit() else 0
+        if what is None:
+            what = good
+        text = what.encode() if isinstance(what, str) else what
+        code = int(text[:3]) if text[:3].isdigit() else 0
+        if taken and code // 100 == 2:
+            with self.lock:
+                self.messages.append(taken)
+        if text:
+            peer.send(text if text.endswith(b'\r\n') else text + b'\r\n')
+        return True, code
 
     def _session(self, peer, connection):
         hello = ''.join(f'250-{extension}\r\n' for extension in ('mx', *self.extensions)[:-1]) if self.extensions else ''
@@ -88,8 +92,5 @@ class NextHop:
             data += more
         mail['raw'] = data
         mail['data'] = b'\r\n'.join(line[1:] if line[:1] == b'.' else line for line in data[:-3].split(b'\r\n'))
-        going, code = self._happens(peer, '.', '', '250 2.6.0 taken')
-        if code // 100 == 2:
-            with self.lock:
-                self.messages.append(mail)
+        going, code = self._happens(peer, '.', '', '250 2.6.0 taken', mail)
         return going and code != 421
