@@ -314,7 +314,8 @@ static void test_replies(void)
 		{ "250-a\r\n", CLIENT_REPLY_MORE, "" }, { "250 a", CLIENT_REPLY_MORE, "" }, { "", CLIENT_REPLY_MORE, "" },
 		{ "250-a\r\n550 b\r\n", CLIENT_REPLY_BROKEN, "" }, { "150 a\r\n", CLIENT_REPLY_BROKEN, "" },
 		{ "600 a\r\n", CLIENT_REPLY_BROKEN, "" }, { "25 a\r\n", CLIENT_REPLY_BROKEN, "" },
-		{ "2500 a\r\n", CLIENT_REPLY_BROKEN, "" }, { "\r\n", CLIENT_REPLY_BROKEN, "" }, { "ok\r\n", CLIENT_REPLY_BROKEN, "" },
+		{ "2500 a\r\n", CLIENT_REPLY_BROKEN, "" }, { "\r\n", CLIENT_REPLY_BROKEN, "" },
+		{ "ok\r\n", CLIENT_REPLY_BROKEN, "" },
 	};
 	enum client_reply_result result;
 	struct buffer endless = { 0 };
@@ -342,9 +343,11 @@ static void test_dots(void)
 {
 	static const char *const rows[][2] = {
 		{ "", ".\r\n" }, { "a", "a\r\n.\r\n" }, { "a\r\n", "a\r\n.\r\n" }, { ".", "..\r\n.\r\n" },
-		{ ".\r\n", "..\r\n.\r\n" }, { "a\r\n.\r\nMAIL", "a\r\n..\r\nMAIL\r\n.\r\n" }, { "a\n.\nb", "a\r\n..\r\nb\r\n.\r\n" },
+		{ ".\r\n", "..\r\n.\r\n" }, { "a\r\n.\r\nMAIL", "a\r\n..\r\nMAIL\r\n.\r\n" },
+		{ "a\n.\nb", "a\r\n..\r\nb\r\n.\r\n" },
 		{ "a\r.\rb", "a\r\n..\r\nb\r\n.\r\n" }, { "a\n.\r\nb", "a\r\n..\r\nb\r\n.\r\n" },
-		{ "a\r\n.\nb\r", "a\r\n..\r\nb\r\n.\r\n" }, { "..a\r\n.b", "...a\r\n..b\r\n.\r\n" }, { "\r\n\r\n", "\r\n\r\n.\r\n" },
+		{ "a\r\n.\nb\r", "a\r\n..\r\nb\r\n.\r\n" }, { "..a\r\n.b", "...a\r\n..b\r\n.\r\n" },
+		{ "\r\n\r\n", "\r\n\r\n.\r\n" },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 0013-common-resolver.t - names to addresses: what servers answer, do not answer, and answer wrongly
+# 0017-common-resolver.t - names to addresses: what servers answer, do not answer, and answer wrongly
 # SPDX-License-Identifier: MIT
 # P10
 import os
