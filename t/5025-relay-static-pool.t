@@ -4,7 +4,7 @@
 import os
 import time
 
-from lib.fixture import is_, ok, run, wait_for
+from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.next_hop import NextHop
 from lib.relay import SENDER, queued, send
 
@@ -87,4 +87,17 @@ def killed(t):
     wait_for(lambda: not queued(t), timeout=30, what='an empty queue')
 
 
-run(used_again, given_up, in_turn, killed)
+def fewer_than_allowed(t):
+    """The next hop takes one connection at a time, we would make five: no message suffers."""
+    hop = NextHop(t, {'connect': lambda peer, line: '421 4.7.0 too many' if hop.now > 1 else None,
+        '.': lambda peer, line: wait_for(lambda: hop.connections > 1, what='a second connection') and None})
+    master = t.master(config(hop.port))
+    send_to(t, 'smtp', 10)
+    wait_for(lambda: len(hop.messages) == 10, timeout=20, what='10 messages')
+    wait_for(lambda: not queued(t), what='an empty queue')
+    unlike(master.log, ' deferred ', 'none had to wait for the next attempt')
+    like(master.log, 'could not use a next hop .*421 4.7.0 too many', 'though connections were refused')
+    master.stop()
+
+
+run(fewer_than_allowed, used_again, given_up, in_turn, killed)

@@ -77,6 +77,27 @@ static bool has_worked(const struct destination *destination)
 	return false;
 }
 
+static void quit(struct link *link)
+{
+	link->quitting = true;
+	connection_quit(link->connection);
+}
+
+/* Makes room for a message that may not go over what is there. */
+static void quit_idle(struct destination *destination)
+{
+	struct link *link;
+
+	TAILQ_FOREACH(link, &destination->links, entry) {
+		if (link->quitting)
+			return;
+		if (connection_is_ready(link->connection)) {
+			quit(link);
+			return;
+		}
+	}
+}
+
 /* A connection that could not be made costs one message its attempt, unless others work: then there are enough. */
 static void fail_one(struct destination *destination, const struct reply *why, const char *host)
 {
@@ -84,6 +105,8 @@ static void fail_one(struct destination *destination, const struct reply *why, c
 
 	if (has_worked(destination)) {
 		destination->no_more_until_ms = clock_boot_ms() + MORE_AFTER_MS;
+		if (first && first->again)
+			quit_idle(destination);
 	} else if (first) {
 		TAILQ_REMOVE(&destination->line, first, link);
 		outgoing_finish(first, why, host);
@@ -110,12 +133,6 @@ static void on_closed(void *arg, struct connection *connection, const struct rep
 static const struct connection_owner owner = { on_ready, on_returned, on_closed };
 
 /* ---- what is wanted */
-
-static void quit(struct link *link)
-{
-	link->quitting = true;
-	connection_quit(link->connection);
-}
 
 static bool is_tired(const struct connection *connection)
 {
@@ -179,21 +196,6 @@ static size_t count_opening(const struct destination *destination)
 	TAILQ_FOREACH(link, &destination->links, entry)
 		count += !connection_was_ready(link->connection) && !link->quitting;
 	return count;
-}
-
-/* Makes room for a message that may not go over what is there. */
-static void quit_idle(struct destination *destination)
-{
-	struct link *link;
-
-	TAILQ_FOREACH(link, &destination->links, entry) {
-		if (link->quitting)
-			return;
-		if (connection_is_ready(link->connection)) {
-			quit(link);
-			return;
-		}
-	}
 }
 
 /* False if more connections are wanted than can be had. */
