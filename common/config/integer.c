@@ -157,12 +157,14 @@ bool integer_subtract(struct integer *out, const struct integer *a, const struct
 
 bool integer_multiply(struct integer *out, const struct integer *a, const struct integer *b)
 {
-	struct integer product = { .negative = a->negative != b->negative };
+	struct integer product;
 
 	/* A product has as many bits as its factors together, or one less. */
 	if (integer_bits(a) + integer_bits(b) > INTEGER_BITS_MAX + 1)
 		return false;
+	product.negative = a->negative != b->negative;
 	product.size = a->size + b->size;
+	memset(product.limbs, 0, product.size * sizeof(product.limbs[0]));
 	for (unsigned i = 0; i < a->size; i++) {
 		uint64_t carry = 0;
 
