@@ -46,13 +46,30 @@ struct answer {
 	size_t count;
 };
 
+/* Those given out; at the end of a test the storage would close with what is left. */
+static struct lease *given[32];
+
 static struct lease *new_lease(void)
 {
 	struct lease *lease = xcalloc(1, sizeof(*lease));
+	size_t i = 0;
+
+	while (given[i])
+		if (++i == ARRAY_SIZE(given))
+			BUG("more leases than a test needs");
+	given[i] = lease;
 
 	id_new(lease->id);
 	lease->lease_ms = storage.lease_ms;
 	return lease;
+}
+
+static void end_lease(struct lease *lease)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		if (lease && given[i] == lease)
+			given[i] = NULL;
+	free(lease);
 }
 
 static struct envelope *new_envelope(void)
@@ -185,7 +202,7 @@ static void ask(const char *call, struct lease **lease, storage_done_fn *done, v
 	bool fails = storage.fail_times && text_has_prefix(call, storage.fail);
 
 	if (lease && !(fails && storage.fails_keep_lease)) {
-		free(*lease);
+		end_lease(*lease);
 		*lease = NULL;
 	}
 	answer_soon((struct answer){ .done = done, .arg = arg }, call);
@@ -523,6 +540,8 @@ static void abandoned(void)
 	fd_close(&fd);
 	unlink(path);
 	event_free(scripted.turn);
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		end_lease(given[i]);
 }
 
 int main(void)
