@@ -175,28 +175,40 @@ static void test_kill(void)
 	place_close(&place);
 }
 
+/* Starts when it is told to, so that it is forked while there are no threads yet. */
+static void run_sibling(int told, int out)
+{
+	struct place place;
+	struct answer claimed;
+	char byte;
+
+	if (read(told, &byte, 1) != 1)
+		_exit(1);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_claim(&place, 5, &claimed, WAIT_MS);
+	_exit(write(out, claimed.lease_count == 1 ? "y" : "n", 1) == 1 ? pause() : 1);
+}
+
 /* A sibling of a scanner that lives: what the dead one had is handed on. */
 static void test_sibling_killed(void)
 {
 	struct place place;
 	struct envelope *envelope = message("sibling@example.org", "Subject: k\r\n\r\n");
 	struct answer claimed;
-	int ends[2];
+	int ends[2], tell[2];
 	char byte;
 	pid_t child;
 
-	if (pipe(ends) < 0)
+	if (pipe(ends) < 0 || pipe(tell) < 0)
 		abort();
+	child = fork();
+	if (child == 0)
+		run_sibling(tell[0], ends[1]);
+	fd_close(&ends[1]);
 	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
 	ok(disk_is_scanner((struct disk *)place.storage), "we scan");
-	child = fork();
-	if (child == 0) {
-		struct place other;
-
-		open_or_bail(&other, STORAGE_FOR_WORKER, SECTION);
-		do_claim(&other, 5, &claimed, WAIT_MS);
-		_exit(write(ends[1], claimed.lease_count == 1 ? "y" : "n", 1) == 1 ? pause() : 1);
-	}
+	if (write(tell[1], "g", 1) != 1)
+		abort();
 	do_write(&place, &envelope, 1, 0);
 	for (struct answer never = { 0 }; poll(&(struct pollfd){ ends[0], POLLIN, 0 }, 1, 0) == 0;)
 		wait_for(&place, &never, 10);
@@ -209,7 +221,8 @@ static void test_sibling_killed(void)
 	waitpid(child, NULL, 0);
 	do_remove(&place, claimed.leases[0]);
 	fd_close(&ends[0]);
-	fd_close(&ends[1]);
+	fd_close(&tell[0]);
+	fd_close(&tell[1]);
 	envelope_free(envelope);
 	place_close(&place);
 }
