@@ -54,7 +54,7 @@ def behind_the_dot(t):
     wait_for(lambda: 'DATA' in hop.said, what='DATA')
     worker.kill(signal.SIGTERM)
     worker.wait(30)
-    like(worker.log, rf' in doubt id={idents[0]} recipients=1 relay=r host=.* reason=', 'behind the dot it is in doubt')
+    like(worker.log, rf' in doubt id={idents[0]} recipient=r@example.net relay=r host=.* reason=', 'behind the dot it is in doubt')
     is_(queued(t), idents, 'and in the queue')
 
 

@@ -358,10 +358,8 @@ void connection_free(struct connection *connection)
 		say_goodbye(connection);
 	if (connection->outgoing) {
 		if (smtp_client_dot_sent(connection->client))
-			log_warn("relay", "in doubt", LOG_TEXT("id", connection->outgoing->id),
-				LOG_INT("recipients", connection->outgoing->count),
-				LOG_TEXT("relay", connection->settings->relay), LOG_TEXT("host", connection->host),
-				LOG_TEXT("reason", "the worker ended while the outcome was awaited"));
+			outgoing_log_in_doubt(connection->outgoing, connection->settings->relay, connection->host,
+				"the worker ended while the outcome was awaited");
 		outgoing_free(connection->outgoing);
 	}
 	if (connection->streaming)

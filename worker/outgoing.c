@@ -5,7 +5,6 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -58,7 +57,6 @@ struct outgoing *outgoing_new(struct event_base *base, struct pool *disk, const 
 	struct outgoing *outgoing = xcalloc(1, sizeof(*outgoing));
 
 	*outgoing = (struct outgoing){ .delivery = *delivery, .examined = examined, .arg = arg };
-	memcpy(outgoing->id, envelope->id, sizeof(outgoing->id));
 	outgoing->open = xcalloc(envelope->recipient_count + 1, sizeof(*outgoing->open));
 	for (size_t i = 0; i < envelope->recipient_count; i++)
 		if (relay_is_open(delivery, i))

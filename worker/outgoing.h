@@ -12,7 +12,6 @@
 struct outgoing {
 	TAILQ_ENTRY(outgoing) link;	/* its owner's */
 	struct relay_delivery delivery;
-	char id[ID_SIZE];		/* the envelope may be gone where all ends */
 	size_t *open;			/* recipients that are not settled */
 	size_t count;
 	struct mail_source *source;
@@ -33,7 +32,6 @@ void outgoing_finish(struct outgoing *, const struct reply *, const char *host);
 void outgoing_settle(struct outgoing *, size_t recipient, const struct reply *, const char *host);
 /* A warning for each open recipient: it may have been delivered. */
 void outgoing_log_in_doubt(const struct outgoing *, const char *relay, const char *host, const char *reason);
-/* Tells nobody, and looks at nothing that was borrowed. */
-void outgoing_free(struct outgoing *);
+void outgoing_free(struct outgoing *);	/* tells nobody */
 
 #endif

@@ -102,11 +102,19 @@ void relay_drain(struct relay *relay)
 	relay->driver->drain(relay);
 }
 
+void relay_close(struct relay *relay)
+{
+	if (!relay || relay->closed)
+		return;
+	relay->closed = true;
+	relay->driver->close(relay);
+}
+
 void relay_free(struct relay *relay)
 {
 	if (!relay)
 		return;
-	relay->driver->close(relay);
+	relay_close(relay);
 	options_release(relay->driver->options, relay);
 	free(relay->name);
 	free(relay);

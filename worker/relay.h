@@ -71,6 +71,7 @@ struct relay {
 	struct relay_context context;
 	char *name;
 	unsigned capacity;		/* messages that may be under way at once */
+	bool closed;
 	int64_t step_ms;		/* the longest time without news of a delivery: the lease has to outlive it */
 };
 
@@ -85,6 +86,8 @@ struct relay *relay_load(const struct relay_setting *, const char *name, struct 
 int relay_open(struct relay *, const struct relay_context *);
 void relay_deliver(struct relay *, const struct relay_delivery *);
 void relay_drain(struct relay *);
+/* Ends what is under way, which is still there to be named; deliveries name their relay until it is freed. */
+void relay_close(struct relay *);		/* NULL is fine */
 void relay_free(struct relay *);		/* closes; NULL is fine */
 const struct command *relay_command(const struct relay *);	/* NULL: it runs none */
 

@@ -185,8 +185,10 @@ int worker_run(const struct child_arguments *arguments)
 	if (!worker.child)
 		return 1;
 	code = serve(&worker, arguments->allow_root);
-	/* What the queue still answers belongs to deliveries, and they name their relay. */
+	/* What the queue still answers belongs to deliveries, what the relay ends to their messages, and they name
+	 * their relay. */
 	queue_free(worker.queue);
+	relay_close(worker.relay);
 	claims_free(worker.claims);
 	relay_free(worker.relay);
 	keeper_end(&worker.keeper);
