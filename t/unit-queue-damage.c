@@ -203,6 +203,44 @@ static void test_leftovers(void)
 		envelope_free(items[i]);
 }
 
+/* The first copy's id is taken by another message: the second is published all the same, and nothing is thrown away. */
+static void test_clash(void)
+{
+	struct place place;
+	struct envelope *items[2] = { message("clash@example.org", "Subject: 1\r\n\r\n"),
+		message("clash@example.org", "Subject: 2\r\n\r\n") };
+	struct answer claimed;
+	char from[128], to[128], text[128];
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	for (unsigned i = 0; i < 2; i++) {
+		do_write(&place, &items[i], 1, 0);
+		snprintf(from, sizeof(from), "%s/env/%s.env", scratch, items[i]->id);
+		snprintf(to, sizeof(to), "%s/env/.%s.new", scratch, items[i]->id);
+		if (rename(from, to) < 0)
+			abort();
+	}
+	place_close(&place);
+	snprintf(from, sizeof(from), "%s/env/%s.env", scratch, items[0]->id);
+	put_file(from, "another message");
+	snprintf(text, sizeof(text), "%s\n%s\nend 2\n", items[0]->id, items[1]->id);
+	snprintf(to, sizeof(to), "%s/env/.%s.batch", scratch, items[0]->id);
+	put_file(to, text);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 2, &claimed, 5000), 1, "one of the two is claimed");
+	is_str(claimed.leases[0]->id, items[1]->id, "the one whose id is free");
+	do_remove(&place, claimed.leases[0]);
+	ok(access(to, F_OK) == 0, "the batch file stays");
+	unlink(to);
+	snprintf(to, sizeof(to), "%s/env/.%s.new", scratch, items[0]->id);
+	ok(access(to, F_OK) == 0, "with the copy that clashes");
+	unlink(to);
+	place_close(&place);
+	unlink(from);
+	for (unsigned i = 0; i < 2; i++)
+		envelope_free(items[i]);
+}
+
 static void test_vanished(void)
 {
 	struct place place;
@@ -232,6 +270,7 @@ int main(void)
 	test_damaged_meta();
 	test_damaged_large();
 	test_leftovers();
+	test_clash();
 	test_vanished();
 	scratch_remove();
 	return done_testing();

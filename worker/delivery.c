@@ -237,7 +237,12 @@ static void on_regain_refused(void *arg, const struct reply *why)
 		step_failed(delivery, why);
 		return;
 	}
-	log_storage_failed(delivery, "could not claim again", why);
+	/* Another has it or had it; what it did is in its own lines. Nobody has to act. */
+	if (why->subject == 2 || (why->code == 550 && why->subject == 1))
+		log_info("worker", "left to another worker", LOG_TEXT("id", delivery->id),
+			LOG_TEXT("queue", queue_name(delivery->context.queue)), LOG_TEXT("reply", why->text));
+	else
+		log_storage_failed(delivery, "could not claim again", why);
 	give_up(delivery);
 }
 

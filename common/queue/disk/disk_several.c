@@ -123,16 +123,24 @@ static bool batch_is_whole(const char *text)
 	return strcmp(text, end) == 0;
 }
 
-static int publish_all(struct disk *disk, const char *text)
+/* A copy that cannot be published does not keep back those behind it; the batch file stays for it. */
+static int publish_all(struct disk *disk, const char *text, bool *any)
 {
+	int error = 0, result;
+
 	for (char id[ID_SIZE]; strlen(text) > ID_LENGTH && text[ID_LENGTH] == '\n'; text += ID_SIZE) {
 		memcpy(id, text, ID_LENGTH);
 		id[ID_LENGTH] = '\0';
+		result = disk_publish(disk, id);
+		*any = *any || result == 0;
 		/* Not staged any more: it was published before. */
-		if (disk_publish(disk, id) < 0 && errno != ENOENT)
-			return -1;
+		if (result < 0 && errno != ENOENT)
+			error = errno;
 	}
-	return disk_sync_directory(disk->envelope_fd);
+	if (disk_sync_directory(disk->envelope_fd) < 0)
+		return -1;
+	errno = error;
+	return error ? -1 : 0;
 }
 
 bool disk_complete_batch(struct disk *disk, const char *name)
@@ -147,12 +155,12 @@ bool disk_complete_batch(struct disk *disk, const char *name)
 			log_error("queue", "damaged batch file removed", LOG_TEXT("queue", disk->storage.context.queue),
 				LOG_TEXT("file", name));
 			done = recycler_put(&disk->envelopes, name) == 0;
-		} else if (publish_all(disk, buffer_str(&text)) < 0) {
+		} else if (publish_all(disk, buffer_str(&text), &done) < 0) {
 			disk_log_error(disk, "complete a batch", name, errno);
 		} else {
 			log_warn("queue", "batch completed whose writer was gone",
 				LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("file", name));
-			done = recycler_put(&disk->envelopes, name) == 0;
+			done = recycler_put(&disk->envelopes, name) == 0 || done;
 		}
 	}
 	buffer_release(&text);
