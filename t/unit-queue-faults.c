@@ -189,7 +189,8 @@ static int verify_child(const struct run *run, bool died)
 		const char *id = run->records[i].id;
 		enum news news = last_news(run, id);
 
-		for (unsigned tries = 0; died && news == STORED && !is_there(&place, id) && tries < 20; tries++)
+		/* A committed copy whose last step failed is made visible by a scan. */
+		for (unsigned tries = 0; news == STORED && !is_there(&place, id) && tries < 50; tries++)
 			wait_for(&place, &never, 100);
 		if (news == STORED && !is_there(&place, id))
 			return 12;
