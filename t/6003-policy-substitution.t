@@ -5,6 +5,7 @@ import json
 import os
 import random
 import re
+import signal
 import subprocess
 import sys
 import warnings
@@ -25,8 +26,9 @@ KNOWN = [('@example\\.com$', '@example.net', 'a@example.com'), ('^(.+)@(.+)$', r
     ('(?i)EXAMPLE', 'x', 'a@Example'), ('(?<=@)a', 'b', 'a@a'), ('(?=a)', '-', 'aab'), ('\\b', '|', 'a b'), ('$', '!', 'a'),
     ('^', '!', 'ab'), ('(a)?b', r'[\1]', 'bab'), ('(?P<n>a)(?P=n)', r'\g<n>', 'aaa'), ('a(?!b)', '', 'abaca'), ('a|b|', 'é', 'x'),
     ('[^]a]', '.', ']ab'), ('[]a]', '.', ']ab'), ('\\Z', '.', 'ab'), ('(?s:.)', '.', 'ab'), ('a+?', '-', 'aaa'), ('\u00fc', 'ü', 'ü')]
-ATOMS = ['a', 'b', '@', r'\.', '.', r'\w', r'\W', '[ab]', '[^a]', r'\b', '^', '$', '(a)', '(b|)', '(?:ab|a)', '(?=b)', '(?!a)',
-    '(?<=a)', '(?P<n>@)', '', 'é', r'\d', '[a-c.]']
+# Python 3.11 has faults of its own, endless loops among them, where what is empty or was repeated is repeated.
+ATOMS = ['a', 'b', '@', r'\.', '.', r'\w', r'\W', '[ab]', '[^a]', '(a)', '(b|c)', '(?:ab|a)', '(?P<n>@)', 'é', r'\d', '[a-c.]']
+EMPTY = ['', r'\b', '^', '$', '(?=b)', '(?!a)', '(?<=a)', '(b|)']
 REPEATS = ['', '', '', '', '*', '+', '?', '*?', '+?', '??', '{2}', '{,2}', '{1,}']
 PIECES = ['x', '', r'\1', r'\2', r'\g<1>', r'\g<n>', r'\g<0>', r'\\', r'\n', r'\.', r'\01', r'\101', 'é', r'\z', '&', '$1', r'\3']
 
@@ -69,7 +71,8 @@ def compare(what, cases):
 
 
 def make(rand):
-    pattern = ''.join(rand.choice(ATOMS) + rand.choice(REPEATS) for _ in range(rand.randint(1, 4)))
+    pattern = ''.join(rand.choice(EMPTY) if rand.random() < 0.3 else rand.choice(ATOMS) + rand.choice(REPEATS)
+        for _ in range(rand.randint(1, 4)))
     replacement = ''.join(rand.choice(PIECES) for _ in range(rand.randint(0, 3)))
     text = ''.join(rand.choice('aab@.1éb') for _ in range(rand.randint(0, 8)))
     return pattern, replacement, text
@@ -78,6 +81,7 @@ def make(rand):
 warnings.simplefilter('ignore')
 seed = int(os.environ.get('SEED') or random.randrange(1 << 32))
 diag(f'SEED={seed}')
+signal.alarm(200)
 compare('the known', KNOWN)
 generator = random.Random(seed)
 compare('random ones', [case for case in (make(generator) for _ in range(20000)) if not isinstance(
