@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include <stdio.h>
 
+#include "common/base/memory.h"
 #include "common/config/expression_code.h"
 
 struct machine {
@@ -44,10 +45,23 @@ static bool is_jump(enum code code)
 	return code >= CODE_CHAIN;
 }
 
+static struct number *push(struct machine *machine)
+{
+	return &machine->stack[machine->height++];
+}
+
+/* The compiler puts a value there before it asks for one. */
+static struct number *top_of(struct machine *machine)
+{
+	if (!machine->height)
+		BUG("an expression takes a value of an empty stack");
+	return &machine->stack[machine->height - 1];
+}
+
 /* Whether it jumps. */
 static bool decide(struct machine *machine, const struct instruction *instruction)
 {
-	struct number *top = machine->height ? &machine->stack[machine->height - 1] : NULL;
+	struct number *top = top_of(machine);
 	bool goes_on;
 
 	switch ((enum code)instruction->code) {
@@ -72,11 +86,6 @@ static bool decide(struct machine *machine, const struct instruction *instructio
 	}
 }
 
-static struct number *push(struct machine *machine)
-{
-	return &machine->stack[machine->height++];
-}
-
 static const char *call(struct machine *machine, const struct instruction *instruction)
 {
 	machine->height -= instruction->count;
@@ -85,7 +94,7 @@ static const char *call(struct machine *machine, const struct instruction *instr
 
 static const char *calculate(struct machine *machine, const struct instruction *instruction)
 {
-	struct number *top = machine->height ? &machine->stack[machine->height - 1] : NULL;
+	struct number *top;
 	enum code code = instruction->code;
 
 	switch (code) {
@@ -98,12 +107,14 @@ static const char *calculate(struct machine *machine, const struct instruction *
 	case CODE_CALL:
 		return call(machine, instruction);
 	case CODE_NEGATE:
-		negate(top);
+		negate(top_of(machine));
 		return NULL;
 	case CODE_NOT:
+		top = top_of(machine);
 		number_set_whole(top, !number_is_true(top));
 		return NULL;
 	default:
+		top = top_of(machine);
 		machine->height--;
 		if (code < CODE_EQUAL)
 			return number_operate(code, top - 1, top);
@@ -129,10 +140,10 @@ int expression_evaluate(const struct expression *expression, int64_t x, double *
 			at += (unsigned)instruction->jump;
 	}
 	if (!why)
-		why = number_as_real(&machine.stack[0], out);
+		why = number_as_real(top_of(&machine), out);
 	if (!why)
 		return 0;
-	error->column = instruction->column;
+	error->column = instruction ? instruction->column : 0;
 	snprintf(error->text, sizeof(error->text), "%s", why);
 	return -1;
 }

@@ -100,7 +100,7 @@ static bool normalize(char out[NAME_MAX_SIZE + 1], const char *name, size_t size
 
 static void add(struct hosts *hosts, const char *text, size_t size, const struct host_address *address)
 {
-	char name[NAME_MAX_SIZE + 1];
+	char name[NAME_MAX_SIZE + 1] = "";
 	struct host *host;
 
 	if (!normalize(name, text, size))
@@ -184,7 +184,7 @@ static bool is_localhost(const char *name)
 
 size_t hosts_find(const struct hosts *hosts, const char *text, struct host_address found[HOST_ADDRESSES])
 {
-	char name[NAME_MAX_SIZE + 1];
+	char name[NAME_MAX_SIZE + 1] = "";
 	struct host *host;
 
 	if (!normalize(name, text, strlen(text)))
