@@ -38,6 +38,7 @@ static void test_values(void)
 		{ "log(10**1000, 10) > 999.9", 1 }, { "isqrt(10**100) == 10**50", 1 }, { "factorial(20) // factorial(19)", 20 },
 		{ "comb(10, 3)", 120 }, { "perm(5, 2)", 20 }, { "gcd(12, -18)", 6 }, { "lcm(4, 6)", 12 }, { "hypot(3, 4)", 5 },
 		{ "hypot()", 0 }, { "isnan(nan) and isinf(inf)", 1 }, { "ldexp(3, 4)", 48 }, { "copysign(2, -0.0)", -2 },
+		{ "copysign(2, 0 / -3)", -2 },
 		{ "isclose(0.1 + 0.2, 0.3)", 1 }, { "ulp(1) == 2**-52", 1 }, { "gamma(5)", 24 }, { "round(cbrt(27))", 3 },
 	};
 

@@ -436,7 +436,7 @@ double integer_ratio(const struct integer *a, const struct integer *by)
 	struct integer wide, quotient, rest;
 
 	if (!a->size)
-		return 0;
+		return by->negative ? -0.0 : 0.0;
 	if (shift >= 0) {
 		shift_left(&wide, a, (unsigned)shift);
 		divide_magnitudes(&quotient, &rest, &wide, by);
