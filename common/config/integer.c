@@ -445,7 +445,7 @@ double integer_ratio(const struct integer *a, const struct integer *by)
 		divide_magnitudes(&quotient, &rest, a, &wide);
 	}
 	/* What is left only has to be seen when it comes to rounding. */
-	if (rest.size)
+	if (rest.size && quotient.size)
 		quotient.limbs[0] |= 1;
 	quotient.negative = a->negative != by->negative;
 	return integer_scaled(&quotient, -shift);
