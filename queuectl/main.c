@@ -166,6 +166,8 @@ int main(int argc, char **argv)
 	code = parse(argv + (argc > 0), &arguments, &command);
 	if (code)
 		return code;
+	if (!command)
+		BUG("arguments without a command were taken");
 	arguments.changes = command->changes;
 	arguments.without_queues = command->without_queues;
 	if (operator_open(&operator, &arguments) == 0)

@@ -69,6 +69,8 @@ static void end_transaction(struct connection *connection)
 	struct outgoing *outgoing = connection->outgoing;
 	struct reply why = { 0 };
 
+	if (!outgoing)
+		BUG("a transaction ended without a message");
 	reply_move(&why, &connection->why);
 	connection->finished = false;
 	connection->outgoing = NULL;
