@@ -1,43 +1,14 @@
 /* unit-queue-damage.c - the disk driver among files that are not what they should be
  * SPDX-License-Identifier: MIT
  * P19, S11: damaged, short and foreign files are set aside, and the others go on. */
-#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 
 #include "common/base/file.h"
 #include "common/queue/disk/disk.h"
-#include "t/lib/storage.h"
-
-#define SECTION "type: disk, envelope_dir: @/env, meta_dir: @/meta, scan_interval: 3600, allow_volatile: true"
-
-static void open_or_bail(struct place *place, enum storage_role role, const char *section)
-{
-	if (place_open(place, role, section))
-		return;
-	printf("Bail out! cannot open: %s\n", place->opened.text ? place->opened.text : "?");
-	exit(1);
-}
-
-static char *path_of(const char *format, const char *id)
-{
-	char *name = xasprintf(format[0] == 'e' ? "env/%s.env" : "meta/%s.meta", id);
-	char *path = xasprintf("%s/%s", scratch, name);
-
-	free(name);
-	return path;
-}
+#include "t/lib/disk_files.h"
 
 /* ---- files */
-
-static void put_file(const char *path, const char *text)
-{
-	int fd = open(path, O_WRONLY | O_CREAT | O_TRUNC, 0600);
-
-	if (fd < 0 || fd_write_all(fd, text, strlen(text)) < 0)
-		abort();
-	fd_close(&fd);
-}
 
 static void test_damage(void)
 {

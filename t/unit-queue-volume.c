@@ -1,38 +1,12 @@
 /* unit-queue-volume.c - where the disk driver's folders may be, and what it does when they are full
  * SPDX-License-Identifier: MIT
  * P20: memory is refused. */
-#include <dirent.h>
 #include <errno.h>
 #include <linux/magic.h>
 #include <sys/mount.h>
 #include <sys/vfs.h>
 
-#include "t/lib/storage.h"
-
-#define SECTION "type: disk, envelope_dir: @/env, meta_dir: @/meta, scan_interval: 3600, allow_volatile: true"
-
-static void open_or_bail(struct place *place, enum storage_role role, const char *section)
-{
-	if (place_open(place, role, section))
-		return;
-	printf("Bail out! cannot open: %s\n", place->opened.text ? place->opened.text : "?");
-	exit(1);
-}
-
-static unsigned count_files(const char *folder)
-{
-	char *path = xasprintf("%s/%s", scratch, folder);
-	struct dirent *entry;
-	DIR *directory = opendir(path);
-	unsigned count = 0;
-
-	while (directory && (entry = readdir(directory)))
-		count += entry->d_type == DT_REG;
-	if (directory)
-		closedir(directory);
-	free(path);
-	return count;
-}
+#include "t/lib/disk_files.h"
 
 static void test_refusals(void)
 {
