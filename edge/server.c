@@ -151,17 +151,17 @@ static void on_bound(evutil_socket_t fd, short what, void *arg)
 	drain_edges(arg, true);
 }
 
-static void drain(void *arg, int64_t timeout_ms)
+static void drain(void *arg, const struct child_drain *how)
 {
 	struct server *server = arg;
-	struct timeval bound = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+	struct timeval bound = { how->timeout_ms / 1000, how->timeout_ms % 1000 * 1000 };
 
 	server->draining = true;
 	acceptors_close(server->acceptors);
 	server->bound = evtimer_new(server->child->base, on_bound, server);
 	if (server->bound)
 		event_add(server->bound, &bound);
-	drain_edges(server, timeout_ms == 0);
+	drain_edges(server, how->timeout_ms == 0);
 }
 
 static void stats(void *arg, json_t *into)

@@ -74,7 +74,9 @@ static void print_text(const char *name, const char *text)
 static void put_outcome(struct buffer *out, const struct outcome *outcome)
 {
 	static const char *const names[] = {
-		[OUTCOME_DELIVERED] = "delivered", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced"
+		[OUTCOME_DELAYED] = "delayed", [OUTCOME_WARNED] = "delayed, sender told",
+		[OUTCOME_DELIVERED] = "delivered", [OUTCOME_CONFIRMED] = "delivered, sender told",
+		[OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced",
 	};
 
 	if (!outcome) {
@@ -188,7 +190,8 @@ static void print_message(const char *queue, const struct peeked *peeked)
 static json_t *recipients_json(const struct peeked *peeked)
 {
 	static const char *const names[] = {
-		[OUTCOME_DELIVERED] = "delivered", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced"
+		[OUTCOME_DELAYED] = "delayed", [OUTCOME_WARNED] = "warned", [OUTCOME_DELIVERED] = "delivered",
+		[OUTCOME_CONFIRMED] = "confirmed", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced",
 	};
 	json_t *list = json_array();
 

@@ -436,7 +436,7 @@ static void test_asked_while_closing(void)
 	do_claim(&place, 1, &claimed, WAIT_MS);
 	closing.lease = claimed.leases[0];
 	reply_set(&reply, 250, NULL, "done");
-	outcomes_add(&done, 0, OUTCOME_DELIVERED, &reply);
+	outcomes_add(&done, &(struct outcome){ 0, OUTCOME_DELIVERED, reply });
 	place.storage->driver->renew(place.storage, closing.lease, &done, on_renewed, &closing);
 	place_close(&place);
 	is_int(closing.renewed, 451, "a renewal that waits when the storage is closed fails");

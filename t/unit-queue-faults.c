@@ -70,7 +70,7 @@ static void work(struct place *place)
 	struct outcomes done = { 0 };
 	char id[ID_SIZE];
 
-	outcomes_add(&done, 0, OUTCOME_DELIVERED, NULL);
+	outcomes_add(&done, &(struct outcome){ 0, OUTCOME_DELIVERED });
 	for (unsigned turn = 0; turn < 4; turn++) {
 		if (!do_claim(place, 1, &claimed, 150))
 			break;

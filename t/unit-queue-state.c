@@ -11,30 +11,71 @@ static void test_outcomes(void)
 
 	reply_set(&first, 250, "2.0.0", "first");
 	reply_set(&second, 550, "5.1.1", "second");
-	outcomes_add(&a, 3, OUTCOME_DELIVERED, &first);
-	outcomes_add(&a, 3, OUTCOME_FAILED, &second);
+	outcomes_add(&a, &(struct outcome){ 3, OUTCOME_DELIVERED, first });
+	outcomes_add(&a, &(struct outcome){ 3, OUTCOME_FAILED, second });
 	is_int(a.count, 1, "settled once");
 	is_int(outcomes_find(&a, 3)->kind, OUTCOME_DELIVERED, "as it was settled first");
 	is_str(outcomes_find(&a, 3)->reply.text, "first", "with its reply");
-	outcomes_add(&b, 1, OUTCOME_FAILED, &second);
-	outcomes_add(&b, 3, OUTCOME_FAILED, &second);
+	outcomes_add(&b, &(struct outcome){ 1, OUTCOME_FAILED, second });
+	outcomes_add(&b, &(struct outcome){ 3, OUTCOME_FAILED, second });
 	outcomes_merge(&a, &b);
 	is_int(a.count, 2, "merged: it only grows");
-	outcomes_add(&a, 1, OUTCOME_BOUNCED, NULL);
-	outcomes_add(&a, 3, OUTCOME_BOUNCED, NULL);
+	outcomes_add(&a, &(struct outcome){ 1, OUTCOME_BOUNCED });
+	outcomes_add(&a, &(struct outcome){ 3, OUTCOME_BOUNCED });
 	is_int(outcomes_find(&a, 1)->kind, OUTCOME_BOUNCED, "a failure may become a bounce");
 	is_str(outcomes_find(&a, 1)->reply.text, "second", "its reply stays");
 	is_int(outcomes_find(&a, 3)->kind, OUTCOME_DELIVERED, "what was delivered may not");
 	ok(!outcomes_find(&a, 0), "the others are open");
+	outcomes_add(&a, &(struct outcome){ 5, OUTCOME_DELAYED, second, (char *)"mx.example.com", 77 });
+	ok(outcome_is_open(outcomes_find(&a, 5)), "one that is late is open");
+	outcomes_add(&a, &(struct outcome){ 5, OUTCOME_CONFIRMED });
+	is_int(outcomes_find(&a, 5)->kind, OUTCOME_CONFIRMED, "and may come to any end");
+	outcomes_add(&a, &(struct outcome){ 6, OUTCOME_DELAYED, second, (char *)"mx.example.com", 77 });
+	outcomes_add(&a, &(struct outcome){ 6, OUTCOME_WARNED, first, (char *)"other.example.com", 78 });
+	is_int(outcomes_find(&a, 6)->kind, OUTCOME_WARNED, "the sender was warned");
+	is_str(outcomes_find(&a, 6)->host, "mx.example.com", "of what had been recorded");
+	outcomes_add(&a, &(struct outcome){ 6, OUTCOME_DELAYED });
+	is_int(outcomes_find(&a, 6)->kind, OUTCOME_WARNED, "and is so once");
+	outcomes_add(&a, &(struct outcome){ 6, OUTCOME_FAILED, first, (char *)"other.example.com", 79 });
+	is_int(outcomes_find(&a, 6)->time_ms, 79, "the end has its own reply, host and time");
 	outcomes_release(&a);
 	outcomes_release(&b);
 	reply_release(&first);
 	reply_release(&second);
 }
 
+static void test_marks(void)
+{
+	struct message_state state = { 0 };
+
+	ok(!message_state_mark(&state, MARK_HOLD, "why", 3), "held: not due");
+	is_str(state.held, "why", "for a reason");
+	message_state_mark(&state, MARK_STRIKE, NULL, 3);
+	is_str(state.held, "why", "which a strike leaves");
+	ok(message_state_mark(&state, MARK_RELEASE, NULL, 3), "released: due");
+	ok(!state.held && !state.strikes && !state.suspect, "and all forgiven");
+	message_state_mark(&state, MARK_SUSPECT, NULL, 3);
+	ok(state.suspect && !state.strikes, "suspect without a strike");
+	for (int i = 0; i < 2; i++)
+		ok(!message_state_mark(&state, MARK_STRIKE, NULL, 3) && !state.held, "strike %d", i + 1);
+	message_state_mark(&state, MARK_STRIKE, NULL, 3);
+	is_str(state.held, "3 workers died in its delivery", "the third holds it");
+	ok(message_state_mark(&state, MARK_BOUNCE, "operator", 3) && !state.held, "to be bounced: due, held no more");
+	is_str(state.bounce, "operator", "for a reason");
+	message_state_survived(&state);
+	ok(!state.suspect && !state.strikes, "it survived");
+	ok(message_state_mark(&state, MARK_RETRY, NULL, 3), "retry: due");
+	message_state_release(&state);
+	for (int i = 0; i < 100; i++)
+		message_state_mark(&state, MARK_STRIKE, NULL, 0);
+	ok(!state.held, "no number of strikes holds it where there is no bound");
+	message_state_release(&state);
+}
+
 static void test_round_trip(void)
 {
-	struct message_state state = { .attempts = 12, .strikes = 2, .held = xstrdup("operator") }, back;
+	struct message_state state = { .attempts = 12, .strikes = 2, .suspect = true, .held = xstrdup("operator"),
+		.bounce = xstrdup("admin") }, back;
 	struct reply reply = { 0 };
 	json_t *other = json_pack("{s:s, s:i}", "later", "kept", "attempts", 1), *object;
 	const char *why;
@@ -43,13 +84,17 @@ static void test_round_trip(void)
 		reply_set(&reply, 450, "4.2.0", "try %d", i);
 		message_state_add_attempt(&state, 1000 + i, i == 11 ? "mx\xff.example.com" : "mx.example.com", &reply);
 	}
-	outcomes_add(&state.done, 7, OUTCOME_FAILED, &reply);
+	outcomes_add(&state.done, &(struct outcome){ 7, OUTCOME_FAILED, reply, (char *)"mx\xfe", 99 });
 	object = message_state_to_json(&state, other);
 	is_str(json_string_value(json_object_get(object, "later")), "kept", "a member that we do not know is kept");
 	is_int(message_state_from_json(&back, object, &why), 0, "and back");
 	is_int(back.attempts, 12, "attempts");
 	is_int(back.strikes, 2, "strikes");
 	is_str(back.held, "operator", "held");
+	is_str(back.bounce, "admin", "to be bounced");
+	ok(back.suspect, "suspect");
+	is_str(outcomes_find(&back.done, 7)->host, "\"mx\\xFE\"", "the host of an outcome, escaped");
+	is_int(outcomes_find(&back.done, 7)->time_ms, 99, "and its time");
 	is_int(back.last_count, ATTEMPTS_KEPT, "the last ten attempts");
 	is_str(back.last[0].reply.text, "try 2", "oldest first");
 	is_int(back.last[9].time_ms, 1011, "with their times");
@@ -90,6 +135,7 @@ static void test_malformed(void)
 int main(void)
 {
 	test_outcomes();
+	test_marks();
 	test_round_trip();
 	test_malformed();
 	return done_testing();

@@ -103,7 +103,7 @@ static void test_defer(struct place *place)
 	struct answer claimed, got;
 
 	reply_set(&attempt.reply, 450, "4.2.0", "later");
-	outcomes_add(&done, 1, OUTCOME_DELIVERED, &attempt.reply);
+	outcomes_add(&done, &(struct outcome){ 1, OUTCOME_DELIVERED, attempt.reply });
 	do_write(place, &envelope, 1, 0);
 	is_int(do_claim(place, 1, &claimed, WAIT_MS), 1, "claimed");
 	is_int(do_renew(place, claimed.leases[0], NULL), 0, "renewed with nothing to say");

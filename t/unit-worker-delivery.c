@@ -397,12 +397,12 @@ static void results(void)
 
 	set_up(&scripted, TO("ok1", "later", "ok2"));
 	reply_set(&before, 250, NULL, "before");
-	outcomes_add(&storage.done, 0, OUTCOME_DELIVERED, &before);
+	outcomes_add(&storage.done, &(struct outcome){ 0, OUTCOME_DELIVERED, before });
 	delivery_makes(&scripted, "get, defer 300000 tried 2: 450 4.0.0 later there",
 		"what was delivered before is not tried again");
 
 	set_up(&scripted, TO("ok1"));
-	outcomes_add(&storage.done, 0, OUTCOME_DELIVERED, &before);
+	outcomes_add(&storage.done, &(struct outcome){ 0, OUTCOME_DELIVERED, before });
 	delivery_makes(&scripted, "get, remove", "all were delivered before: only removed");
 	is_int(scripted.delivered, 0, "without the relay");
 

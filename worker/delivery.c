@@ -265,7 +265,8 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 	delivery->left--;
 	if (!reply_is_success(reply))
 		return;
-	outcomes_add(&delivery->state.done, index, OUTCOME_DELIVERED, reply);
+	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *reply, (char *)host,
+		clock_wall_ms() });
 	delivery->unrecorded = true;
 	if (delivery->left)
 		take_step(delivery);

@@ -16,7 +16,7 @@ struct progress *progress_new(const struct envelope *envelope, const struct outc
 	for (size_t i = 0; i < envelope->recipient_count; i++) {
 		const struct outcome *outcome = outcomes_find(done, i);
 
-		progress[i].before = outcome && outcome->kind != OUTCOME_FAILED;
+		progress[i].before = !outcome_is_open(outcome) && outcome->kind != OUTCOME_FAILED;
 		if (!progress[i].before)
 			++*open;
 	}

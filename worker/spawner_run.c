@@ -43,11 +43,11 @@ struct service {
 	struct spawner *spawner;
 };
 
-static void drain(void *arg, int64_t timeout_ms)
+static void drain(void *arg, const struct child_drain *how)
 {
 	struct service *service = arg;
 
-	(void)timeout_ms;
+	(void)how;
 	spawner_drain(service->spawner, on_ended, service->child);
 }
 

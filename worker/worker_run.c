@@ -104,11 +104,11 @@ static void on_ended(void *arg)
 	child_finished(worker->child);
 }
 
-static void drain(void *arg, int64_t timeout_ms)
+static void drain(void *arg, const struct child_drain *how)
 {
 	struct worker *worker = arg;
 
-	(void)timeout_ms;
+	(void)how;
 	worker->draining = true;
 	if (worker->claims)
 		claims_drain(worker->claims, on_ended, worker);

@@ -33,20 +33,20 @@ void child_finished(struct child *child)
 		stop_loop(child, 0);
 }
 
-static void start_drain(struct child *child, const char *because, int64_t timeout_ms)
+static void start_drain(struct child *child, const char *because, const struct child_drain *how)
 {
 	struct child_private *private = child->private;
-	int64_t bound_ms = timeout_ms + PAST_THE_BOUND_MS;
+	int64_t bound_ms = how->timeout_ms + PAST_THE_BOUND_MS;
 	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
 
 	if (private->draining)
 		return;
 	private->draining = true;
 	log_info("process", "began to drain", LOG_TEXT("because", because),
-		LOG_INT("timeout_ms", timeout_ms));
+		LOG_INT("timeout_ms", how->timeout_ms));
 	event_add(private->bound, &bound);
 	if (child->drain)
-		child->drain(child->arg, timeout_ms);
+		child->drain(child->arg, how);
 	else
 		child_finished(child);
 }
@@ -66,7 +66,7 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 
 	(void)what;
 	if (!child->private->draining) {
-		start_drain(child, name, child->process.drain_timeout_ms);
+		start_drain(child, name, &(struct child_drain){ child->process.drain_timeout_ms, false });
 		return;
 	}
 	log_warn("process", "ended before it had drained", LOG_TEXT("because", name));
@@ -126,7 +126,8 @@ void child_on_message(void *arg, enum control_type type, json_t *body, int fd)
 	switch (type) {
 	case CONTROL_DRAIN:
 		start_drain(child, "the master said so",
-			timeout_in(body, child->process.drain_timeout_ms));
+			&(struct child_drain){ timeout_in(body, child->process.drain_timeout_ms),
+				json_is_true(json_object_get(body, "successor")) });
 		break;
 	case CONTROL_STATS:
 		answer_stats(child);
@@ -151,7 +152,7 @@ void child_on_closed(void *arg)
 
 	control_free(child->private->control);
 	child->private->control = NULL;
-	start_drain(child, "the master is gone", child->process.drain_timeout_ms);
+	start_drain(child, "the master is gone", &(struct child_drain){ child->process.drain_timeout_ms, false });
 }
 
 /* ---- begin, run, end */

@@ -27,6 +27,12 @@ struct child_listener {
 	int fd;			/* non-blocking, listening; one listener may have several (v4 and v6) */
 };
 
+struct child_drain {
+	int64_t timeout_ms;
+	bool successor;		/* another generation is ready and does this one's work: it gets what we hold, and our
+				 * sockets stay open there */
+};
+
 struct child {
 	const char *program;		/* "slimta-edge"; "slimta-spawner" where the master made it that */
 	bool alone;			/* no master: sockets, runtime_dir and counters are our own */
@@ -42,7 +48,7 @@ struct child {
 	int spawner_fd;			/* the spawner's listening socket; -1 */
 
 	/* Set by the program before child_run. */
-	void (*drain)(void *arg, int64_t timeout_ms);	/* once: begin nothing new; call child_finished when done */
+	void (*drain)(void *arg, const struct child_drain *);	/* once: begin nothing new; child_finished when done */
 	void (*stats)(void *arg, json_t *into);		/* optional: members for `status` */
 	void *arg;
 	struct child_private *private;

@@ -19,7 +19,7 @@ enum control_type {
 	CONTROL_READY,		/* child: serving */
 	CONTROL_ADOPT,		/* master: accept on these sockets of a sibling too */
 	CONTROL_RETURN,		/* master: no longer */
-	CONTROL_DRAIN,		/* master: {timeout_ms}: finish what is in hand, begin nothing, exit 0 */
+	CONTROL_DRAIN,		/* master: {timeout_ms, successor}: finish what is in hand, begin nothing, exit 0 */
 	CONTROL_STATS,		/* either way: {} asks, an object answers */
 	CONTROL_LOG,		/* master: reopen logs; the descriptor, if any, is the new fd 2 */
 	CONTROL_TYPES

@@ -9,7 +9,8 @@
 #include "common/queue/storage.h"
 
 static const char *const outcome_names[] = {
-	[OUTCOME_DELIVERED] = "delivered", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced"
+	[OUTCOME_DELAYED] = "delayed", [OUTCOME_WARNED] = "warned", [OUTCOME_DELIVERED] = "delivered",
+	[OUTCOME_CONFIRMED] = "confirmed", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced",
 };
 
 static void set(json_t *object, const char *key, json_t *value)
@@ -44,6 +45,10 @@ static json_t *outcomes_to_json(const struct outcomes *done)
 		set(item, "outcome", json_string(outcome_names[outcome->kind]));
 		if (!reply_is_none(&outcome->reply))
 			set(item, "reply", reply_to_json(&outcome->reply));
+		if (outcome->host && *outcome->host)
+			set(item, "host", text_to_json(outcome->host));
+		if (outcome->time_ms)
+			set(item, "time", json_integer(outcome->time_ms));
 		json_array_append_new(list, item);
 	}
 	return list;
@@ -69,7 +74,7 @@ static json_t *attempts_to_json(const struct message_state *state)
 
 json_t *message_state_to_json(const struct message_state *state, const json_t *other)
 {
-	static const char *const ours[] = { "attempts", "done", "last", "strikes", "held" };
+	static const char *const ours[] = { "attempts", "done", "last", "suspect", "strikes", "held", "bounce" };
 	json_t *object = other ? json_copy((json_t *)other) : json_object();
 
 	if (!object)
@@ -81,10 +86,14 @@ json_t *message_state_to_json(const struct message_state *state, const json_t *o
 		set(object, "done", outcomes_to_json(&state->done));
 	if (state->last_count)
 		set(object, "last", attempts_to_json(state));
+	if (state->suspect)
+		set(object, "suspect", json_true());
 	if (state->strikes)
 		set(object, "strikes", json_integer(state->strikes));
 	if (state->held)
 		set(object, "held", text_to_json(state->held));
+	if (state->bounce)
+		set(object, "bounce", text_to_json(state->bounce));
 	return object;
 }
 
@@ -107,23 +116,29 @@ static int read_reply(const json_t *item, struct reply *reply)
 	return value ? reply_from_json(reply, value) : 0;
 }
 
+static enum outcome_kind read_kind(const char *name)
+{
+	for (enum outcome_kind kind = OUTCOME_DELAYED; name && kind <= OUTCOME_BOUNCED; kind++)
+		if (strcmp(name, outcome_names[kind]) == 0)
+			return kind;
+	return 0;
+}
+
 static int read_outcome(const json_t *item, struct outcomes *done)
 {
-	const json_t *index = json_object_get(item, "index");
-	const char *name = json_string_value(json_object_get(item, "outcome"));
-	struct reply reply = { 0 };
+	const json_t *index = json_object_get(item, "index"), *time = json_object_get(item, "time");
+	struct outcome outcome = { .kind = read_kind(json_string_value(json_object_get(item, "outcome"))) };
 	int result = -1;
 
-	if (!json_is_integer(index) || json_integer_value(index) < 0 || !name || read_reply(item, &reply) < 0)
-		goto out;
-	for (unsigned kind = OUTCOME_DELIVERED; kind <= OUTCOME_BOUNCED; kind++) {
-		if (strcmp(name, outcome_names[kind]) != 0)
-			continue;
-		outcomes_add(done, (size_t)json_integer_value(index), kind, &reply);
+	if (json_is_integer(index) && json_integer_value(index) >= 0 && outcome.kind &&
+			(!time || json_is_integer(time)) && read_reply(item, &outcome.reply) == 0) {
+		outcome.index = (size_t)json_integer_value(index);
+		outcome.time_ms = json_integer_value(time);
+		outcome.host = (char *)json_string_value(json_object_get(item, "host"));	/* borrowed */
+		outcomes_add(done, &outcome);
 		result = 0;
 	}
-out:
-	reply_release(&reply);
+	reply_release(&outcome.reply);
 	return result;
 }
 
@@ -145,16 +160,18 @@ static int read_attempt(const json_t *item, struct message_state *state)
 static const char *read_members(struct message_state *state, const json_t *object)
 {
 	const json_t *done = json_object_get(object, "done"), *last = json_object_get(object, "last");
-	const json_t *held = json_object_get(object, "held"), *item;
+	const json_t *held = json_object_get(object, "held"), *bounce = json_object_get(object, "bounce"), *item;
 	size_t i;
 
 	if (read_count(object, "attempts", &state->attempts) < 0)
 		return "attempts is not a count";
 	if (read_count(object, "strikes", &state->strikes) < 0)
 		return "strikes is not a count";
-	if (held && !json_is_string(held))
-		return "held is not a text";
+	if ((held && !json_is_string(held)) || (bounce && !json_is_string(bounce)))
+		return "held or bounce is not a text";
+	state->suspect = json_is_true(json_object_get(object, "suspect"));
 	xstrset(&state->held, json_string_value(held));
+	xstrset(&state->bounce, json_string_value(bounce));
 	if ((done && !json_is_array(done)) || (last && !json_is_array(last)))
 		return "done or last is not a list";
 	json_array_foreach(done, i, item)

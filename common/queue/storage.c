@@ -33,35 +33,54 @@ const struct outcome *outcomes_find(const struct outcomes *outcomes, size_t inde
 	return find(outcomes, index);
 }
 
-/* What is settled stays as it was settled first; only the bounce of a failure may follow it. */
-void outcomes_add(struct outcomes *outcomes, size_t index, enum outcome_kind kind, const struct reply *reply)
+bool outcome_is_open(const struct outcome *outcome)
 {
-	struct outcome *known = find(outcomes, index);
+	return !outcome || outcome->kind <= OUTCOME_WARNED;
+}
 
-	if (known) {
-		if (known->kind == OUTCOME_FAILED && kind == OUTCOME_BOUNCED)
-			known->kind = OUTCOME_BOUNCED;
-		return;
+static void fill(struct outcome *to, const struct outcome *from)
+{
+	*to = (struct outcome){ .index = from->index, .kind = from->kind, .time_ms = from->time_ms };
+	to->host = xstrdup(from->host ? from->host : "");
+	reply_copy(&to->reply, &from->reply);
+}
+
+static void outcome_release(struct outcome *outcome)
+{
+	reply_release(&outcome->reply);
+	free(outcome->host);
+}
+
+static bool is_second(enum outcome_kind first, enum outcome_kind second)
+{
+	return second == first + 1 && (first == OUTCOME_DELAYED || first == OUTCOME_DELIVERED || first == OUTCOME_FAILED);
+}
+
+void outcomes_add(struct outcomes *outcomes, const struct outcome *outcome)
+{
+	struct outcome *known = find(outcomes, outcome->index);
+
+	if (!known) {
+		outcomes->items = xrealloc(outcomes->items, outcomes->count + 1, sizeof(*outcomes->items));
+		fill(&outcomes->items[outcomes->count++], outcome);
+	} else if (is_second(known->kind, outcome->kind)) {
+		known->kind = outcome->kind;
+	} else if (outcome_is_open(known) && !outcome_is_open(outcome)) {
+		outcome_release(known);
+		fill(known, outcome);
 	}
-	outcomes->items = xrealloc(outcomes->items, outcomes->count + 1, sizeof(*outcomes->items));
-	known = &outcomes->items[outcomes->count++];
-	memset(known, 0, sizeof(*known));
-	known->index = index;
-	known->kind = kind;
-	if (reply)
-		reply_copy(&known->reply, reply);
 }
 
 void outcomes_merge(struct outcomes *into, const struct outcomes *from)
 {
 	for (size_t i = 0; i < from->count; i++)
-		outcomes_add(into, from->items[i].index, from->items[i].kind, &from->items[i].reply);
+		outcomes_add(into, &from->items[i]);
 }
 
 void outcomes_release(struct outcomes *outcomes)
 {
 	for (size_t i = 0; i < outcomes->count; i++)
-		reply_release(&outcomes->items[i].reply);
+		outcome_release(&outcomes->items[i]);
 	free(outcomes->items);
 	memset(outcomes, 0, sizeof(*outcomes));
 }
@@ -96,8 +115,10 @@ void message_state_copy(struct message_state *to, const struct message_state *fr
 	memset(to, 0, sizeof(*to));
 	to->attempts = from->attempts;
 	to->due_in_ms = from->due_in_ms;
+	to->suspect = from->suspect;
 	to->strikes = from->strikes;
 	to->held = from->held ? xstrdup(from->held) : NULL;
+	to->bounce = from->bounce ? xstrdup(from->bounce) : NULL;
 	outcomes_merge(&to->done, &from->done);
 	for (unsigned i = 0; i < from->last_count; i++)
 		message_state_add_attempt(to, from->last[i].time_ms, from->last[i].host, &from->last[i].reply);
@@ -109,5 +130,53 @@ void message_state_release(struct message_state *state)
 	for (unsigned i = 0; i < state->last_count; i++)
 		attempt_release(&state->last[i]);
 	free(state->held);
+	free(state->bounce);
 	memset(state, 0, sizeof(*state));
+}
+
+static bool strike(struct message_state *state, unsigned max_strikes)
+{
+	char *reason;
+
+	state->suspect = true;
+	state->strikes++;
+	if (!max_strikes || state->strikes < max_strikes || state->held)
+		return false;
+	reason = xasprintf("%u workers died in its delivery", state->strikes);
+	xstrset(&state->held, reason);
+	free(reason);
+	return false;
+}
+
+bool message_state_mark(struct message_state *state, enum mark mark, const char *reason, unsigned max_strikes)
+{
+	switch (mark) {
+	case MARK_HOLD:
+		xstrset(&state->held, reason ? reason : "operator");
+		return false;
+	case MARK_RELEASE:
+		message_state_survived(state);
+		xstrset(&state->held, NULL);
+		return true;
+	case MARK_RETRY:
+		return true;
+	case MARK_BOUNCE:
+		xstrset(&state->bounce, reason ? reason : "operator");
+		xstrset(&state->held, NULL);
+		return true;
+	case MARK_SUSPECT:
+		state->suspect = true;
+		return false;
+	case MARK_STRIKE:
+		return strike(state, max_strikes);
+	case MARK_DISCARD:
+		break;
+	}
+	return false;
+}
+
+void message_state_survived(struct message_state *state)
+{
+	state->suspect = false;
+	state->strikes = 0;
 }

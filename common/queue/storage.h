@@ -28,20 +28,34 @@ struct storage_context {
 	enum storage_role role;
 };
 
-/* What became of one recipient; `index` counts in the stored list, for good. */
-enum outcome_kind { OUTCOME_DELIVERED = 1, OUTCOME_FAILED, OUTCOME_BOUNCED };
+/* What became of one recipient. It only grows: open -> DELAYED -> WARNED, and from any of these to DELIVERED ->
+ * CONFIRMED or FAILED -> BOUNCED. The second of each pair: the sender was told, so a worker that finds the first owes
+ * him that notification (where he wants one), made of what stands here and of nothing else. */
+enum outcome_kind {
+	OUTCOME_DELAYED = 1,		/* still open, and late */
+	OUTCOME_WARNED,
+	OUTCOME_DELIVERED,
+	OUTCOME_CONFIRMED,
+	OUTCOME_FAILED,
+	OUTCOME_BOUNCED,
+};
 struct outcome {
-	size_t index;
+	size_t index;			/* in the stored list, for good */
 	enum outcome_kind kind;
 	struct reply reply;
+	char *host;			/* that gave the reply, "" if none did; owned */
+	int64_t time_ms;		/* wall clock of the attempt; 0 = not known */
 };
 struct outcomes {
 	struct outcome *items;
 	size_t count;
 };
-void outcomes_add(struct outcomes *, size_t index, enum outcome_kind, const struct reply *);
+bool outcome_is_open(const struct outcome *);	/* to be tried again; NULL is */
+/* Copies all; what would not grow is left as it is. The step to the second of a pair keeps the first's reply, host
+ * and time. */
+void outcomes_add(struct outcomes *, const struct outcome *);
 const struct outcome *outcomes_find(const struct outcomes *, size_t index);
-void outcomes_merge(struct outcomes *into, const struct outcomes *from);	/* only grows; FAILED may become BOUNCED */
+void outcomes_merge(struct outcomes *into, const struct outcomes *from);
 void outcomes_release(struct outcomes *);
 
 /* One attempt as `show` prints it. */
@@ -59,14 +73,31 @@ struct message_state {
 	struct outcomes done;
 	struct attempt last[ATTEMPTS_KEPT];	/* oldest first */
 	unsigned last_count;
-	unsigned strikes;
+	bool suspect;			/* its worker died in its delivery, and in those of others: claimed alone */
+	unsigned strikes;		/* deaths of workers in its delivery alone */
 	char *held;			/* why it is held ("damaged", "operator"), NULL = it is not */
+	char *bounce;			/* why an operator wants it bounced, NULL = nobody does */
 };
 void message_state_add_attempt(struct message_state *, int64_t time_ms, const char *host, const struct reply *);
 void message_state_copy(struct message_state *to, const struct message_state *from);
 void message_state_release(struct message_state *);
+enum mark {
+	MARK_HOLD,			/* not tried until it is released; `reason` says why */
+	MARK_RELEASE,			/* held no more, due now, without strikes */
+	MARK_DISCARD,			/* removed, nobody is told */
+	MARK_RETRY,			/* due now */
+	MARK_BOUNCE,			/* due now, to fail for all who are open; `reason` says why */
+	MARK_SUSPECT,			/* its worker died in several deliveries, of which this was one */
+	MARK_STRIKE,			/* its worker died in this delivery alone */
+};
+/* What a mark makes of the state; DISCARD is the caller's. Strikes up to `max_strikes` (0: any number) hold it. True:
+ * it is due now. */
+bool message_state_mark(struct message_state *, enum mark, const char *reason, unsigned max_strikes);
+/* A delivery came to a result: no longer suspect, no strikes. */
+void message_state_survived(struct message_state *);
 /* All but the due time, which each storage keeps by its own clock: {"attempts": 1, "done": [...], "last": [...],
- * "strikes": 0, "held": "operator"}. Members of `other` (NULL: none) that we do not know are kept. New reference. */
+ * "suspect": true, "strikes": 1, "held": "operator", "bounce": "operator"}. Members of `other` (NULL: none) that
+ * we do not know are kept. New reference. */
 json_t *message_state_to_json(const struct message_state *, const json_t *other);
 /* 0, or -1 with *why (a constant text); the state is all-zero then. */
 int message_state_from_json(struct message_state *, const json_t *, const char **why);
@@ -78,7 +109,7 @@ struct lease {
 	int64_t claimed_boot_ms;	/* clock_boot_ms() before the request was made */
 	int64_t lease_ms;		/* measured from there; INT64_MAX: as long as we live (disk) */
 	uint64_t epoch;
-	unsigned strikes;		/* of earlier deaths: 1 or more = handle it alone */
+	bool suspect;			/* earlier deaths: handle it alone */
 };
 
 /* NULL `why` is success. 451 4.3.0: try again; 452 4.3.1: full; 550 5.x: never (not there, not ours, damaged). */
@@ -129,7 +160,13 @@ struct peeked {				/* borrowed for the callback, but for what is taken */
 };
 typedef void storage_peeked_fn(void *arg, const struct reply *why, struct peeked *);
 
-enum mark { MARK_HOLD, MARK_RELEASE, MARK_DISCARD, MARK_RETRY, MARK_BOUNCE, MARK_STRIKE };
+/* One shared setting. */
+struct setting {
+	const char *key, *value;
+	int64_t expires_in_ms;		/* INT64_MAX: never */
+};
+/* In the order of keys; borrowed for the callback. */
+typedef void storage_settings_fn(void *arg, const struct reply *why, const struct setting *, size_t count);
 
 struct storage_driver {
 	const char *type;		/* value of queue.NAME.type */
@@ -167,13 +204,15 @@ struct storage_driver {
 	 * A damaged one gives `why` 554 5.6.0 and what is known of it, without an envelope. */
 	void (*peek)(struct storage *, const char *id, bool content, storage_peeked_fn *, void *arg);
 
-	/* Extends the lease and records who is settled. */
+	/* Extends the lease and records who is settled; `done` only grows. 450 4.2.0: the lease is lost, what was
+	 * settled is recorded all the same. */
 	void (*renew)(struct storage *, struct lease *, const struct outcomes *, storage_done_fn *done, void *arg);
-	/* Gives it back, one atomic step: due in `delay_ms`, `done` merged. `attempted`: costs one attempt, and
-	 * `attempt` joins the last ten. */
+	/* Gives it back, one atomic step: due in `delay_ms`, `done` merged. `attempted`: costs one attempt,
+	 * `attempt` joins the last ten, and it survived. Marks are applied. */
 	void (*defer)(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *done_so_far,
 		const struct attempt *attempt, storage_done_fn *done, void *arg);
-	/* Finished: gone. The id stays known for two minutes. */
+	/* Finished: gone. The id stays known for two minutes, a derived one (id_is_derived) for a day: a write of it
+	 * is success and makes no second message. */
 	void (*remove)(struct storage *, struct lease **, storage_done_fn *done, void *arg);
 
 	/* Waiting claims call back with none; results still go through. */
@@ -181,9 +220,13 @@ struct storage_driver {
 	void (*list)(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 	void (*info)(struct storage *, storage_info_fn *, void *arg);
 
-	/* Optional until every storage has them; the front answers 502 5.3.3 for a NULL. */
+	/* At once, or as the lease ends where somebody has it: the lease is not touched, a message that was delivered
+	 * goes. Later marks follow earlier ones. `reason` for HOLD and BOUNCE, else NULL. 550 5.1.1: not there. */
 	void (*mark)(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *done, void *arg);
+	/* Small settings that all who share the storage see within seconds: a key of at most 255 octets of text
+	 * without control characters; `value` NULL takes it away. */
 	void (*set)(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done, void *arg);
+	void (*settings)(struct storage *, storage_settings_fn *, void *arg);
 
 	/* Room for one more message of `size` octets: immediate, from what was last seen. -1 with 452 or 451. */
 	int (*accepts)(struct storage *, uint64_t size, struct reply *why);
@@ -196,6 +239,7 @@ struct storage {
 	struct storage_context context;
 	uint64_t max_messages;		/* common options of the queue, for accepts(); 0 = none */
 	uint64_t min_free_bytes;
+	unsigned max_strikes;		/* as message_state_mark wants it */
 };
 
 extern const struct storage_driver *const storage_drivers[];	/* ends with NULL */

@@ -185,7 +185,7 @@ enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct 
 		result = read_envelope(disk, lease, due_ms);
 	if (result == TAKE_OURS) {
 		lease->lease.lease_ms = INT64_MAX;
-		lease->lease.strikes = lease->state.strikes;
+		lease->lease.suspect = lease->state.suspect;
 		*taken = lease;
 	} else {
 		disk_lease_free(lease);
