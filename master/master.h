@@ -48,6 +48,7 @@ struct slot {
 	struct control *control;	/* NULL when gone, or closed by the child */
 	bool tried;			/* was ready or died once: the next kind need not wait for it */
 	bool ended_at_once;		/* was sent SIGKILL */
+	int64_t extended_ms;		/* clock_boot_ms(): until when it may drain, as it asked; 0: as all */
 	int64_t since_ms;		/* wall clock: of its state */
 	int64_t started_ms;		/* clock_boot_ms() */
 	unsigned restarts;

@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/net/child.h"
 #include "master/master.h"
 
 #define HELLO_TIMEOUT_MS 30000
@@ -59,6 +60,15 @@ static void end_now(struct slot *slot, const char *because)
 
 /* ---- what children say */
 
+/* It waits for the answer to a final dot. */
+static void extend(struct slot *slot, int64_t ms)
+{
+	if (ms <= 0 || ms > CHILD_EXTEND_MAX_MS)
+		return;
+	slot->extended_ms = clock_boot_ms() + ms + PAST_THE_BOUND_MS;
+	log_info("master", "child has more time", SLOT_FIELDS(slot), LOG_INT("ms", ms));
+}
+
 static void on_message(void *arg, enum control_type type, json_t *body, int fd)
 {
 	struct slot *slot = arg;
@@ -77,6 +87,8 @@ static void on_message(void *arg, enum control_type type, json_t *body, int fd)
 		supervise(slot->master);
 	} else if (type == CONTROL_STATS) {
 		status_answer(slot, body);
+	} else if (type == CONTROL_EXTEND && slot->state == CHILD_DRAINING) {
+		extend(slot, json_integer_value(json_object_get(body, "ms")));
 	}
 }
 
@@ -107,6 +119,7 @@ static void start(struct slot *slot)
 		slot->restarts++;
 	slot->started_ms = clock_boot_ms();
 	slot->ended_at_once = false;
+	slot->extended_ms = 0;
 	if (slot_spawn(slot) < 0) {
 		const char *why = strerror(errno);
 
@@ -311,6 +324,27 @@ static void end_all_now(struct master *master, const char *because)
 	arm(master->bound, SPAWNER_LAST_MS);
 }
 
+/* True: children have more time, as they asked for, and the bound is set anew. The others are ended, but for the spawner,
+ * which may run what such a worker waits for. */
+static bool extends(struct master *master)
+{
+	int64_t now_ms = clock_boot_ms(), until_ms = 0;
+
+	for (size_t i = 0; i < master->generation.slot_count; i++)
+		if (master->generation.slots[i].pid && master->generation.slots[i].extended_ms > until_ms)
+			until_ms = master->generation.slots[i].extended_ms;
+	if (until_ms <= now_ms)
+		return false;
+	for (size_t i = 0; i < master->generation.slot_count; i++) {
+		struct slot *slot = &master->generation.slots[i];
+
+		if (slot->pid && slot->extended_ms <= now_ms && slot->kind != CHILD_SPAWNER && !slot->ended_at_once)
+			end_now(slot, "drain_timeout is over");
+	}
+	arm(master->bound, until_ms - now_ms);
+	return true;
+}
+
 /* The time is over: of draining, of what is given beyond it, or of the spawner's last act. */
 void supervise_bound(struct master *master)
 {
@@ -321,7 +355,8 @@ void supervise_bound(struct master *master)
 		return;
 	}
 	if (master->phase == MASTER_STOPPING) {
-		end_all_now(master, "drain_timeout is over");
+		if (!extends(master))
+			end_all_now(master, "drain_timeout is over");
 		return;
 	}
 	for (size_t i = 0; i < master->generation.slot_count; i++)

@@ -51,6 +51,20 @@ static void start_drain(struct child *child, const char *because, const struct c
 		child_finished(child);
 }
 
+void child_extend(struct child *child, int64_t ms)
+{
+	struct child_private *private = child->private;
+	int64_t given_ms = ms < CHILD_EXTEND_MAX_MS ? ms : CHILD_EXTEND_MAX_MS, bound_ms = given_ms + PAST_THE_BOUND_MS;
+	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
+
+	if (!private->draining || private->finished)
+		return;
+	event_add(private->bound, &bound);
+	if (private->control)
+		control_send(private->control, CONTROL_EXTEND, json_pack("{s:I}", "ms", (json_int_t)given_ms), -1);
+	log_info("process", "asked for more time", LOG_INT("ms", given_ms));
+}
+
 static void on_bound(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what;

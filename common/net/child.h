@@ -65,6 +65,10 @@ void child_ready(struct child *);
  * (alone: SIGINT too), or 3 s past the time-out given to `drain`, ends at once. SIGUSR1 (alone) reopens logs.
  * Returns the exit code: 0, or 1 where it was ended before `drain` was done. */
 int child_run(struct child *);
+/* While it drains: it waits for an answer that it must not do without, for `ms` from now, whatever the bound; the master
+ * is told. At most CHILD_EXTEND_MAX_MS at once. */
+#define CHILD_EXTEND_MAX_MS 600000
+void child_extend(struct child *, int64_t ms);
 void child_finished(struct child *);
 void child_free(struct child *);
 

@@ -22,6 +22,7 @@ enum control_type {
 	CONTROL_DRAIN,		/* master: {timeout_ms, successor}: finish what is in hand, begin nothing, exit 0 */
 	CONTROL_STATS,		/* either way: {} asks, an object answers */
 	CONTROL_LOG,		/* master: reopen logs; the descriptor, if any, is the new fd 2 */
+	CONTROL_EXTEND,		/* child, draining: {ms}: give me so much more time from now, see child_extend */
 	CONTROL_TYPES
 };
 
