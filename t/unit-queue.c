@@ -1,20 +1,7 @@
 /* unit-queue.c - the storage contract, walked on every driver
  * SPDX-License-Identifier: MIT
  * P20: a storage that is opened again after its owner is gone has everything. */
-#include "t/lib/storage.h"
-
-static const char *const drivers[] = {
-	"type: disk, envelope_dir: @/env, meta_dir: @/meta, scan_interval: 3600, allow_volatile: true",
-};
-static const char *section;
-
-static void open_or_bail(struct place *place, enum storage_role role)
-{
-	if (place_open(place, role, section))
-		return;
-	printf("Bail out! cannot open: %s\n", place->opened.text ? place->opened.text : "?");
-	exit(1);
-}
+#include "t/lib/contract.h"
 
 static bool same_octets(const struct envelope *envelope, const char *octets)
 {
@@ -169,30 +156,20 @@ static void test_discard_leased(struct place *place)
 	envelope_free(envelope);
 }
 
-static void on_refused(void *arg, const struct reply *why)
-{
-	on_done(arg, why);
-}
-
 static void test_claim_id(struct place *place)
 {
 	struct envelope *envelope = message("c@example.org", "Subject: c\r\n\r\n");
-	const struct storage_driver *driver = place->storage->driver;
-	struct answer first = { 0 }, second = { 0 };
+	struct lease *lease;
+	unsigned code;
 
 	do_write(place, &envelope, 1, 3600000);
-	driver->claim_id(place->storage, envelope->id, 60000, on_claimed, on_refused, &first);
-	answered(place, &first);
-	is_int(first.lease_count, 1, "claimed by its id, whatever its time");
-	driver->claim_id(place->storage, envelope->id, 60000, on_claimed, on_refused, &second);
-	answered(place, &second);
-	is_int(second.why.code, 450, "a second time: 450");
-	answer_release(&second);
-	do_remove(place, first.leases[0]);
-	driver->claim_id(place->storage, envelope->id, 60000, on_claimed, on_refused, &second);
-	answered(place, &second);
-	is_int(second.why.code, 550, "when it is gone: 550");
-	answer_release(&second);
+	lease = do_claim_id(place, envelope->id, &code);
+	ok(lease != NULL, "claimed by its id, whatever its time");
+	do_claim_id(place, envelope->id, &code);
+	is_int(code, 450, "a second time: 450");
+	do_remove(place, lease);
+	do_claim_id(place, envelope->id, &code);
+	is_int(code, 550, "when it is gone: 550");
 	envelope_free(envelope);
 }
 
@@ -343,7 +320,7 @@ static void test_reopen(void)
 	struct place place;
 	struct answer claimed, got;
 
-	open_or_bail(&place, STORAGE_FOR_WORKER);
+	contract_open(&place, NULL, STORAGE_FOR_WORKER);
 	is_int(do_claim(&place, 10, &claimed, WAIT_MS), 1, "opened again: the message is there");
 	do_get(&place, claimed.leases[0], &got);
 	is_int(got.state.attempts, 1, "with its attempt");
@@ -360,7 +337,7 @@ static void test_close(void)
 	struct answer answers[20] = { 0 };
 	unsigned calls = 0;
 
-	open_or_bail(&place, STORAGE_FOR_WORKER);
+	contract_open(&place, NULL, STORAGE_FOR_WORKER);
 	for (unsigned i = 0; i < 20; i++) {
 		items[i] = message("close@example.org", "Subject: x\r\n\r\n");
 		place.storage->driver->write(place.storage, &items[i], 1, 0, on_done, &answers[i]);
@@ -375,31 +352,31 @@ static void test_close(void)
 	is_int(calls, 20, "twenty writes, twenty answers");
 }
 
+static void walk(void)
+{
+	struct place place;
+
+	contract_open(&place, NULL, STORAGE_FOR_WORKER);
+	test_whole_way(&place);
+	test_same_id(&place);
+	test_several(&place);
+	test_defer(&place);
+	test_delay(&place);
+	test_discard_leased(&place);
+	test_claim_id(&place);
+	test_fairness(&place);
+	test_list(&place);
+	test_large(&place);
+	test_spooled(&place);
+	test_stop(&place);
+	place_close(&place);
+	if (driver->lasts)
+		test_reopen();
+	test_close();
+}
+
 int main(void)
 {
-	for (unsigned i = 0; i < ARRAY_SIZE(drivers); i++) {
-		struct place place;
-
-		section = drivers[i];
-		diag("%s", section);
-		scratch_make();
-		open_or_bail(&place, STORAGE_FOR_WORKER);
-		test_whole_way(&place);
-		test_same_id(&place);
-		test_several(&place);
-		test_defer(&place);
-		test_delay(&place);
-		test_discard_leased(&place);
-		test_claim_id(&place);
-		test_fairness(&place);
-		test_list(&place);
-		test_large(&place);
-		test_spooled(&place);
-		test_stop(&place);
-		place_close(&place);
-		test_reopen();
-		test_close();
-		scratch_remove();
-	}
+	contract_walk(walk);
 	return done_testing();
 }

@@ -18,6 +18,7 @@
 
 /* One process's view: a loop, a pool, a storage. */
 struct place {
+	bool beside;			/* of another place, which lends loop and pool */
 	struct event_base *base;
 	struct pool *pool;
 	struct process_options process;
@@ -171,8 +172,9 @@ MAYBE void answered(struct place *place, struct answer *answer)
 	}
 }
 
-/* `text`: the section in flow style, with @ for the scratch folder; its errors are printed. */
-MAYBE bool place_load(struct place *place, enum storage_role role, const char *text)
+/* `text`: the section in flow style, with @ for the scratch folder; its errors are printed. `beside`: another place
+ * of the same process, whose loop and pool this one shares; it is closed after this one. NULL: none. */
+MAYBE bool place_load_beside(struct place *place, const struct place *beside, enum storage_role role, const char *text)
 {
 	struct config_errors errors = { 0 };
 	struct buffer whole = { 0 }, printed = { 0 };
@@ -205,24 +207,35 @@ MAYBE bool place_load(struct place *place, enum storage_role role, const char *t
 	buffer_release(&whole);
 	if (!good)
 		return false;
-	place->base = event_base_new();
-	place->pool = pool_new(place->base, "disk", 4);
+	place->beside = beside != NULL;
+	place->base = beside ? beside->base : event_base_new();
+	place->pool = beside ? beside->pool : pool_new(place->base, "disk", 4);
 	place->process.runtime_dir = xasprintf("%s/run", scratch);
 	place->storage->context = (struct storage_context){ .base = place->base, .disk = place->pool,
 		.process = &place->process, .queue = "test", .role = role };
 	return true;
 }
 
-MAYBE bool place_open(struct place *place, enum storage_role role, const char *text)
+MAYBE bool place_load(struct place *place, enum storage_role role, const char *text)
+{
+	return place_load_beside(place, NULL, role, text);
+}
+
+MAYBE bool place_open_beside(struct place *place, const struct place *beside, enum storage_role role, const char *text)
 {
 	struct answer answer = { 0 };
 
-	if (!place_load(place, role, text))
+	if (!place_load_beside(place, beside, role, text))
 		return false;
 	place->storage->driver->open(place->storage, on_done, &answer);
 	answered(place, &answer);
 	reply_move(&place->opened, &answer.why);
 	return reply_is_none(&place->opened);
+}
+
+MAYBE bool place_open(struct place *place, enum storage_role role, const char *text)
+{
+	return place_open_beside(place, NULL, role, text);
 }
 
 MAYBE void place_close(struct place *place)
@@ -231,9 +244,9 @@ MAYBE void place_close(struct place *place)
 
 	if (driver && place->base)
 		driver->close(place->storage);
-	if (place->pool)
+	if (place->pool && !place->beside)
 		pool_free(place->pool);
-	if (place->base)
+	if (place->base && !place->beside)
 		event_base_free(place->base);
 	if (driver)
 		options_release(driver->options, place->storage);
@@ -340,6 +353,32 @@ MAYBE unsigned do_discard(struct place *place, const char *id)
 	code = answer.why.code;
 	answer_release(&answer);
 	return code;
+}
+
+MAYBE unsigned do_mark(struct place *place, const char *id, enum mark mark, const char *reason)
+{
+	struct answer answer = { 0 };
+	unsigned code;
+
+	place->storage->driver->mark(place->storage, id, mark, reason, on_done, &answer);
+	answered(place, &answer);
+	code = answer.why.code;
+	answer_release(&answer);
+	return code;
+}
+
+/* The lease, or NULL and the refusal in *code. */
+MAYBE struct lease *do_claim_id(struct place *place, const char *id, unsigned *code)
+{
+	struct answer answer = { 0 };
+	struct lease *lease;
+
+	place->storage->driver->claim_id(place->storage, id, 60000, on_claimed, on_done, &answer);
+	answered(place, &answer);
+	*code = answer.why.code;
+	lease = answer.lease_count ? answer.leases[0] : NULL;
+	answer_release(&answer);
+	return lease;
 }
 
 MAYBE struct queue_counts do_info(struct place *place)
