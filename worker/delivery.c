@@ -1,5 +1,6 @@
 /* delivery.c - one message under our lease, from the claim until it is given back or gone
- * SPDX-License-Identifier: MIT */
+ * SPDX-License-Identifier: MIT
+ * The flow: one function decides what is next. delivery_record.c tells the storage. */
 #include "worker/delivery.h"
 
 #include <event2/event.h>
@@ -9,60 +10,12 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "worker/progress.h"
-
-#define PAUSE_FIRST_MS 200
-#define PAUSE_LAST_MS 30000
-#define FETCH_PAUSE_LAST_MS 800		/* what cannot be read after this one takes the place of others no longer */
-#define UNREAD_MS 60000
-
-enum phase { FETCHING, RELAYING, RECORDING };
-
-struct delivery {
-	struct delivery_context context;
-	struct lease *lease;		/* NULL: the storage has it back */
-	int64_t lease_ms;
-	char id[ID_SIZE];
-	enum phase phase;
-	bool draining, in_call, finished_relay;
-	struct envelope *envelope;
-	struct message_state state;
-	struct outcomes renewing;	/* what the storage is told while the relay goes on */
-	struct attempt attempt;		/* borrowed of the first recipient that failed */
-	struct progress *progress;	/* one a recipient */
-	size_t left;			/* recipients that the relay has not settled */
-	bool unrecorded;		/* delivered ones are not in the storage yet */
-	struct event *pause, *renewal;
-	int64_t pause_ms;
-	int64_t delay_ms;		/* until it is tried again */
-	delivery_ended_fn *ended;
-	void *arg;
-};
-
-static void take_step(struct delivery *delivery);
-static void give_back(struct delivery *delivery, int64_t delay_ms);
-
-static void log_storage_failed(const struct delivery *delivery, const char *event, const struct reply *why)
-{
-	struct buffer text = { 0 };
-
-	reply_append(why, &text);
-	log_error("worker", event, LOG_TEXT("id", delivery->id),
-		LOG_TEXT("queue", queue_name(delivery->context.queue)), LOG_TEXT("reply", buffer_str(&text)));
-	buffer_release(&text);
-}
-
-static struct timeval as_timeval(int64_t ms)
-{
-	return (struct timeval){ ms / 1000, ms % 1000 * 1000 };
-}
+#include "worker/delivery_parts.h"
 
 static void release(struct delivery *delivery)
 {
-	struct delivery_context *context = &delivery->context;
-
-	if (delivery->phase != FETCHING)
-		counter_add(context->counters, COUNTER_WORKER_ATTEMPTS, -1);
+	if (delivery->envelope)
+		counter_add(delivery->context.counters, COUNTER_WORKER_ATTEMPTS, -1);
 	progress_free(delivery->progress, delivery->envelope ? delivery->envelope->recipient_count : 0);
 	envelope_free(delivery->envelope);
 	message_state_release(&delivery->state);
@@ -74,54 +27,15 @@ static void release(struct delivery *delivery)
 
 void delivery_abandon(struct delivery *delivery)
 {
-	if (delivery->phase != FETCHING)
+	if (delivery->envelope)
 		progress_log_in_doubt(delivery->progress, delivery->envelope, delivery->context.relay->name);
 	release(delivery);
 }
 
-static void end(struct delivery *delivery)
+void delivery_end(struct delivery *delivery)
 {
 	delivery->ended(delivery->arg, delivery);
 	release(delivery);
-}
-
-/* ---- a storage that fails */
-
-static void on_pause_over(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	take_step(arg);
-}
-
-static void give_up(struct delivery *delivery)
-{
-	if (delivery->phase == RECORDING)
-		progress_log_in_doubt(delivery->progress, delivery->envelope, delivery->context.relay->name);
-	end(delivery);
-}
-
-/* Repeats the step after a pause; gives up where that makes no sense. */
-static void step_failed(struct delivery *delivery, const struct reply *why)
-{
-	struct timeval pause;
-
-	if (!delivery->pause_ms || reply_is_permanent(why))
-		log_storage_failed(delivery,
-			delivery->phase == FETCHING ? "could not fetch" : "could not record", why);
-	if (delivery->phase == FETCHING && (delivery->draining || delivery->pause_ms >= FETCH_PAUSE_LAST_MS)) {
-		give_back(delivery, UNREAD_MS);
-		return;
-	}
-	if (reply_is_permanent(why) || delivery->draining) {
-		give_up(delivery);
-		return;
-	}
-	delivery->pause_ms = delivery->pause_ms ? delivery->pause_ms * 2 : PAUSE_FIRST_MS;
-	if (delivery->pause_ms > PAUSE_LAST_MS)
-		delivery->pause_ms = PAUSE_LAST_MS;
-	pause = as_timeval(delivery->pause_ms);
-	event_add(delivery->pause, &pause);
 }
 
 void delivery_drain(struct delivery *delivery)
@@ -134,123 +48,47 @@ void delivery_drain(struct delivery *delivery)
 	}
 }
 
-/* ---- recording */
+/* ---- fetching */
 
-static void log_delivered(struct delivery *delivery)
+static void take_message(struct delivery *delivery, struct envelope **envelope, struct message_state *state)
 {
-	const struct delivery_context *context = &delivery->context;
-
-	progress_log_delivered(delivery->progress, delivery->envelope, context->relay->name, context->counters,
-		delivery->state.attempts + 1);
+	delivery->envelope = *envelope;
+	*envelope = NULL;
+	delivery->state = *state;
+	*state = (struct message_state){ 0 };
+	delivery->pause_ms = 0;
+	counter_add(delivery->context.counters, COUNTER_WORKER_ATTEMPTS, 1);
+	delivery->progress = progress_new(delivery->envelope, &delivery->state.done, &delivery->left);
+	log_debug("worker", "fetched", LOG_TEXT("id", delivery->id),
+		LOG_INT("recipients", delivery->envelope->recipient_count), LOG_INT("open", delivery->left),
+		LOG_INT("attempts", delivery->state.attempts));
+	/* None is left where its worker died between the last record and the removal. */
+	if (!delivery->left)
+		delivery->relay = RELAY_OVER;
 }
 
-static void on_renewed(void *arg, const struct reply *why)
-{
-	struct delivery *delivery = arg;
-
-	delivery->in_call = false;
-	if (why) {
-		/* What is delivered is recorded with the next renewal, or at the end. */
-		delivery->unrecorded = true;
-		log_storage_failed(delivery, "could not renew", why);
-	} else {
-		log_delivered(delivery);
-	}
-	if (delivery->finished_relay || (delivery->unrecorded && !why))
-		take_step(delivery);
-}
-
-static void renew(struct delivery *delivery)
-{
-	if (delivery->in_call)
-		return;
-	delivery->in_call = true;
-	delivery->unrecorded = false;
-	progress_mark_sent(delivery->progress, delivery->envelope->recipient_count);
-	outcomes_release(&delivery->renewing);
-	outcomes_merge(&delivery->renewing, &delivery->state.done);
-	queue_renew(delivery->context.queue, delivery->lease, &delivery->renewing, on_renewed, delivery);
-}
-
-static void on_recorded(void *arg, const struct reply *why)
-{
-	struct delivery *delivery = arg;
-	struct delivery_context *context = &delivery->context;
-
-	delivery->in_call = false;
-	if (why) {
-		step_failed(delivery, why);
-		return;
-	}
-	progress_mark_sent(delivery->progress, delivery->envelope->recipient_count);
-	log_delivered(delivery);
-	progress_log_deferred(delivery->progress, delivery->envelope, context->relay->name, context->counters,
-		delivery->state.attempts + 1, delivery->delay_ms);
-	end(delivery);
-}
-
-static void record(struct delivery *delivery)
-{
-	struct delivery_context *context = &delivery->context;
-	const struct progress *failed = progress_first_failed(delivery->progress,
-		delivery->envelope->recipient_count);
-
-	delivery->in_call = true;
-	if (progress_is_complete(delivery->progress, delivery->envelope->recipient_count)) {
-		queue_remove(context->queue, &delivery->lease, on_recorded, delivery);
-		return;
-	}
-	if (!failed) {
-		/* None of those left was tried. */
-		queue_defer(context->queue, &delivery->lease, 0, false, &delivery->state.done, NULL, on_recorded,
-			delivery);
-		return;
-	}
-	delivery->attempt = (struct attempt){ clock_wall_ms(), failed->host, failed->reply };
-	delivery->delay_ms = queue_retry_delay_ms(context->queue, delivery->state.attempts + 1);
-	queue_defer(context->queue, &delivery->lease, delivery->delay_ms, true, &delivery->state.done,
-		&delivery->attempt, on_recorded, delivery);
-}
-
-/* A storage that could not record the end of a lease has ended it all the same: it is claimed anew, so that the
- * record is made by who knows what to record. */
-static void on_regained(void *arg, struct lease *const leases[], size_t count)
+static void on_fetched(void *arg, const struct reply *why, struct envelope **envelope, struct message_state *state)
 {
 	struct delivery *delivery = arg;
 
 	delivery->in_call = false;
-	if (!count) {
-		give_up(delivery);
+	if (!why) {
+		take_message(delivery, envelope, state);
+		delivery_next(delivery);
 		return;
 	}
-	delivery->lease = leases[0];
-	take_step(delivery);
-}
-
-static void on_regain_refused(void *arg, const struct reply *why)
-{
-	struct delivery *delivery = arg;
-
-	delivery->in_call = false;
-	/* 450 4.2.0: another worker has it by now, and will do it again. */
-	if (reply_is_transient(why) && why->subject != 2) {
-		step_failed(delivery, why);
+	if (!reply_is_permanent(why)) {
+		delivery_step_failed(delivery, why);
 		return;
 	}
-	/* Another has it or had it; what it did is in its own lines. Nobody has to act. */
-	if (why->subject == 2 || (why->code == 550 && why->subject == 1))
-		log_info("worker", "left to another worker", LOG_TEXT("id", delivery->id),
-			LOG_TEXT("queue", queue_name(delivery->context.queue)), LOG_TEXT("reply", why->text));
-	else
-		log_storage_failed(delivery, "could not claim again", why);
-	give_up(delivery);
+	delivery_log_failed(delivery, "set aside", why);
+	delivery_give_back(delivery, 0);
 }
 
-static void regain(struct delivery *delivery)
+static void fetch(struct delivery *delivery)
 {
 	delivery->in_call = true;
-	queue_claim_id(delivery->context.queue, delivery->id, delivery->lease_ms, on_regained, on_regain_refused,
-		delivery);
+	queue_get(delivery->context.queue, delivery->lease, on_fetched, delivery);
 }
 
 /* ---- the relay */
@@ -269,7 +107,7 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 		clock_wall_ms() });
 	delivery->unrecorded = true;
 	if (delivery->left)
-		take_step(delivery);
+		delivery_next(delivery);
 }
 
 static void on_relay_finished(void *arg)
@@ -278,8 +116,58 @@ static void on_relay_finished(void *arg)
 
 	if (delivery->left)
 		BUG("a relay left %zu recipients open", delivery->left);
-	delivery->finished_relay = true;
-	take_step(delivery);
+	delivery->relay = RELAY_OVER;
+	delivery_next(delivery);
+}
+
+static void relay(struct delivery *delivery)
+{
+	struct relay_delivery what = { delivery->envelope, &delivery->state.done, on_settled, on_relay_finished,
+		delivery };
+
+	delivery->relay = RELAY_UNDER_WAY;
+	relay_deliver(delivery->context.relay, &what);
+}
+
+/* ---- what is next */
+
+static enum delivery_step what_is_next(const struct delivery *delivery)
+{
+	if (!delivery->envelope)
+		return STEP_FETCH;
+	if (delivery->relay == RELAY_UNDER_WAY)
+		return STEP_RENEW;
+	if (delivery->relay == RELAY_TO_COME)
+		return STEP_RELAY;
+	return STEP_END;
+}
+
+void delivery_next(struct delivery *delivery)
+{
+	if (delivery->in_call)
+		return;
+	delivery->step = what_is_next(delivery);
+	switch (delivery->step) {
+	case STEP_FETCH:
+		fetch(delivery);
+		break;
+	case STEP_RELAY:
+		relay(delivery);
+		break;
+	case STEP_RENEW:
+		delivery_renew(delivery);
+		break;
+	case STEP_END:
+		delivery_record_end(delivery);
+		break;
+	}
+}
+
+static void on_pause_over(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	delivery_next(arg);
 }
 
 static void on_renewal_due(evutil_socket_t fd, short what, void *arg)
@@ -288,107 +176,16 @@ static void on_renewal_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (delivery->phase == RELAYING)
-		renew(delivery);
+	if (delivery->relay == RELAY_UNDER_WAY)
+		delivery_renew(delivery);
 }
 
 static void keep_lease(struct delivery *delivery)
 {
-	struct timeval third = as_timeval(delivery->lease->lease_ms / 3);
+	int64_t third_ms = delivery->lease_ms / 3;
 
-	if (delivery->lease->lease_ms != INT64_MAX)
-		event_add(delivery->renewal, &third);
-}
-
-static void relay(struct delivery *delivery)
-{
-	struct relay_delivery what = { delivery->envelope, &delivery->state.done, on_settled, on_relay_finished,
-		delivery };
-
-	keep_lease(delivery);
-	relay_deliver(delivery->context.relay, &what);
-}
-
-/* ---- fetching */
-
-static void begin_relaying(struct delivery *delivery)
-{
-	size_t count = delivery->envelope->recipient_count;
-
-	delivery->phase = RELAYING;
-	delivery->pause_ms = 0;
-	counter_add(delivery->context.counters, COUNTER_WORKER_ATTEMPTS, 1);
-	delivery->progress = progress_new(delivery->envelope, &delivery->state.done, &delivery->left);
-	log_debug("worker", "fetched", LOG_TEXT("id", delivery->id), LOG_INT("recipients", count),
-		LOG_INT("open", delivery->left), LOG_INT("attempts", delivery->state.attempts));
-	if (delivery->left) {
-		relay(delivery);
-		return;
-	}
-	/* Its worker died between the last record and the removal. */
-	delivery->finished_relay = true;
-	take_step(delivery);
-}
-
-static void on_released(void *arg, const struct reply *why)
-{
-	struct delivery *delivery = arg;
-
-	if (why)
-		log_storage_failed(delivery, "could not give back", why);
-	end(delivery);
-}
-
-/* As it came: untried. */
-static void give_back(struct delivery *delivery, int64_t delay_ms)
-{
-	queue_defer(delivery->context.queue, &delivery->lease, delay_ms, false, &delivery->state.done, NULL,
-		on_released, delivery);
-}
-
-static void on_fetched(void *arg, const struct reply *why, struct envelope **envelope, struct message_state *state)
-{
-	struct delivery *delivery = arg;
-
-	delivery->in_call = false;
-	if (!why) {
-		delivery->envelope = *envelope;
-		*envelope = NULL;
-		delivery->state = *state;
-		*state = (struct message_state){ 0 };
-		begin_relaying(delivery);
-		return;
-	}
-	if (!reply_is_permanent(why)) {
-		step_failed(delivery, why);
-		return;
-	}
-	log_storage_failed(delivery, "set aside", why);
-	give_back(delivery, 0);
-}
-
-/* Does what is next, now; called again after a storage has failed. */
-static void take_step(struct delivery *delivery)
-{
-	if (delivery->in_call)
-		return;
-	if (delivery->finished_relay)
-		delivery->phase = RECORDING;
-	switch (delivery->phase) {
-	case FETCHING:
-		delivery->in_call = true;
-		queue_get(delivery->context.queue, delivery->lease, on_fetched, delivery);
-		break;
-	case RELAYING:
-		renew(delivery);
-		break;
-	case RECORDING:
-		if (delivery->lease)
-			record(delivery);
-		else
-			regain(delivery);
-		break;
-	}
+	if (delivery->lease_ms != INT64_MAX)
+		event_add(delivery->renewal, &(struct timeval){ third_ms / 1000, third_ms % 1000 * 1000 });
 }
 
 struct delivery *delivery_begin(const struct delivery_context *context, struct lease **lease,
@@ -404,6 +201,7 @@ struct delivery *delivery_begin(const struct delivery_context *context, struct l
 	delivery->renewal = event_new(context->base, -1, EV_PERSIST, on_renewal_due, delivery);
 	if (!delivery->pause || !delivery->renewal)
 		BUG("no event for a timer");
-	take_step(delivery);
+	keep_lease(delivery);
+	delivery_next(delivery);
 	return delivery;
 }

@@ -1,0 +1,49 @@
+/* delivery_parts.h - what the files of delivery.c share; nobody else includes it
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_WORKER_DELIVERY_PARTS_H
+#define SLIMTA_WORKER_DELIVERY_PARTS_H
+
+#include "worker/delivery.h"
+#include "worker/progress.h"
+
+struct event;
+
+enum delivery_step { STEP_FETCH, STEP_RELAY, STEP_RENEW, STEP_END };
+enum relay_state { RELAY_TO_COME, RELAY_UNDER_WAY, RELAY_OVER };
+
+struct delivery {
+	struct delivery_context context;
+	struct lease *lease;		/* NULL: the storage has it back */
+	int64_t lease_ms;
+	char id[ID_SIZE];
+	enum delivery_step step;	/* the last that was begun */
+	enum relay_state relay;
+	bool draining, in_call;
+	struct envelope *envelope;	/* NULL: not fetched */
+	struct message_state state;	/* `done` has all that is known, recorded or not */
+	struct outcomes renewing;	/* what the storage is told while the relay goes on */
+	struct attempt attempt;		/* borrowed of the first recipient that failed */
+	struct progress *progress;	/* one a recipient */
+	size_t left;			/* recipients that the relay has not settled */
+	bool unrecorded;		/* state.done has results that are not in the storage yet */
+	struct event *pause, *renewal;
+	int64_t pause_ms;
+	int64_t delay_ms;		/* until it is tried again */
+	delivery_ended_fn *ended;
+	void *arg;
+};
+
+/* delivery.c. Does what is next, now; may be called at any time. */
+void delivery_next(struct delivery *);
+void delivery_end(struct delivery *);		/* runs `ended`, frees it */
+
+/* delivery_record.c: what the storage is told. */
+void delivery_renew(struct delivery *);		/* the relay is at work */
+void delivery_record_end(struct delivery *);	/* removes the message or gives it back, for which the lease is got again */
+/* As it came, untried. */
+void delivery_give_back(struct delivery *, int64_t delay_ms);
+/* Repeats the step after a pause; gives up where that makes no sense. */
+void delivery_step_failed(struct delivery *, const struct reply *why);
+void delivery_log_failed(const struct delivery *, const char *event, const struct reply *why);
+
+#endif
