@@ -121,6 +121,9 @@ typedef void storage_message_fn(void *arg, const struct reply *why, struct envel
 	struct message_state *state);
 
 enum message_place { PLACE_NEW, PLACE_DEFERRED, PLACE_LEASED, PLACE_HELD };
+/* How far a lease's owner is with it: its delivery has begun; it went beyond what can be taken back, such as the final
+ * dot or the start of a command. */
+enum lease_phase { LEASE_PHASE_UNKNOWN, LEASE_CLAIMED, LEASE_BEGUN, LEASE_PAST_THE_DOT };
 
 struct list_entry {			/* borrowed for the callback */
 	char id[ID_SIZE], origin[ID_SIZE];
@@ -133,6 +136,8 @@ struct list_entry {			/* borrowed for the callback */
 	int64_t due_in_ms;
 	enum message_place place;
 	const char *owner;		/* "host/slimta-worker[812]", NULL = nobody or not known */
+	enum lease_phase phase;
+	int64_t leased_for_ms, in_phase_ms;	/* where the phase is known */
 	const char *held;
 	const struct reply *last;	/* NULL = none yet */
 };
@@ -157,6 +162,8 @@ struct peeked {				/* borrowed for the callback, but for what is taken */
 	enum message_place place;
 	char *owner;
 	int64_t leased_for_ms;		/* -1: not known */
+	enum lease_phase phase;
+	int64_t in_phase_ms;		/* where the phase is known */
 };
 typedef void storage_peeked_fn(void *arg, const struct reply *why, struct peeked *);
 
