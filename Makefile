@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 # These work before anything is installed or configured; they call make again where they need more.
-EARLY := deps peers run check fuzz clean distclean format help
+EARLY := deps peers run check check-long fuzz clean distclean format help
 ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
 include config.mk
 endif
@@ -145,6 +145,14 @@ check:
 	$(MAKE) $(PARALLEL) FAULTS=1 all units
 	$(MAKE) FAULTS=1 unit
 	$(MAKE) check-headers unit system
+# The long forms of those tests that look at LONG.
+LONG_TESTS = $(shell grep -l "'LONG'" t/*.t)
+LONG_UNITS = $(patsubst t/%.c,build/default/t/%,$(shell grep -l '"LONG"' t/unit-*.c))
+check-long:
+	.ci/deps run check
+	$(MAKE) $(PARALLEL) all units
+	$(MAKE) $(PARALLEL) FAULTS=1 all units
+	LONG=1 HARNESS_TIMER=1 timeout --kill-after=60 40m $(MAKE) system TESTS='$(LONG_TESTS) $(LONG_UNITS)'
 fuzz:
 	$(MAKE) $(PARALLEL) FUZZ=1 fuzzers
 	for source in t/fuzz/fuzz-*.c; do \
@@ -213,6 +221,7 @@ help:
 	@echo "make deps         install what is needed to run, to check and to lint"
 	@echo "make run          install, build, start on conf/slimta.conf: SMTP on 127.0.0.1:1025"
 	@echo "make check        install, build, all tests   (make unit, make system TESTS=t/4*.t: a part)"
+	@echo "make check-long   those tests that have a long form in it, with a summary; 40 minutes at most"
 	@echo "make check-headers  every header compiles alone"
 	@echo "make fuzz         every fuzz target for FUZZ_SECONDS"
 	@echo "make install      to DESTDIR and prefix; make uninstall takes it away"

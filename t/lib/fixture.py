@@ -243,7 +243,7 @@ class Fixture:
 
     def _notify_socket(self):
         notifier = socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_NONBLOCK)
-        notifier.bind(self.path(f'notify.{len(self.processes)}'))
+        notifier.bind(self.path(f'notify.{len(self.sockets)}'))
         os.chmod(notifier.getsockname(), 0o777)
         self.sockets.append(notifier)
         return notifier

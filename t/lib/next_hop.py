@@ -20,6 +20,13 @@ class NextHop:
         self.server = t.server(self._serve)
         self.port = self.server.port
 
+    def took(self, mail):
+        """Before the good reply to its data is said; under the lock, as `heard` is."""
+        self.messages.append(mail)
+
+    def heard(self, line):
+        self.said.append(line)
+
     def _serve(self, peer):
         with self.lock:
             self.connections += 1
@@ -53,7 +60,7 @@ class NextHop:
         code = int(text[:3]) if text[:3].isdigit() else 0
         if taken and code // 100 == 2:
             with self.lock:
-                self.messages.append(taken)
+                self.took(taken)
         if text:
             peer.send(text if text.endswith(b'\r\n') else text + b'\r\n')
         return True, code
@@ -70,7 +77,7 @@ class NextHop:
             if not line:
                 return
             with self.lock:
-                self.said.append(line)
+                self.heard(line)
             verb = line.split(' ')[0].upper()
             going, code = self._happens(peer, verb, line, good.get(verb, '500 5.5.1 what'))
             if verb == 'QUIT' or code == 421:

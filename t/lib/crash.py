@@ -1,0 +1,213 @@
+# crash.py - mail under fire: clients that know what was promised, a next hop that knows what it took, and a killer
+# SPDX-License-Identifier: MIT
+import hashlib
+import os
+import re
+import signal
+import socket
+import threading
+import time
+
+from .fixture import IS_ROOT, Failure, descendants, process_stat
+from .judge import Kill, Message, Take, bounce_of
+from .next_hop import NextHop
+from .peer import Client, dot_stuffed
+
+# What a command does with a message: $1 the folder, $2 its id, $3 the recipient.
+COMMAND = '''#!/bin/sh
+case $3 in
+later-*) [ $(($$ % 2)) = 0 ] || { cat >/dev/null; exit 75; } ;;
+refused-*) cat >/dev/null; echo 5.1.1 nobody; exit 67 ;;
+esac
+cat >"$1/.$2.$$" && mv "$1/.$2.$$" "$1/$2,$3,$$"
+[ $(($$ % 4)) != 0 ] || sleep 0.05
+'''
+WEIGHTS = {'worker': 40, 'edge': 25, 'spawner': 12, 'master': 18, 'all': 5}
+
+
+def content(token, size):
+    body = (f'{token} ' * (size // (len(token) + 1) + 1))[:size]
+    body = '\r\n'.join(body[at:at + 70] for at in range(0, len(body), 70)) + '\r\n'
+    return f'X-Token: {token}\r\nX-Sum: {hashlib.md5(body.encode()).hexdigest()}\r\n\r\n{body}'
+
+
+def take_of(when, data, recipient, opened=None):
+    """Of what a next hop got. A bounce names the message by its recipient, who was the sender."""
+    head, _, body = data.partition(b'\r\n\r\n')
+    head += b'\r\n'
+    ident = re.search(rb'^Received:[^;]* id ([0-9a-z]{26})\b', head, re.M)
+    token = re.search(rb'^X-Token: (.*)\r', head, re.M)
+    summed = re.search(rb'^X-Sum: (.*)\r', head, re.M)
+    return Take(when, ident and ident[1].decode(), token[1].decode() if token else bounce_of(recipient.partition('@')[0]),
+        recipient, not summed or summed[1].decode() == hashlib.md5(body).hexdigest(), opened)
+
+
+class Hop(NextHop):
+    """Takes mail but for recipients `refused-...`, and for `later-...` at the second or third try. `takes`: all that it took."""
+
+    def __init__(self, t, dice):
+        self.takes, self.dice, self.here = [], dice, threading.local()
+        super().__init__(t, at={'RCPT': self._recipient, '.': self._dot})
+
+    def _recipient(self, _, line):
+        if '<refused-' in line:
+            return '550 5.1.1 nobody'
+        return '450 4.2.0 later' if '<later-' in line and self.dice.random() < 0.5 else None
+
+    def _dot(self, *_):
+        if self.dice.random() < 0.4:
+            time.sleep(self.dice.random() * 0.06)       # a kill may fall into it
+
+    def took(self, mail):
+        mine = [take_of(time.time(), mail['data'], recipient, self.here.opened) for recipient in mail['recipients']]
+        self.here.takes += mine
+        self.takes += mine
+
+    def heard(self, line):
+        self.here.last = line
+
+    def _serve(self, peer):
+        peer.sock.settimeout(300)
+        self.here.opened, self.here.takes, self.here.last = time.time(), [], ''
+        super()._serve(peer)
+        if self.here.last.upper() != 'QUIT':
+            for one in self.here.takes:
+                one.cut = time.time()
+
+
+def takes_of_commands(folder):
+    """What COMMAND saved."""
+    found = []
+    for name in os.listdir(folder):
+        if not name.startswith('.'):
+            ident, recipient, _ = name.split(',')
+            path = os.path.join(folder, name)
+            with open(path, 'rb') as file:
+                take = take_of(os.stat(path).st_ctime, file.read(), recipient)
+            take.ident = take.ident or ident
+            found.append(take)
+    return found
+
+
+class Sender(threading.Thread):
+    """Sends messages to a port until it is stopped, each once; `messages` has what came of them."""
+
+    def __init__(self, port, name, dice, refused, pause):
+        super().__init__(daemon=True)
+        self.port, self.prefix, self.dice, self.refused, self.pause = port, name, dice, refused, pause
+        self.messages, self.client = [], None
+        self.ending = threading.Event()
+
+    def run(self):
+        while not self.ending.wait(self.dice.random() * 2 * self.pause):
+            try:
+                if not self.client:
+                    self._connect()
+                self._send()
+            except OSError:
+                self._disconnect()
+        self._disconnect()
+
+    def stop(self):
+        self.ending.set()
+        self.join(60)
+
+    def _disconnect(self):
+        if self.client:
+            self.client.close()
+        self.client = None
+
+    def _connect(self):
+        self.client = Client(socket.create_connection(('127.0.0.1', self.port), 5), 5)
+        self._say(None, 220)
+        self._say('EHLO client.example', 250)
+
+    def _say(self, line, wanted):
+        if line:
+            self.client.line(line)
+        reply = self.client.reply()
+        if reply.code != wanted:
+            raise ConnectionError(f'{line}: {reply}')
+        return reply
+
+    def _next(self):
+        token = f'{self.prefix}-{len(self.messages)}'
+        kinds = self.dice.choices(('ok', 'later'), (80, 20), k=self.dice.choice((1, 1, 1, 2, 3)))
+        refused = [f'refused-{token}@example.net'] if self.refused and self.dice.random() < 0.2 else []
+        message = Message(token, [f'{kind}-{n}-{token}@example.net' for n, kind in enumerate(kinds)], refused)
+        self.messages.append(message)
+        return message
+
+    def _send(self):
+        message = self._next()
+        data = content(message.token, self.dice.choice((100, 100, 2000, 30000)))
+        self._say(f'MAIL FROM:<{message.token}@example.org>', 250)
+        for recipient in [*message.recipients, *message.refused]:
+            self._say(f'RCPT TO:<{recipient}>', 250)
+        self._say('DATA', 354)
+        self.client.send(dot_stuffed(data))
+        reply = self.client.reply()
+        message.code = reply.code
+        if reply.code != 250:
+            raise ConnectionError(f'{reply}')
+        message.ident = re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
+
+
+class Killer:
+    """Keeps a master running, and kills it and its children by and by. `kills`: what it did."""
+
+    def __init__(self, t, text, dice):
+        self.t, self.dice, self.kills, self.master = t, dice, [], None
+        self.conf = t.config(text)
+
+    def start(self, notify=False):
+        """At once, whatever is left of the one before."""
+        more = ['--allow-root'] if IS_ROOT else []
+        self.master = self.t.start('slimta-master', '-c', self.conf, *more, notify=notify)
+
+    def _named(self):
+        """Pids by kind, of all that is ours: those of masters that were killed too."""
+        found = {}
+        for pid in descendants(os.getpid()):
+            stat = process_stat(pid)
+            if stat and stat[2].startswith('slimta-'):
+                found.setdefault(stat[2][7:], []).append(pid)
+        return found
+
+    def _reap(self):
+        """Children of dead masters are ours; masters are reaped by who started them."""
+        for entry in os.listdir('/proc'):
+            stat = process_stat(int(entry)) if entry.isdigit() else None
+            if stat and stat[:2] == ('Z', os.getpid()) and int(entry) != self.master.pid:
+                os.waitpid(int(entry), os.WNOHANG)
+
+    def kill(self, kind=None):
+        """One of a kind that is there, or all of them."""
+        named = self._named()
+        while kind not in named and kind != 'all':
+            kind = self.dice.choices(list(WEIGHTS), list(WEIGHTS.values()))[0]
+        victims = [pid for pids in named.values() for pid in pids] if kind == 'all' else [self.dice.choice(named[kind])]
+        since = time.time()
+        for pid in victims:
+            try:
+                os.kill(pid, signal.SIGKILL)
+            except ProcessLookupError:
+                pass
+        self.kills.append(Kill(kind, since, time.time()))
+        if self.master.pid in victims:
+            self.master.wait()
+            self.t.processes.remove(self.master)
+        self._reap()
+
+    def watch(self, seconds):
+        """Lets mail flow for so long; a master that is gone is followed by the next."""
+        end = time.monotonic() + seconds
+        while True:
+            if self.master.popen.returncode == -signal.SIGKILL:
+                self.start()
+            if not self.master.running():
+                raise Failure(f'the master ended by itself, {self.master.popen.returncode}')
+            left = end - time.monotonic()
+            if left <= 0:
+                return
+            time.sleep(min(left, 0.02))

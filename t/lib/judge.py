@@ -1,0 +1,132 @@
+# judge.py - what was promised, what arrived, what was killed: is a message lost, or doubled without a reason?
+# SPDX-License-Identifier: MIT
+# Times are seconds of the wall clock. The log has milliseconds and files have the kernel's tick, so what happened
+# within TICK has no order, and that speaks for the software.
+import datetime
+import json
+
+TICK = 0.01
+LATE = 3        # what a dead worker had sent is read by a busy next hop within this, seconds
+
+
+class Message:
+    """One that a client sent: `recipients` take it, `refused` do not. `code`: the reply to its dot, 0 = none came."""
+
+    def __init__(self, token, recipients, refused=()):
+        self.token, self.recipients, self.refused = token, recipients, refused
+        self.code, self.ident = 0, None
+
+
+class Take:
+    """A copy for one recipient that the next hop acknowledged at `time`. `opened`: when its connection was, None = it came
+    by a command; `cut`: when that connection was cut, None = it ended well. `token`: the message, or that of a bounce."""
+
+    def __init__(self, time, ident, token, recipient, good=True, opened=None):
+        self.time, self.ident, self.token, self.recipient, self.good = time, ident, token, recipient, good
+        self.opened, self.cut = opened, None
+
+
+class Kill:
+    """`kind`: worker, edge, spawner, master, all. It took effect between `since` and `until`."""
+
+    def __init__(self, kind, since, until):
+        self.kind, self.since, self.until = kind, since, until
+
+
+class Log:
+    """Of a log in JSON: when (id, recipient) was delivered, which ids were in doubt."""
+
+    def __init__(self, lines):
+        self.delivered, self.in_doubt = {}, set()
+        for line in lines:
+            if '"delivered"' not in line and '"in doubt"' not in line:
+                continue
+            fields = json.loads(line)
+            if fields['event'] == 'delivered':
+                time = datetime.datetime.fromisoformat(fields['time'].replace('Z', '+00:00')).timestamp()
+                self.delivered.setdefault((fields['id'], fields['recipient']), []).append(time)
+            elif fields['event'] == 'in doubt':
+                self.in_doubt.add(fields['id'])
+
+
+def bounce_of(token):
+    return f'bounce of {token}'
+
+
+def was_killed(take, again, kills):
+    """Whether the death of who delivered `take` can be why it came `again`."""
+    for kill in kills:
+        if kill.kind not in ('worker', 'all', 'spawner'):
+            continue
+        if take.opened is None:
+            if take.time - LATE < kill.until and kill.since < again.time + TICK:
+                return True
+        elif kill.kind != 'spawner' and take.cut and take.opened < kill.until and kill.since < take.cut < kill.until + LATE:
+            return True
+    return False
+
+
+def explain(take, again, kills, log, announced):
+    """Why a copy came `again` without a reason, or None if there is one."""
+    if take.ident != again.ident:
+        return f'under two ids, {take.ident} and {again.ident}'
+    if any(time < again.time - TICK for time in log.delivered.get((take.ident, take.recipient), ())):
+        return 'though it was logged as delivered'
+    if not was_killed(take, again, kills):
+        return 'and nobody who had it was killed'
+    if announced and take.ident not in log.in_doubt:
+        return 'and was not announced as in doubt'
+    return None
+
+
+class Verdict:
+    """`lost`: promised and not there. `wrong`: all else that must not be, in words. `doubled`: duplicates with a reason."""
+
+    def __init__(self):
+        self.lost, self.wrong, self.doubled = [], [], []
+
+
+def judge_copies(verdict, copies, kills, log, announced):
+    copies.sort(key=lambda take: take.time)
+    for take, again in zip(copies, copies[1:]):
+        reason = explain(take, again, kills, log, announced)
+        if reason:
+            verdict.wrong.append(f'{take.token} came again to {take.recipient} after '
+                f'{again.time - take.time:.3f} s (id {again.ident}): {reason}')
+        else:
+            verdict.doubled.append(take)
+
+
+def judge(messages, takes, kills, log, announced=False):
+    """`announced`: a duplicate needs a line `in doubt` too."""
+    verdict = Verdict()
+    arrived = {}
+    for take in takes:
+        arrived.setdefault(take.token, {}).setdefault(take.recipient, []).append(take)
+        if not take.good:
+            verdict.wrong.append(f'{take.token} came changed to {take.recipient} (id {take.ident})')
+    for message in messages:
+        copies, bounces = arrived.pop(message.token, {}), arrived.pop(bounce_of(message.token), {})
+        for recipient in copies:
+            if recipient not in message.recipients:
+                verdict.wrong.append(f'{message.token} came to {recipient}, who is none of its recipients')
+        if message.code >= 400 and (copies or bounces):
+            verdict.wrong.append(f'{message.token} was refused by {message.code} and came all the same')
+        # What nobody promised may be gone; what came in part was there, and is owed whole.
+        if message.code == 250 or copies or bounces:
+            verdict.lost += [f'{message.token} for {recipient} (id {message.ident})'
+                for recipient in message.recipients if recipient not in copies]
+            if message.refused and not bounces:
+                verdict.lost.append(f'the bounce of {message.token} (id {message.ident})')
+        if bounces and not message.refused:
+            verdict.wrong.append(f'{message.token} bounced, and nobody had refused it')
+        for found in [*copies.values(), *bounces.values()]:
+            judge_copies(verdict, found, kills, log, announced)
+    verdict.wrong += [f'{token} came, and nobody sent it' for token in arrived]
+    taken = {(take.ident, take.recipient) for take in takes}
+    for key, times in log.delivered.items():
+        if len(times) > 1:
+            verdict.wrong.append(f'{key[0]} was logged as delivered to {key[1]} {len(times)} times')
+        if key not in taken:
+            verdict.wrong.append(f'{key[0]} was logged as delivered to {key[1]}, who has nothing')
+    return verdict
