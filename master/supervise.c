@@ -341,6 +341,7 @@ static bool extends(struct master *master)
 		if (slot->pid && slot->extended_ms <= now_ms && slot->kind != CHILD_SPAWNER && !slot->ended_at_once)
 			end_now(slot, "drain_timeout is over");
 	}
+	log_info("master", "waits for answers", LOG_INT("ms", until_ms - now_ms));
 	arm(master->bound, until_ms - now_ms);
 	return true;
 }

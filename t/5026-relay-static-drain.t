@@ -9,9 +9,13 @@ from lib.next_hop import SILENCE, NextHop
 from lib.relay import config, queued, send
 
 
-def begin(t, hop, count, drain_timeout=30):
-    text = config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 1', delay=300).replace(
+def setting(hop, drain_timeout, more=''):
+    return config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 1{more}', delay=300).replace(
         '@process@', f'@process@    drain_timeout: {drain_timeout}')
+
+
+def begin(t, hop, count, drain_timeout=30, more=''):
+    text = setting(hop, drain_timeout, more)
     t.edge(text)
     worker = t.worker(text, 'q')
     return text, worker, [send(t, 'r@example.net') for _ in range(count)]
@@ -50,12 +54,33 @@ def before_the_dot(t):
 
 def behind_the_dot(t):
     hop = NextHop(t, {'.': SILENCE})
-    _, worker, idents = begin(t, hop, 1, drain_timeout=1)
-    wait_for(lambda: 'DATA' in hop.said, what='DATA')
+    _, worker, idents = begin(t, hop, 1, 0.2, ', data_timeout: 5')
+    wait_for(lambda: hop.data_ended, what='the dot')
+    start = time.monotonic()
     worker.kill(signal.SIGTERM)
-    worker.wait(30)
-    like(worker.log, rf' in doubt id={idents[0]} recipient=r@example.net relay=r host=.* reason=', 'behind the dot it is in doubt')
+    is_(worker.wait(30), 0, 'behind the dot the bound does not count')
+    ok(4 < time.monotonic() - start, 'but data_timeout')
+    like(worker.log, rf' in doubt id={idents[0]} recipient=r@example.net relay=r host=.* reason=', 'then it is in doubt')
+    like(worker.log, ' asked for more time ms=5000', 'for which it had time')
     is_(queued(t), idents, 'and in the queue')
 
 
-run(in_hand, before_the_dot, behind_the_dot)
+def late_answer(t):
+    """Under a master, which would end what is not done 5 s after the bound."""
+    go = []
+    hop = NextHop(t, {'.': lambda peer, line: wait_for(lambda: go, timeout=30, what='go') and None})
+    master = t.master(setting(hop, 0.2, ', data_timeout: 20'))
+    ident = send(t, 'r@example.net')
+    wait_for(lambda: hop.data_ended, what='the dot')
+    master.kill(signal.SIGTERM)
+    master.wait_log(r'child has more time child=worker queue=q instance=0 child_pid=\d+ ms=20000')
+    master.wait_log('child ended child=edge')
+    master.wait_log('master: waits for answers ms=1')
+    unlike(master.log, 'killed child', 'nobody is killed')
+    go.append(True)
+    is_(master.wait(), 0, 'the answer is waited for')
+    like(master.log, rf' delivered id={ident} ', 'and recorded')
+    is_(queued(t), [], 'so that it is delivered once')
+
+
+run(in_hand, before_the_dot, behind_the_dot, late_answer)

@@ -7,6 +7,7 @@
 #include <event2/event.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -61,6 +62,7 @@ static struct lease *new_lease(void)
 
 	id_new(lease->id);
 	lease->lease_ms = storage.lease_ms;
+	lease->claimed_boot_ms = clock_boot_ms();
 	return lease;
 }
 
@@ -298,8 +300,9 @@ static void scripted_deliver(struct relay *relay, const struct relay_delivery *d
 	event_active(scripted->turn, EV_TIMEOUT, 0);
 }
 
-static void scripted_drain(struct relay *relay)
+static void scripted_drain(struct relay *relay, int64_t bound_ms)
 {
+	(void)bound_ms;
 	(void)relay;
 }
 
@@ -489,7 +492,7 @@ static void claims(void)
 	is_int(scripted.delivered, 5, "all that is due is delivered");
 	is_int(scripted.at_most, 1, "no more at once than the relay takes");
 	is_int(claims_under_way(all), 0, "and then it waits");
-	claims_drain(all, set_true, &drained);
+	claims_drain(all, 1000, set_true, &drained);
 	ok(!drained, "a drain calls back from the loop");
 	loop_until(&drained, 2000);
 	ok(drained, "and ends");
@@ -509,7 +512,7 @@ static void drain_with_a_failing_storage(void)
 	all = claims_new(&context);
 	loop_until(&never, 50);
 	is_int(claims_under_way(all), 1, "a message that cannot be recorded is kept");
-	claims_drain(all, set_true, &drained);
+	claims_drain(all, 1000, set_true, &drained);
 	loop_until(&drained, 2000);
 	ok(drained, "at a drain it is tried once more, and given up");
 	calls_are("claim, get, remove, claim_id, remove", "at once");

@@ -18,6 +18,7 @@
 #include "worker/relay.h"
 #include "worker/spawn_protocol.h"
 #include "worker/spawner.h"
+#include "t/lib/commits.h"
 #include "t/lib/spawning.h"
 
 #define RECIPIENTS_MAX 8
@@ -157,7 +158,7 @@ static void deliver(const char *relay_name, struct envelope *envelope, struct re
 {
 	struct relay *relay = open_relay(relay_name);
 	struct outcomes done = { 0 };
-	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, results };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, on_commit, results };
 
 	*results = (struct results){ 0 };
 	relay_deliver(relay, &delivery);
@@ -414,6 +415,34 @@ static void refused_values(void)
 	envelope_free(envelope);
 }
 
+/* A command is started where the lease allows it, and not otherwise. */
+static void asked_first(void)
+{
+	static const struct { const char *answers; unsigned asked, delivered; } cases[] = {
+		{ "g", 3, 3 }, { "s", 1, 0 }, { "ws", 1, 0 }, { "wg", 3, 3 }, { "gs", 2, 1 }, { "wgwgws", 3, 2 },
+	};
+	struct envelope *envelope = message((const char *[]){ "a@example.org", "b@example.org", "c@example.org", NULL }, "x", 1);
+
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct results results;
+		unsigned delivered = 0, untried = 0;
+
+		commits.answers = cases[i].answers;
+		commits.asked = 0;
+		deliver("ok", envelope, &results);
+		for (size_t j = 0; j < 3; j++) {
+			delivered += results.replies[j].code == 250;
+			untried += reply_is_none(&results.replies[j]) && results.settled[j] == 1;
+		}
+		is_int(commits.asked, cases[i].asked, "asked before each command");
+		ok(delivered == cases[i].delivered && delivered + untried == 3, "%s: %u were started", cases[i].answers,
+			delivered);
+		results_release(&results);
+	}
+	commits.answers = "g";
+	envelope_free(envelope);
+}
+
 /* The worker goes away: its commands end. */
 static void worker_gone(void)
 {
@@ -421,7 +450,7 @@ static void worker_gone(void)
 	struct relay *relay = open_relay("lingers");
 	struct outcomes done = { 0 };
 	struct results results = { 0 };
-	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, on_commit, &results };
 	unsigned ended = 0;
 
 	relay_deliver(relay, &delivery);
@@ -449,7 +478,7 @@ static void spawner_gone(void)
 	struct relay *relay;
 	struct outcomes done = { 0 };
 	struct results results = { 0 };
-	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, on_commit, &results };
 
 	start_spawner(geteuid());
 	relay = open_relay("lingers2");
@@ -470,7 +499,7 @@ static void spawner_gone(void)
 		usleep(5000);
 	}
 	is_int(results.finished, 0, "without a spawner a message waits");
-	relay_drain(relay);
+	relay_drain(relay, 1000);
 	run_until(&results.finished);
 	is_int(results.replies[0].code, 0, "and is given back untried when the worker drains");
 	relay_free(relay);
@@ -488,7 +517,7 @@ static void other_user(void)
 	struct relay *relay;
 	struct outcomes done = { 0 };
 	struct results results = { 0 };
-	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, &results };
+	struct relay_delivery delivery = { envelope, &done, on_settled, on_finished, on_commit, &results };
 
 	start_spawner(geteuid() + 1);
 	relay = open_relay("forbidden");
@@ -525,7 +554,7 @@ static void prepare(void)
 	free(script);
 	free(text);
 	signal(SIGPIPE, SIG_IGN);
-	base = event_base_new();
+	commits.base = base = event_base_new();
 	pool = pool_new(base, "disk", 2);
 	listen_at("spawner");
 }
@@ -544,6 +573,7 @@ int main(void)
 	surroundings();
 	refused_values();
 	hostile_peers();
+	asked_first();
 	worker_gone();
 	spawner_gone();
 	other_user();

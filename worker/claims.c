@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <sys/queue.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 
 #define CLAIM_BYTES_MAX 67108864	/* of content in one claim */
@@ -16,12 +17,17 @@ struct claimed {
 	TAILQ_ENTRY(claimed) link;
 	struct claims *claims;
 	struct delivery *delivery;
+	struct lease *lease;		/* until its delivery begins */
+	uint32_t row;			/* likewise */
+	bool alone;
 };
+TAILQ_HEAD(claimed_list, claimed);
 
 struct claims {
 	struct delivery_context context;
-	TAILQ_HEAD(, claimed) under_way;
-	size_t count;
+	struct claimed_list under_way, suspects;	/* suspects wait to be alone */
+	size_t count;			/* of both */
+	bool alone;			/* a suspect is under way */
 	int64_t lease_ms;
 	bool claiming, stopped;
 	struct event *wake;
@@ -42,21 +48,53 @@ static void on_delivery_ended(void *arg, struct delivery *delivery)
 	(void)delivery;
 	TAILQ_REMOVE(&claims->under_way, claimed, link);
 	claims->count--;
+	if (claimed->alone)
+		claims->alone = false;
 	free(claimed);
 	wake_up(claims);
 }
 
-static void begin(struct claims *claims, struct lease *lease)
+static void begin(struct claims *claims, struct claimed *claimed)
+{
+	now_release(claims->context.now, claimed->row);
+	TAILQ_INSERT_TAIL(&claims->under_way, claimed, link);
+	claimed->delivery = delivery_begin(&claims->context, &claimed->lease, on_delivery_ended, claimed);
+	if (claims->stopped)
+		delivery_drain(claimed->delivery);
+}
+
+static void begin_suspect(struct claims *claims, struct claimed *claimed)
+{
+	TAILQ_REMOVE(&claims->suspects, claimed, link);
+	begin(claims, claimed);
+}
+
+static void take(struct claims *claims, struct lease *lease)
 {
 	struct claimed *claimed = xcalloc(1, sizeof(*claimed));
 
 	counter_add(claims->context.counters, COUNTER_WORKER_CLAIMED, 1);
-	claimed->claims = claims;
-	TAILQ_INSERT_TAIL(&claims->under_way, claimed, link);
+	*claimed = (struct claimed){ .claims = claims, .lease = lease, .row = NOW_NO_ROW };
 	claims->count++;
-	claimed->delivery = delivery_begin(&claims->context, &lease, on_delivery_ended, claimed);
-	if (claims->stopped)
-		delivery_drain(claimed->delivery);
+	if (!lease->suspect || claims->stopped) {
+		begin(claims, claimed);
+		return;
+	}
+	claimed->row = now_hold(claims->context.now, lease->id);
+	TAILQ_INSERT_TAIL(&claims->suspects, claimed, link);
+}
+
+/* The next suspect, when nothing else is under way. */
+static void let_go_alone(struct claims *claims)
+{
+	struct claimed *first = TAILQ_FIRST(&claims->suspects);
+
+	if (!first || !TAILQ_EMPTY(&claims->under_way))
+		return;
+	log_info("worker", "handled alone", LOG_TEXT("id", first->lease->id),
+		LOG_TEXT("because", "a worker died in its delivery"));
+	claims->alone = first->alone = true;
+	begin_suspect(claims, first);
 }
 
 static void on_claimed(void *arg, struct lease *const leases[], size_t count)
@@ -65,7 +103,7 @@ static void on_claimed(void *arg, struct lease *const leases[], size_t count)
 
 	claims->claiming = false;
 	for (size_t i = 0; i < count; i++)
-		begin(claims, leases[i]);
+		take(claims, leases[i]);
 	wake_up(claims);
 }
 
@@ -78,7 +116,9 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (!claims->stopped && !claims->claiming && claims->count < capacity) {
+	let_go_alone(claims);
+	if (!claims->stopped && !claims->claiming && !claims->alone && TAILQ_EMPTY(&claims->suspects) &&
+			claims->count < capacity) {
 		claims->claiming = true;
 		queue_claim(claims->context.queue, capacity - claims->count, CLAIM_BYTES_MAX, claims->lease_ms,
 			on_claimed, claims);
@@ -98,6 +138,7 @@ struct claims *claims_new(const struct delivery_context *context)
 	if (claims->lease_ms < LEASE_MIN_MS)
 		claims->lease_ms = LEASE_MIN_MS;
 	TAILQ_INIT(&claims->under_way);
+	TAILQ_INIT(&claims->suspects);
 	claims->wake = event_new(context->base, -1, 0, on_wake, claims);
 	if (!claims->wake)
 		BUG("no event for the claims");
@@ -105,7 +146,7 @@ struct claims *claims_new(const struct delivery_context *context)
 	return claims;
 }
 
-void claims_drain(struct claims *claims, claims_ended_fn *ended, void *arg)
+void claims_drain(struct claims *claims, int64_t bound_ms, claims_ended_fn *ended, void *arg)
 {
 	struct claimed *claimed;
 
@@ -113,9 +154,11 @@ void claims_drain(struct claims *claims, claims_ended_fn *ended, void *arg)
 	claims->ended = ended;
 	claims->arg = arg;
 	queue_stop(claims->context.queue);
-	relay_drain(claims->context.relay);
+	relay_drain(claims->context.relay, bound_ms);
 	TAILQ_FOREACH(claimed, &claims->under_way, link)
 		delivery_drain(claimed->delivery);
+	while ((claimed = TAILQ_FIRST(&claims->suspects)))
+		begin_suspect(claims, claimed);
 	wake_up(claims);
 }
 
@@ -130,6 +173,11 @@ void claims_free(struct claims *claims)
 		delivery_abandon(claimed->delivery);
 		free(claimed);
 	}
+	/* Their leases went with the queue. */
+	while ((claimed = TAILQ_FIRST(&claims->suspects))) {
+		TAILQ_REMOVE(&claims->suspects, claimed, link);
+		free(claimed);
+	}
 	event_free(claims->wake);
 	free(claims);
 }
@@ -137,4 +185,14 @@ void claims_free(struct claims *claims)
 size_t claims_under_way(const struct claims *claims)
 {
 	return claims->count;
+}
+
+bool claims_past_the_dot(const struct claims *claims)
+{
+	const struct claimed *claimed;
+
+	TAILQ_FOREACH(claimed, &claims->under_way, link)
+		if (delivery_is_past_the_dot(claimed->delivery))
+			return true;
+	return false;
 }

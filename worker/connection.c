@@ -38,12 +38,53 @@ struct connection {
 
 	struct outgoing *outgoing;
 	size_t *recipients;		/* of its transaction */
+	bool asks;			/* whether it may send the final dot */
 	bool finished;			/* the transaction is, and how: */
 	enum transaction_end end;
 	struct reply why;
 };
 
 static void try_next(struct connection *connection);
+static void step(struct connection *connection);
+
+/* ---- the final dot */
+
+static void take_question_back(struct connection *connection)
+{
+	const struct relay_delivery *delivery = &connection->outgoing->delivery;
+
+	if (connection->asks)
+		delivery->commit(delivery->arg, NULL, NULL);
+	connection->asks = false;
+}
+
+static void end_data(struct connection *connection, enum relay_go go)
+{
+	if (go == RELAY_GO)
+		smtp_client_data_end(connection->client);
+	else
+		smtp_client_break_off(connection->client, NULL);
+}
+
+static void on_resumed(void *arg, enum relay_go go)
+{
+	struct connection *connection = arg;
+
+	connection->asks = false;
+	end_data(connection, go);
+	step(connection);
+}
+
+static void ask_to_end_data(struct connection *connection)
+{
+	const struct relay_delivery *delivery = &connection->outgoing->delivery;
+	enum relay_go go = delivery->commit(delivery->arg, on_resumed, connection);
+
+	if (go == RELAY_WAIT)
+		connection->asks = true;
+	else
+		end_data(connection, go);
+}
 
 /* ---- the end of a transaction */
 
@@ -72,6 +113,7 @@ static void end_transaction(struct connection *connection)
 	if (!outgoing)
 		BUG("a transaction ended without a message");
 	reply_move(&why, &connection->why);
+	take_question_back(connection);
 	connection->finished = false;
 	connection->outgoing = NULL;
 	if (connection->end == TRANSACTION_LOST && outgoing->count) {
@@ -122,7 +164,7 @@ static void feed(struct connection *connection)
 			smtp_client_data(connection->client, data, size);
 	}
 	if (result == MAIL_SOURCE_END) {
-		smtp_client_data_end(connection->client);
+		ask_to_end_data(connection);
 	} else if (result == MAIL_SOURCE_FAILED) {
 		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->delivery.envelope->id),
 			LOG_TEXT("error", strerror(errno)));
@@ -135,7 +177,8 @@ static void feed(struct connection *connection)
 
 static void step(struct connection *connection)
 {
-	if (connection->outgoing && !connection->finished && smtp_client_state(connection->client) == SMTP_CLIENT_SENDING)
+	if (connection->outgoing && !connection->finished && !connection->asks &&
+			smtp_client_state(connection->client) == SMTP_CLIENT_SENDING)
 		feed(connection);
 	if (connection->finished)
 		end_transaction(connection);
@@ -162,6 +205,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		arm_for_state(connection);
 	else if (smtp_client_state(connection->client) == SMTP_CLIENT_READY)
 		smtp_client_quit(connection->client);
+	else if (connection->asks)
+		smtp_client_break_off(connection->client, NULL);
 	else
 		smtp_client_timed_out(connection->client);
 	step(connection);
@@ -359,6 +404,7 @@ void connection_free(struct connection *connection)
 	if (connection->streaming && !connection->outgoing)
 		say_goodbye(connection);
 	if (connection->outgoing) {
+		take_question_back(connection);
 		if (smtp_client_dot_sent(connection->client))
 			outgoing_log_in_doubt(connection->outgoing, connection->settings->relay, connection->host,
 				"the worker ended while the outcome was awaited");

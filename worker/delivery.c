@@ -22,6 +22,7 @@ static void release(struct delivery *delivery)
 	outcomes_release(&delivery->renewing);
 	event_free(delivery->pause);
 	event_free(delivery->renewal);
+	now_release(delivery->context.now, delivery->row);
 	free(delivery);
 }
 
@@ -36,6 +37,11 @@ void delivery_end(struct delivery *delivery)
 {
 	delivery->ended(delivery->arg, delivery);
 	release(delivery);
+}
+
+bool delivery_is_past_the_dot(const struct delivery *delivery)
+{
+	return delivery->past_the_dot && delivery->relay == RELAY_UNDER_WAY;
 }
 
 void delivery_drain(struct delivery *delivery)
@@ -117,15 +123,21 @@ static void on_relay_finished(void *arg)
 	if (delivery->left)
 		BUG("a relay left %zu recipients open", delivery->left);
 	delivery->relay = RELAY_OVER;
+	delivery->resume = NULL;
 	delivery_next(delivery);
 }
 
 static void relay(struct delivery *delivery)
 {
 	struct relay_delivery what = { delivery->envelope, &delivery->state.done, on_settled, on_relay_finished,
-		delivery };
+		delivery_commit, delivery };
 
+	if (delivery->draining) {
+		delivery_give_back(delivery, 0);
+		return;
+	}
 	delivery->relay = RELAY_UNDER_WAY;
+	now_reach(delivery->context.now, delivery->row, LEASE_BEGUN);
 	relay_deliver(delivery->context.relay, &what);
 }
 
@@ -180,14 +192,6 @@ static void on_renewal_due(evutil_socket_t fd, short what, void *arg)
 		delivery_renew(delivery);
 }
 
-static void keep_lease(struct delivery *delivery)
-{
-	int64_t third_ms = delivery->lease_ms / 3;
-
-	if (delivery->lease_ms != INT64_MAX)
-		event_add(delivery->renewal, &(struct timeval){ third_ms / 1000, third_ms % 1000 * 1000 });
-}
-
 struct delivery *delivery_begin(const struct delivery_context *context, struct lease **lease,
 	delivery_ended_fn *ended, void *arg)
 {
@@ -196,12 +200,12 @@ struct delivery *delivery_begin(const struct delivery_context *context, struct l
 	*delivery = (struct delivery){ .context = *context, .lease = *lease, .ended = ended, .arg = arg };
 	*lease = NULL;
 	memcpy(delivery->id, delivery->lease->id, sizeof(delivery->id));
-	delivery->lease_ms = delivery->lease->lease_ms;
+	delivery->row = now_hold(context->now, delivery->id);
 	delivery->pause = event_new(context->base, -1, 0, on_pause_over, delivery);
 	delivery->renewal = event_new(context->base, -1, EV_PERSIST, on_renewal_due, delivery);
 	if (!delivery->pause || !delivery->renewal)
 		BUG("no event for a timer");
-	keep_lease(delivery);
+	delivery_lease_begin(delivery);
 	delivery_next(delivery);
 	return delivery;
 }

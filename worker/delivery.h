@@ -6,6 +6,7 @@
 #define SLIMTA_WORKER_DELIVERY_H
 
 #include "common/base/counters.h"
+#include "common/queue/now.h"
 #include "common/queue/queue.h"
 #include "worker/relay.h"
 
@@ -16,14 +17,17 @@ struct delivery_context {
 	struct queue *queue;
 	struct relay *relay;
 	struct counters *counters;
+	struct now *now;		/* where the worker keeps what it holds; NULL: nowhere */
 };
 
 typedef void delivery_ended_fn(void *arg, struct delivery *);
 
 /* Takes the lease. `ended` runs once, from the loop; the delivery is freed behind it. */
 struct delivery *delivery_begin(const struct delivery_context *, struct lease **lease, delivery_ended_fn *, void *arg);
-/* The worker drains: a storage that fails is not asked again. The relay is drained by the caller. */
+/* The worker drains: a storage that fails is not asked again, what the relay has not begun is given back. The relay is
+ * drained by the caller. */
 void delivery_drain(struct delivery *);
+bool delivery_is_past_the_dot(const struct delivery *);	/* and the relay waits for the answer */
 /* The process ends, the queue is closed, the relay is not: frees it; what was delivered and is not recorded is logged
  * `in doubt`; `ended` does not run. */
 void delivery_abandon(struct delivery *);

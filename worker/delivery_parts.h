@@ -14,7 +14,14 @@ enum relay_state { RELAY_TO_COME, RELAY_UNDER_WAY, RELAY_OVER };
 struct delivery {
 	struct delivery_context context;
 	struct lease *lease;		/* NULL: the storage has it back */
-	int64_t lease_ms;
+	int64_t lease_ms, lease_since_ms;	/* clock_boot_ms() before it was asked for, or for its renewal */
+	int64_t asked_ms;		/* for the renewal that is under way */
+	bool lost;			/* another worker has the message, or may have it */
+	uint32_t row;			/* in our `.now` file */
+	bool past_the_dot;
+	relay_resume_fn *resume;	/* the relay waits to be told; NULL: it does not */
+	void *resume_arg;
+	bool renewed;			/* the lease, for its sake */
 	char id[ID_SIZE];
 	enum delivery_step step;	/* the last that was begun */
 	enum relay_state relay;
@@ -36,6 +43,13 @@ struct delivery {
 /* delivery.c. Does what is next, now; may be called at any time. */
 void delivery_next(struct delivery *);
 void delivery_end(struct delivery *);		/* runs `ended`, frees it */
+
+/* delivery_lease.c */
+void delivery_lease_begin(struct delivery *);	/* under a new lease */
+void delivery_lease_ask(struct delivery *);	/* a renewal is asked for ... */
+void delivery_lease_answer(struct delivery *, const struct reply *why);	/* ... and was answered; may call the relay */
+bool delivery_lease_is_lost(const struct reply *why);
+enum relay_go delivery_commit(void *delivery, relay_resume_fn *, void *resume_arg);
 
 /* delivery_record.c: what the storage is told. */
 void delivery_renew(struct delivery *);		/* the relay is at work */

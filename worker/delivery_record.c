@@ -67,13 +67,14 @@ static void on_renewed(void *arg, const struct reply *why)
 	struct delivery *delivery = arg;
 
 	delivery->in_call = false;
-	if (why) {
+	if (why && !delivery_lease_is_lost(why)) {
 		/* What is delivered is recorded with the next renewal, or at the end. */
 		delivery->unrecorded = true;
 		delivery_log_failed(delivery, "could not renew", why);
 	} else {
 		log_delivered(delivery);
 	}
+	delivery_lease_answer(delivery, why);
 	if (delivery->relay == RELAY_OVER || (delivery->unrecorded && !why))
 		delivery_next(delivery);
 }
@@ -87,6 +88,7 @@ void delivery_renew(struct delivery *delivery)
 	progress_mark_sent(delivery->progress, delivery->envelope->recipient_count);
 	outcomes_release(&delivery->renewing);
 	outcomes_merge(&delivery->renewing, &delivery->state.done);
+	delivery_lease_ask(delivery);
 	queue_renew(delivery->context.queue, delivery->lease, &delivery->renewing, on_renewed, delivery);
 }
 
@@ -143,6 +145,7 @@ static void on_regained(void *arg, struct lease *const leases[], size_t count)
 		return;
 	}
 	delivery->lease = leases[0];
+	delivery_lease_begin(delivery);
 	delivery_next(delivery);
 }
 
@@ -167,6 +170,11 @@ static void on_regain_refused(void *arg, const struct reply *why)
 
 void delivery_record_end(struct delivery *delivery)
 {
+	/* Who lost a lease can still say what was settled, and no more. */
+	if (delivery->lost && delivery->lease && delivery->unrecorded) {
+		delivery_renew(delivery);
+		return;
+	}
 	if (delivery->lease) {
 		end_lease(delivery);
 		return;

@@ -97,9 +97,9 @@ void relay_deliver(struct relay *relay, const struct relay_delivery *delivery)
 	relay->driver->deliver(relay, delivery);
 }
 
-void relay_drain(struct relay *relay)
+void relay_drain(struct relay *relay, int64_t bound_ms)
 {
-	relay->driver->drain(relay);
+	relay->driver->drain(relay, bound_ms);
 }
 
 void relay_close(struct relay *relay)

@@ -34,6 +34,9 @@ struct relay_setting {
  * where it went, "" if nowhere. Borrowed. */
 typedef void relay_settled_fn(void *arg, size_t index, const struct reply *, const char *host);
 typedef void relay_done_fn(void *arg);
+/* May the step be taken that cannot be taken back? WAIT: not known yet; STOP: no, the message is another worker's by now. */
+enum relay_go { RELAY_GO, RELAY_STOP, RELAY_WAIT };
+typedef void relay_resume_fn(void *arg, enum relay_go);		/* GO or STOP */
 
 /* One message on its way through a relay. The driver runs `settled` once for each recipient that is not in `done`
  * with OUTCOME_DELIVERED, as soon as it knows, then `finished` once; all of them from the loop, never inside
@@ -43,6 +46,10 @@ struct relay_delivery {
 	const struct outcomes *done;
 	relay_settled_fn *settled;
 	relay_done_fn *finished;
+	/* Asked before each final dot, end of an HTTP body or start of a command; on STOP it is not sent, and those it
+	 * was for are settled as not attempted. WAIT: `resume` runs once, from the loop, unless `finished` comes first,
+	 * or another question, or NULL, which takes the question back. */
+	enum relay_go (*commit)(void *arg, relay_resume_fn *resume, void *resume_arg);
 	void *arg;
 };
 
@@ -58,8 +65,9 @@ struct relay_driver {
 	/* 0, or -1 (logged): fatal at start. */
 	int (*open)(struct relay *);
 	void (*deliver)(struct relay *, const struct relay_delivery *);
-	/* Begins nothing more: what is not begun is settled as not attempted, what is under way goes on. */
-	void (*drain)(struct relay *);
+	/* Begins nothing more: what is not begun is settled as not attempted, what is under way goes on: for `bound_ms`
+	 * where it can be broken off, else to its end. */
+	void (*drain)(struct relay *, int64_t bound_ms);
 	/* Nothing is under way, or the process ends: no callback runs after it. Called for an unopened one too. */
 	void (*close)(struct relay *);
 	/* Optional: the command that the spawner runs for this relay. */
@@ -73,6 +81,7 @@ struct relay {
 	unsigned capacity;		/* messages that may be under way at once */
 	bool closed;
 	int64_t step_ms;		/* the longest time without news of a delivery: the lease has to outlive it */
+	int64_t answer_ms;		/* a drain waits so long for what is past the dot, whatever its bound; 0: it does not */
 };
 
 extern const struct relay_driver *const relay_drivers[];	/* ends with NULL */
@@ -85,7 +94,7 @@ void relay_list_options(struct buffer *out);
 struct relay *relay_load(const struct relay_setting *, const char *name, struct config_errors *);
 int relay_open(struct relay *, const struct relay_context *);
 void relay_deliver(struct relay *, const struct relay_delivery *);
-void relay_drain(struct relay *);
+void relay_drain(struct relay *, int64_t bound_ms);
 /* Ends what is under way, which is still there to be named; deliveries name their relay until it is freed. */
 void relay_close(struct relay *);		/* NULL is fine */
 void relay_free(struct relay *);		/* closes; NULL is fine */

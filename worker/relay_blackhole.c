@@ -11,7 +11,9 @@
 
 struct swallowed {
 	TAILQ_ENTRY(swallowed) link;
+	struct blackhole *blackhole;
 	struct relay_delivery delivery;
+	bool asks;			/* whether it may: leave it alone */
 };
 
 struct blackhole {
@@ -22,33 +24,49 @@ struct blackhole {
 
 static const struct option rows[] = { { 0 } };
 
-static void settle_all(const struct relay_delivery *delivery)
+static void settle_all(const struct relay_delivery *delivery, enum relay_go go)
 {
 	struct reply reply = { 0 };
 
 	for (size_t i = 0; i < delivery->envelope->recipient_count; i++) {
 		if (!relay_is_open(delivery, i))
 			continue;
-		reply_set(&reply, 250, "2.0.0", "Message delivered; %s", delivery->envelope->id);
+		if (go == RELAY_GO)
+			reply_set(&reply, 250, "2.0.0", "Message delivered; %s", delivery->envelope->id);
 		delivery->settled(delivery->arg, i, &reply, "blackhole");
 	}
 	reply_release(&reply);
 	delivery->finished(delivery->arg);
 }
 
+static void on_resumed(void *arg, enum relay_go go)
+{
+	struct swallowed *swallowed = arg;
+	struct relay_delivery delivery = swallowed->delivery;
+
+	TAILQ_REMOVE(&swallowed->blackhole->swallowed, swallowed, link);
+	free(swallowed);
+	settle_all(&delivery, go);
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct blackhole *blackhole = arg;
-	struct swallowed *swallowed;
+	struct swallowed *swallowed, *next;
 
 	(void)fd;
 	(void)what;
-	while ((swallowed = TAILQ_FIRST(&blackhole->swallowed))) {
-		struct relay_delivery delivery = swallowed->delivery;
+	for (swallowed = TAILQ_FIRST(&blackhole->swallowed); swallowed; swallowed = next) {
+		enum relay_go go;
 
-		TAILQ_REMOVE(&blackhole->swallowed, swallowed, link);
-		free(swallowed);
-		settle_all(&delivery);
+		next = TAILQ_NEXT(swallowed, link);
+		if (swallowed->asks)
+			continue;
+		go = swallowed->delivery.commit(swallowed->delivery.arg, on_resumed, swallowed);
+		if (go == RELAY_WAIT)
+			swallowed->asks = true;
+		else
+			on_resumed(swallowed, go);
 	}
 }
 
@@ -75,13 +93,15 @@ static void blackhole_deliver(struct relay *relay, const struct relay_delivery *
 	struct blackhole *blackhole = (struct blackhole *)relay;
 	struct swallowed *swallowed = xcalloc(1, sizeof(*swallowed));
 
+	swallowed->blackhole = blackhole;
 	swallowed->delivery = *delivery;
 	TAILQ_INSERT_TAIL(&blackhole->swallowed, swallowed, link);
 	event_active(blackhole->wake, EV_TIMEOUT, 0);
 }
 
-static void blackhole_drain(struct relay *relay)
+static void blackhole_drain(struct relay *relay, int64_t bound_ms)
 {
+	(void)bound_ms;
 	(void)relay;	/* what is here is over at the next turn of the loop */
 }
 
@@ -93,6 +113,8 @@ static void blackhole_close(struct relay *relay)
 	if (!blackhole->wake)
 		return;
 	while ((swallowed = TAILQ_FIRST(&blackhole->swallowed))) {
+		if (swallowed->asks)
+			swallowed->delivery.commit(swallowed->delivery.arg, NULL, NULL);
 		TAILQ_REMOVE(&blackhole->swallowed, swallowed, link);
 		free(swallowed);
 	}

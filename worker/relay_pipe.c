@@ -49,6 +49,8 @@ struct piped {
 	size_t *open;			/* of which these are open; before `next`: with the spawner, or settled */
 	size_t count, next;
 	unsigned out;			/* with the spawner */
+	bool asks;			/* whether the next command may be started; in no list meanwhile */
+	bool may;			/* it may */
 };
 
 struct piped_call {
@@ -159,6 +161,8 @@ static void settle(const struct piped_call *call, const struct reply *reply)
 
 static void piped_free(struct piped *piped)
 {
+	if (piped->asks)
+		piped->delivery.commit(piped->delivery.arg, NULL, NULL);
 	TAILQ_REMOVE(&piped->owner->all, piped, of_all);
 	fd_close(&piped->message.fds[0]);
 	free(piped->calls);
@@ -242,6 +246,7 @@ static void send_next(struct pipe_relay *pipe)
 	struct macros macros;
 
 	TAILQ_REMOVE(&pipe->waiting, piped, link);
+	piped->may = false;
 	if (piped->next < piped->count)
 		TAILQ_INSERT_TAIL(&pipe->waiting, piped, link);
 	piped->out++;
@@ -280,6 +285,35 @@ static void refuse_unprepared(struct piped *piped)
 	reply_release(&reply);
 }
 
+static void on_resumed(void *arg, enum relay_go go)
+{
+	struct piped *piped = arg;
+
+	piped->asks = false;
+	if (go != RELAY_GO) {
+		settle_rest(piped, &(struct reply){ 0 });
+		return;
+	}
+	piped->may = true;
+	TAILQ_INSERT_HEAD(&piped->owner->waiting, piped, link);
+	event_active(piped->owner->wake, EV_TIMEOUT, 0);
+}
+
+/* A command that was started cannot be taken back. */
+static bool may_start(struct piped *piped)
+{
+	enum relay_go go = piped->may ? RELAY_GO : piped->delivery.commit(piped->delivery.arg, on_resumed, piped);
+
+	if (go == RELAY_GO)
+		return true;
+	TAILQ_REMOVE(&piped->owner->waiting, piped, link);
+	if (go == RELAY_WAIT)
+		piped->asks = true;
+	else
+		settle_rest(piped, &(struct reply){ 0 });
+	return false;
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct pipe_relay *pipe = arg;
@@ -294,7 +328,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		if (!first->message.fd_count && prepare_message(&first->message,
 			&first->delivery.envelope->content) < 0)
 			refuse_unprepared(first);
-		else if (!refuse_values(first))
+		else if (!refuse_values(first) && may_start(first))
 			send_next(pipe);
 	}
 }
@@ -349,10 +383,11 @@ static void pipe_deliver(struct relay *relay, const struct relay_delivery *deliv
 	event_active(pipe->wake, EV_TIMEOUT, 0);
 }
 
-static void pipe_drain(struct relay *relay)
+static void pipe_drain(struct relay *relay, int64_t bound_ms)
 {
 	struct pipe_relay *pipe = (struct pipe_relay *)relay;
 
+	(void)bound_ms;		/* what is begun is for the end of the worker to end */
 	pipe->draining = true;
 	spawn_client_cancel_all(pipe->client);
 	event_active(pipe->wake, EV_TIMEOUT, 0);

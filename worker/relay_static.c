@@ -81,6 +81,7 @@ static void static_check(struct relay *relay, const struct config_node *section,
 	/* As many under way as there may be connections, and as many ready to follow. */
 	relay->capacity = 2 * self->concurrent_connections;
 	relay->step_ms = longest(self->data_timeout_ms, longest(self->command_timeout_ms, self->connect_timeout_ms));
+	relay->answer_ms = self->data_timeout_ms;
 }
 
 static int static_open(struct relay *relay)
@@ -115,9 +116,9 @@ static void static_deliver(struct relay *relay, const struct relay_delivery *del
 	destination_send(((struct static_relay *)relay)->destination, delivery);
 }
 
-static void static_drain(struct relay *relay)
+static void static_drain(struct relay *relay, int64_t bound_ms)
 {
-	destination_drain(((struct static_relay *)relay)->destination, relay->context.process->drain_timeout_ms);
+	destination_drain(((struct static_relay *)relay)->destination, bound_ms);
 }
 
 static void static_close(struct relay *relay)

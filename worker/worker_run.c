@@ -1,7 +1,10 @@
 /* worker_run.c - slimta-worker: the process that serves one queue
  * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/buffer.h"
 #include "common/base/log.h"
@@ -10,13 +13,17 @@
 #include "common/queue/queue.h"
 #include "worker/arguments.h"
 #include "worker/claims.h"
+#include "worker/deaths.h"
 #include "worker/keeper.h"
 
 struct worker {
 	struct child *child;
 	struct queue *queue;
 	struct relay *relay;
-	struct claims *claims;		/* NULL until the queue is open */
+	struct now *now;		/* NULL: it could not be made */
+	struct deaths *deaths;		/* NULL until the queue is open */
+	struct claims *claims;		/* NULL until what dead workers held was seen to */
+	struct event *bound;		/* of the drain */
 	struct keeper keeper;
 	char *spawner_path;
 	bool draining;
@@ -104,16 +111,29 @@ static void on_ended(void *arg)
 	child_finished(worker->child);
 }
 
+/* What is past the dot gets its answer, whatever the bound. */
+static void on_bound(evutil_socket_t fd, short what, void *arg)
+{
+	struct worker *worker = arg;
+
+	(void)fd;
+	(void)what;
+	if (worker->relay->answer_ms && claims_past_the_dot(worker->claims))
+		child_extend(worker->child, worker->relay->answer_ms);
+}
+
 static void drain(void *arg, const struct child_drain *how)
 {
 	struct worker *worker = arg;
 
-	(void)how;
 	worker->draining = true;
-	if (worker->claims)
-		claims_drain(worker->claims, on_ended, worker);
-	else
+	deaths_stop(worker->deaths);
+	if (!worker->claims) {
 		child_finished(worker->child);
+		return;
+	}
+	event_add(worker->bound, &(struct timeval){ how->timeout_ms / 1000, how->timeout_ms % 1000 * 1000 });
+	claims_drain(worker->claims, how->timeout_ms, on_ended, worker);
 }
 
 static void stats(void *arg, json_t *into)
@@ -126,11 +146,32 @@ static void stats(void *arg, json_t *into)
 		json_integer(worker->claims ? (json_int_t)claims_under_way(worker->claims) : 0));
 }
 
+static void open_now(struct worker *worker)
+{
+	const struct process_options *process = &worker->child->process;
+	struct now_keeper keeper = { worker->child->program, process->hostname };
+
+	worker->now = now_open(process->runtime_dir, worker->child->queue, &keeper, worker->relay->capacity);
+	if (!worker->now)
+		log_warn("worker", "could not keep a file of what it holds", LOG_TEXT("queue", worker->child->queue),
+			LOG_TEXT("runtime_dir", process->runtime_dir), LOG_TEXT("error", strerror(errno)));
+}
+
+static void on_deaths_seen(void *arg)
+{
+	struct worker *worker = arg;
+	struct child *child = worker->child;
+	struct delivery_context context = { child->base, worker->queue, worker->relay, child->counters, worker->now };
+
+	worker->claims = claims_new(&context);
+	child_ready(child);
+}
+
 static void on_queue_open(void *arg, const struct reply *why)
 {
 	struct worker *worker = arg;
 	struct child *child = worker->child;
-	struct delivery_context context = { child->base, worker->queue, worker->relay, child->counters };
+	struct deaths_context context = { child->base, worker->queue, child->process.runtime_dir, worker->relay->name };
 	struct buffer text = { 0 };
 
 	if (worker->draining)
@@ -147,8 +188,8 @@ static void on_queue_open(void *arg, const struct reply *why)
 		return;
 	}
 	/* A storage that is only away is tried again by its driver. */
-	worker->claims = claims_new(&context);
-	child_ready(child);
+	worker->deaths = deaths_new(&context, on_deaths_seen, worker);
+	open_now(worker);
 }
 
 static int serve(struct worker *worker, bool allow_root)
@@ -168,6 +209,9 @@ static int serve(struct worker *worker, bool allow_root)
 	context.disk = child->disk;
 	if (relay_open(worker->relay, &context) < 0)
 		return 1;
+	worker->bound = evtimer_new(child->base, on_bound, worker);
+	if (!worker->bound)
+		BUG("no timer event");
 	child->drain = drain;
 	child->stats = stats;
 	child->arg = worker;
@@ -187,9 +231,14 @@ int worker_run(const struct child_arguments *arguments)
 	code = serve(&worker, arguments->allow_root);
 	/* What the queue still answers belongs to deliveries, what the relay ends to their messages, and they name
 	 * their relay. */
+	deaths_stop(worker.deaths);
 	queue_free(worker.queue);
+	deaths_free(worker.deaths);
 	relay_close(worker.relay);
 	claims_free(worker.claims);
+	now_close(worker.now);
+	if (worker.bound)
+		event_free(worker.bound);
 	relay_free(worker.relay);
 	keeper_end(&worker.keeper);
 	free(worker.spawner_path);

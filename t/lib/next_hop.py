@@ -10,13 +10,13 @@ STEPS = ('connect', 'EHLO', 'HELO', 'MAIL', 'RCPT', 'DATA', '.', 'RSET', 'QUIT')
 class NextHop:
     """`at` maps a step ('connect', a verb, '.' for the end of the data) to what happens instead of its good reply: a
     reply's text, CLOSE, SILENCE, a function of (peer, line), or a list of these, one a time, None for the good reply; after the
-    list all is good. `messages` has a dictionary for each message taken: sender, recipients, data, connection."""
+    list all is good. `messages` has a dictionary for each message taken: sender, recipients, data, connection; `data_ended` counts final dots."""
 
     def __init__(self, t, at=None, extensions=('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8')):
         self.at = {step: list(what) if isinstance(what, list) else what for step, what in (at or {}).items()}
         self.extensions = extensions
         self.messages, self.said, self.lock = [], [], threading.Lock()
-        self.connections = self.now = self.most = 0
+        self.connections = self.now = self.most = self.data_ended = 0
         self.server = t.server(self._serve)
         self.port = self.server.port
 
@@ -97,6 +97,8 @@ class NextHop:
             if not more.endswith(b'\r\n'):
                 return False
             data += more
+        with self.lock:
+            self.data_ended += 1
         mail['raw'] = data
         mail['data'] = b'\r\n'.join(line[1:] if line[:1] == b'.' else line for line in data[:-3].split(b'\r\n'))
         going, code = self._happens(peer, '.', '', '250 2.6.0 taken', mail)
