@@ -294,10 +294,33 @@ static void test_drained(void)
 	close(fds[1]);
 }
 
+/* A write fails while the peer's last words wait to be read. */
+static void test_last_words(void)
+{
+	for (int hear_out = 0; hear_out < 2; hear_out++) {
+		struct peer p;
+
+		open_peer(&p, 5000);
+		p.stream.hear_out = hear_out;
+		if (write(p.fd, "552 no", 6) != 6)
+			BUG("write");
+		close(p.fd);
+		buffer_append_str(&p.stream.out, "more");
+		stream_touch(&p.stream);
+		for (unsigned i = 0; i < 100 && !p.closed; i++)
+			event_base_loop(base, EVLOOP_ONCE);
+		is_str(buffer_str(&p.got), hear_out ? "552 no" : "", "what was said is heard if somebody listens");
+		is_int(p.closed, 1, "and the end comes once");
+		is_int(p.error, EPIPE, "with the write's error");
+		buffer_release(&p.got);
+	}
+}
+
 int main(void)
 {
 	base = event_base_new();
 	test_passing();
+	test_last_words();
 	test_pause();
 	test_ends();
 	test_blocked();

@@ -111,6 +111,16 @@ static void offer_again(struct stream *s)
 		buffer_consume(&s->in, taken);
 }
 
+/* A peer that closes may have said why: that waits here still, behind the write that failed. */
+static void cannot_send(struct stream *s, int error)
+{
+	buffer_release(&s->out);
+	s->blocked = false;
+	while (s->hear_out && !s->peer_ended && may_offer(s) && read_once(s) > 0)
+		;
+	stream_abort(s, error);
+}
+
 static void flush(struct stream *s)
 {
 	struct timeval timeout = timeval_of(s->timeout_ms);
@@ -122,7 +132,7 @@ static void flush(struct stream *s)
 		if (n < 0 && errno == EINTR)
 			continue;
 		if (n < 0 && errno != EAGAIN && errno != EWOULDBLOCK) {
-			stream_abort(s, errno);
+			cannot_send(s, errno);
 			return;
 		}
 		if (n < 0)
