@@ -20,7 +20,8 @@ def greetings(t):
             ('connect', '554 5.7.1 go away', '554 5.7.1 go away', []),
             ('connect', 'SSH-2.0-OpenSSH_9', '451 4.5.0 Invalid reply to the connection', []),
             ('EHLO', '421 later', '421 4.0.0 later', ['EHLO']), ('EHLO', '450 550 later', '450 4.0.0 550 later', ['EHLO']),
-            ('HELO', '550 5.7.1 no', '550 5.7.1 no', ['EHLO', 'HELO'])):
+            ('HELO', '550 5.7.1 no', '550 5.7.1 no', ['EHLO', 'HELO']),
+            ('EHLO', '250 mx\r\n250 2.6.0 taken', '451 4.5.0 Unexpected reply: 250 taken', ['EHLO'])):
         hop = NextHop(t, {'EHLO': '502 what', step: said})
         master = start(t, hop)
         ident = send(t, 'a@example.net')

@@ -46,6 +46,11 @@ static void test_hello(void)
 		{ "554 4.0.0 go away\r\n", "", SMTP_CLIENT_ENDED, 554 },
 		{ "354 what\r\n", "", SMTP_CLIENT_ENDED, 451 },
 		{ "SSH-2.0-OpenSSH\r\n", "", SMTP_CLIENT_ENDED, 451 },
+		/* What nobody asked for is no result, least of all a good one. */
+		{ "220 mx\r\n250 mx\r\n250 more\r\n", "EHLO mx.example\r\n", SMTP_CLIENT_ENDED, 451 },
+		{ "220 mx\r\n250 mx\r\n354 more\r\n", "EHLO mx.example\r\n", SMTP_CLIENT_ENDED, 451 },
+		{ "220 mx\r\n250 mx\r\n554 more\r\n", "EHLO mx.example\r\n", SMTP_CLIENT_ENDED, 451 },
+		{ "220 mx\r\n250 mx\r\n421 4.3.2 bye\r\n", "EHLO mx.example\r\n", SMTP_CLIENT_ENDED, 421 },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

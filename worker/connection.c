@@ -258,7 +258,10 @@ static void on_closed(void *arg, int error)
 {
 	struct connection *connection = arg;
 
-	smtp_client_lost(connection->client, error == ETIMEDOUT ? "it takes nothing" : strerror(error));
+	if (error == ETIMEDOUT)
+		smtp_client_timed_out(connection->client);
+	else
+		smtp_client_lost(connection->client, strerror(error));
 	event_del(connection->timer);
 	if (connection->finished)
 		end_transaction(connection);
@@ -279,6 +282,8 @@ static void note_failure(struct connection *connection, const struct reply *why)
 
 	if (reply_is_none(why))
 		return;
+	if (why->code < 400)
+		BUG("a failure with the code %u", why->code);
 	reply_append(why, &text);
 	log_info("relay", "could not use a next hop", LOG_TEXT("relay", connection->settings->relay),
 		LOG_TEXT("host", connection->host), LOG_INT("port", connection->settings->port),
@@ -304,6 +309,7 @@ static void on_connected(void *arg, int fd, int error)
 	connection->streaming = true;
 	stream_open(&connection->stream, connection->settings->base, fd, connection->settings->client.data_timeout_ms,
 		&handler, connection);
+	connection->stream.hear_out = true;
 	connection->client = smtp_client_new(&connection->settings->client, &connection->stream.out);
 	connection->last = -1;
 	arm_for_state(connection);

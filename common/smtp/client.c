@@ -317,16 +317,28 @@ static void broken(struct smtp_client *client, enum verb verb)
 
 /* ---- replies */
 
+/* Between two messages: it says nothing about any of them, whatever its code. */
+static void run_unexpected(struct smtp_client *client, const struct reply *reply)
+{
+	struct reply why = { 0 };
+
+	reply_set(&why, 451, "4.5.0", "Unexpected reply: %u %s", reply->code, reply->text);
+	end(client, TRANSACTION_LOST, &why);
+	reply_release(&why);
+}
+
 /* A reply that nothing of ours asked for: the server does not wait for the end of the data, or ends the connection. */
 static void run_unasked(struct smtp_client *client, const struct reply *reply)
 {
-	if (client->state == SMTP_CLIENT_SENDING && reply->code >= 400 && reply->code != 421) {
-		settle_all(client, reply);
-		end(client, TRANSACTION_DONE, reply);
-	} else if (client->state == SMTP_CLIENT_SENDING && reply->code < 400) {
+	if (reply->code == 421) {
+		end(client, TRANSACTION_LOST, reply);
+	} else if (client->state != SMTP_CLIENT_SENDING) {
+		run_unexpected(client, reply);
+	} else if (reply->code < 400) {
 		broken(client, MESSAGE);
 	} else {
-		end(client, TRANSACTION_LOST, reply);
+		settle_all(client, reply);
+		end(client, TRANSACTION_DONE, reply);
 	}
 }
 
