@@ -35,6 +35,7 @@ struct destination {
 	struct event *wake, *bound;
 	int64_t no_more_until_ms;	/* beside those that work */
 	int64_t yield_until_ms;		/* to who waits for a slot that was given up */
+	bool room_wanted;		/* for a new connection, by the first in line */
 	bool draining;
 };
 
@@ -83,19 +84,19 @@ static void quit(struct link *link)
 	connection_quit(link->connection);
 }
 
-/* Makes room for a message that may not go over what is there. */
-static void quit_idle(struct destination *destination)
+/* What goes over new connections only takes the place of the next one that is done, where there is no other. */
+static void make_room(struct destination *destination)
 {
-	struct link *link;
+	const struct outgoing *first = TAILQ_FIRST(&destination->line);
+	const struct link *link;
 
-	TAILQ_FOREACH(link, &destination->links, entry) {
+	if (destination->room_wanted || !first || !first->again)
+		return;
+	TAILQ_FOREACH(link, &destination->links, entry)
 		if (link->quitting)
 			return;
-		if (connection_is_ready(link->connection)) {
-			quit(link);
-			return;
-		}
-	}
+	destination->room_wanted = true;
+	run_soon(destination);
 }
 
 /* A connection that could not be made costs one message its attempt, unless others work: then there are enough. */
@@ -105,8 +106,7 @@ static void fail_one(struct destination *destination, const struct reply *why, c
 
 	if (has_worked(destination)) {
 		destination->no_more_until_ms = clock_boot_ms() + MORE_AFTER_MS;
-		if (first && first->again)
-			quit_idle(destination);
+		make_room(destination);
 	} else if (first) {
 		TAILQ_REMOVE(&destination->line, first, link);
 		outgoing_finish(first, why, host);
@@ -150,6 +150,17 @@ static struct outgoing *next_for(struct destination *destination, const struct c
 	return NULL;
 }
 
+static bool makes_room(struct destination *destination, const struct connection *connection)
+{
+	const struct outgoing *first = TAILQ_FIRST(&destination->line);
+	bool room_wanted = destination->room_wanted && first && first->again;
+
+	if (!connection_deliveries(connection))
+		return false;
+	destination->room_wanted = false;
+	return room_wanted;
+}
+
 /* Uses a ready connection, or gives it up for others that wait. */
 static void use(struct destination *destination, struct link *link)
 {
@@ -157,7 +168,9 @@ static void use(struct destination *destination, struct link *link)
 
 	while (connection_is_ready(link->connection) && !link->quitting) {
 		outgoing = next_for(destination, link->connection);
-		if ((!outgoing || is_tired(link->connection)) && slots_are_wanted(destination->settings.slots)) {
+		if (makes_room(destination, link->connection)) {
+			quit(link);
+		} else if ((!outgoing || is_tired(link->connection)) && slots_are_wanted(destination->settings.slots)) {
 			link->yielding = true;
 			quit(link);
 		} else if (outgoing) {
@@ -212,7 +225,8 @@ static bool open_what_is_wanted(struct destination *destination)
 		return false;
 	for (; opening < wanted; opening++) {
 		if (!open_link(destination)) {
-			quit_idle(destination);
+			if (!opening)
+				make_room(destination);
 			return false;
 		}
 	}
