@@ -22,8 +22,9 @@
 struct acceptor {
 	struct acceptors *all;
 	struct edge *edge;
-	int *fd;
+	struct child_listener *listener;
 	struct event *event;
+	bool on;			/* we accept on it */
 };
 
 struct acceptors {
@@ -44,10 +45,11 @@ struct acceptors *acceptors_new(struct server *server)
 	return all;
 }
 
-void acceptors_add(struct acceptors *all, struct edge *edge, int *fd)
+void acceptors_add(struct acceptors *all, struct edge *edge, struct child_listener *listener)
 {
 	all->items = xrealloc(all->items, all->count + 1, sizeof(*all->items));
-	all->items[all->count++] = (struct acceptor){ .all = all, .edge = edge, .fd = fd };
+	all->items[all->count++] =
+		(struct acceptor){ .all = all, .edge = edge, .listener = listener, .on = listener->own };
 }
 
 static int accept_one(const struct acceptor *a, struct sockaddr_storage *peer)
@@ -56,7 +58,7 @@ static int accept_one(const struct acceptor *a, struct sockaddr_storage *peer)
 
 	memset(peer, 0, sizeof(*peer));
 	return FAULT("edge.accept",
-		accept4(*a->fd, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
+		accept4(a->listener->fd, (struct sockaddr *)peer, &size, SOCK_NONBLOCK | SOCK_CLOEXEC));
 }
 
 static void refuse_one(struct acceptor *a)
@@ -89,8 +91,10 @@ static void on_resume(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	(void)what;
 	all->paused = false;
-	for (size_t i = 0; i < all->count; i++)
-		event_add(all->items[i].event, NULL);
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->items[i].on)
+			event_add(all->items[i].event, NULL);
+	}
 }
 
 /* Nothing may be wrong with the socket, so another try at once would only spin. */
@@ -152,30 +156,52 @@ void acceptors_start(struct acceptors *all)
 	for (size_t i = 0; i < all->count; i++) {
 		struct acceptor *a = &all->items[i];
 
-		a->event = event_new(base, *a->fd, EV_READ | EV_PERSIST, on_readable, a);
-		if (!all->resume || !a->event || event_add(a->event, NULL) < 0)
+		a->event = event_new(base, a->listener->fd, EV_READ | EV_PERSIST, on_readable, a);
+		if (!all->resume || !a->event || (a->on && event_add(a->event, NULL) < 0))
 			BUG("no event for a listening socket");
+	}
+}
+
+void acceptors_adopt(struct acceptors *all, const struct child_listener *listener, bool on)
+{
+	for (size_t i = 0; i < all->count; i++) {
+		struct acceptor *a = &all->items[i];
+
+		if (a->listener != listener)
+			continue;
+		a->on = on;
+		if (a->event && !on)
+			event_del(a->event);
+		else if (a->event && !all->paused)
+			event_add(a->event, NULL);
+	}
+}
+
+/* Also what came to a sibling's: of all who close a socket the last one has refused the last that waited. */
+static void refuse_waiting(struct acceptor *a)
+{
+	struct sockaddr_storage peer;
+
+	for (unsigned n = 0; n < REFUSALS_AT_CLOSE; n++) {
+		int fd = accept_one(a, &peer);
+
+		if (fd < 0)
+			return;
+		a->edge->driver->refuse(a->edge, fd);
+		close(fd);
 	}
 }
 
 void acceptors_close(struct acceptors *all)
 {
-	struct sockaddr_storage peer;
-
 	for (size_t i = 0; i < all->count; i++) {
 		struct acceptor *a = &all->items[i];
 
+		if (a->event && !a->listener->kept)
+			refuse_waiting(a);
 		if (a->event)
 			event_free(a->event);
-		for (unsigned n = 0; a->event && n < REFUSALS_AT_CLOSE; n++) {
-			int fd = accept_one(a, &peer);
-
-			if (fd < 0)
-				break;
-			a->edge->driver->refuse(a->edge, fd);
-			close(fd);
-		}
-		fd_close(a->fd);
+		fd_close(&a->listener->fd);
 	}
 	all->count = 0;
 	if (all->resume)

@@ -159,9 +159,25 @@ static void drain(void *arg, const struct child_drain *how)
 	server->draining = true;
 	acceptors_close(server->acceptors);
 	server->bound = evtimer_new(server->child->base, on_bound, server);
-	if (server->bound)
-		event_add(server->bound, &bound);
+	if (!server->bound)
+		BUG("no timer event");
+	event_add(server->bound, &bound);
 	drain_edges(server, how->timeout_ms == 0);
+}
+
+static void hurry(void *arg, int64_t timeout_ms)
+{
+	struct server *server = arg;
+	struct timeval bound = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
+
+	event_add(server->bound, &bound);
+}
+
+static void adopt(void *arg, size_t listener, bool on)
+{
+	struct server *server = arg;
+
+	acceptors_adopt(server->acceptors, &server->child->listeners[listener], on);
 }
 
 static void stats(void *arg, json_t *into)
@@ -219,6 +235,8 @@ void server_start(struct server *server)
 	struct child *child = server->child;
 
 	child->drain = drain;
+	child->hurry = hurry;
+	child->adopt = adopt;
 	child->stats = stats;
 	child->arg = server;
 	server->acceptors = acceptors_new(server);
@@ -226,8 +244,8 @@ void server_start(struct server *server)
 		struct child_listener *listener = &child->listeners[i];
 		struct edge *edge = edge_named(server, listener->edge);
 
-		if (edge && listener->own)
-			acceptors_add(server->acceptors, edge, &listener->fd);
+		if (edge)
+			acceptors_add(server->acceptors, edge, listener);
 	}
 	server->opening = server->queue_count;
 	for (size_t i = 0; i < server->queue_count; i++)

@@ -210,12 +210,15 @@ int check_configuration(
 
 /* ---- --check and --list-options */
 
-static void generation_empty(struct generation *generation)
+static int open_programs(struct generation *generation)
 {
-	*generation = (struct generation){ .number = 1, .config_fd = -1, .spawner_socket = -1 };
-	for (int i = 0; i < PROGRAM_COUNT; i++)
-		generation->plans[i].exec_fd = generation->plans[i].stdout_fd =
-			generation->plans[i].stderr_fd = -1;
+	char *why = NULL;
+	int result = generation_open_programs(generation, &why);
+
+	if (result < 0)
+		fprintf(stderr, "slimta-master: %s\n", why);
+	free(why);
+	return result;
 }
 
 int check_read(struct generation *generation, const struct master_arguments *arguments)
@@ -224,8 +227,7 @@ int check_read(struct generation *generation, const struct master_arguments *arg
 	struct buffer text = { 0 };
 	int result = -1;
 
-	generation_empty(generation);
-	if (generation_open_programs(generation) < 0)
+	if (open_programs(generation) < 0)
 		return -1;
 	generation->config = config_read(arguments->config_path, &errors);
 	if (generation->config && check_configuration(generation, arguments->allow_root, &errors) == 0 &&
@@ -240,10 +242,10 @@ int check_read(struct generation *generation, const struct master_arguments *arg
 
 int check_main(const struct master_arguments *arguments)
 {
-	struct generation generation;
-	int result = check_read(&generation, arguments);
+	struct generation *generation = generation_new(NULL);
+	int result = check_read(generation, arguments);
 
-	generation_release(&generation);
+	generation_free(generation, NULL);
 	return result < 0 ? 1 : 0;
 }
 
@@ -264,20 +266,18 @@ static int list_of(struct generation *generation, enum program program, struct b
 
 int list_options_main(void)
 {
-	struct generation generation;
+	struct generation *generation = generation_new(NULL);
 	struct buffer out = { 0 };
 	int failed;
 
-	generation_empty(&generation);
 	options_list("process", process_rows, &out);
 	options_list("listener", listener_rows, &out);
 	queue_list_options(&out);
 	policy_list_options(&out);
-	failed = generation_open_programs(&generation) < 0 ||
-		 list_of(&generation, PROGRAM_EDGE, &out) != 0 ||
-		 list_of(&generation, PROGRAM_WORKER, &out) != 0;
+	failed = open_programs(generation) < 0 || list_of(generation, PROGRAM_EDGE, &out) != 0 ||
+		 list_of(generation, PROGRAM_WORKER, &out) != 0;
 	fputs(buffer_str(&out), stdout);
 	buffer_release(&out);
-	generation_release(&generation);
+	generation_free(generation, NULL);
 	return failed ? 1 : 0;
 }

@@ -1,15 +1,14 @@
 /* generation.c - what a generation is made of: configuration, programs, places for children
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <event2/event.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "common/base/buffer.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/net/unix_socket.h"
@@ -17,6 +16,7 @@
 #include "master/master.h"
 
 #define SOCKETS_MAX 1000
+#define ROWS_LEAST 1024	/* of the counters: a later generation may have more processes, beside the one that drains */
 
 const char *const program_sections[PROGRAM_COUNT] = { "master", "edge", "worker" };
 
@@ -36,7 +36,7 @@ static int open_program(const char *folder, size_t folder_size, const char *sect
 	return fd;
 }
 
-int generation_open_programs(struct generation *generation)
+int generation_open_programs(struct generation *generation, char **why)
 {
 	char self[4096];
 	ssize_t size = readlink("/proc/self/exe", self, sizeof self - 1);
@@ -52,10 +52,8 @@ int generation_open_programs(struct generation *generation)
 			fd = open_program(SBINDIR, strlen(SBINDIR), program_sections[i]);
 		generation->plans[i].exec_fd = fd;
 		if (fd < 0) {
-			fprintf(stderr,
-				"slimta-master: slimta-%s is neither in %.*s nor in %s: %s\n",
-				program_sections[i], (int)folder_size, self, SBINDIR,
-				strerror(errno));
+			*why = xasprintf("slimta-%s is neither in %.*s nor in %s: %s", program_sections[i],
+				(int)folder_size, self, SBINDIR, strerror(errno));
 			return -1;
 		}
 	}
@@ -64,17 +62,15 @@ int generation_open_programs(struct generation *generation)
 
 /* ---- slots */
 
-static void add_slot(
-	struct master *master, enum child_kind kind, const char *queue, unsigned instance)
+static void add_slot(struct generation *generation, enum child_kind kind, const char *queue, unsigned instance)
 {
-	struct generation *generation = &master->generation;
 	struct slot *slot;
 
 	generation->slots =
 		xrealloc(generation->slots, generation->slot_count + 1, sizeof *generation->slots);
 	slot = &generation->slots[generation->slot_count];
-	*slot = (struct slot){ .master = master, .kind = kind, .queue = queue, .instance = instance,
-		.row = (unsigned)generation->slot_count };
+	*slot = (struct slot){ .generation = generation, .kind = kind, .queue = queue, .instance = instance,
+		.row = ROW_NONE };
 	generation->slot_count++;
 }
 
@@ -101,26 +97,26 @@ static unsigned edge_instances(const struct generation *generation)
 		       : 0;
 }
 
-static void make_slots(struct master *master)
+static void make_slots(struct generation *generation)
 {
-	struct generation *generation = &master->generation;
 	const struct config_node *queues = config_get(config_root(generation->config), "queue");
-	unsigned workers = 0, edges = edge_instances(generation);
+	unsigned workers = 0;
 
 	for (size_t i = 0; queues && i < queues->count; i++)
 		workers += workers_of(generation, queues->items[i]);
 	if (workers)
-		add_slot(master, CHILD_SPAWNER, NULL, 0);
+		add_slot(generation, CHILD_SPAWNER, NULL, 0);
 	for (size_t i = 0; queues && i < queues->count; i++)
 		for (unsigned j = 0; j < workers_of(generation, queues->items[i]); j++)
-			add_slot(master, CHILD_WORKER, queues->items[i]->key, j);
-	for (unsigned i = 0; i < edges; i++)
-		add_slot(master, CHILD_EDGE, NULL, i);
+			add_slot(generation, CHILD_WORKER, queues->items[i]->key, j);
+	generation->edge_count = edge_instances(generation);
+	for (unsigned i = 0; i < generation->edge_count; i++)
+		add_slot(generation, CHILD_EDGE, NULL, i);
 }
 
 /* ---- sockets */
 
-static int open_spawner_socket(struct generation *generation)
+static int open_spawner_socket(struct generation *generation, char **why)
 {
 	const struct program_plan *worker = &generation->plans[PROGRAM_WORKER];
 
@@ -128,94 +124,155 @@ static int open_spawner_socket(struct generation *generation)
 		return 0;
 	generation->spawner_path =
 		xasprintf("%s/spawner-%u", worker->process.runtime_dir, generation->number);
-	generation->spawner_socket = unix_socket_listen(generation->spawner_path, SOCK_SEQPACKET, SOMAXCONN,
-		&worker->identity);
+	generation->spawner_socket = unix_socket_listen(
+		generation->spawner_path, SOCK_SEQPACKET, SOMAXCONN, &worker->identity);
 	if (generation->spawner_socket >= 0)
 		return 0;
-	fprintf(stderr, "slimta-master: cannot listen on %s: %s\n", generation->spawner_path,
-		strerror(errno));
+	*why = xasprintf("cannot listen on %s: %s", generation->spawner_path, strerror(errno));
 	return -1;
 }
 
 /* Each edge process inherits all of them, and is told of them in one message. */
-static int check_socket_count(const struct sockets *sockets)
+static int check_socket_count(const struct sockets *sockets, char **why)
 {
-	size_t count = 0;
+	size_t count = sockets_count(sockets);
 
-	for (size_t i = 0; i < sockets->count; i++)
-		count += sockets->items[i].fd_count;
 	if (count <= SOCKETS_MAX)
 		return 0;
-	fprintf(stderr,
-		"slimta-master: %zu listening sockets are more than %d: use fewer instances of "
-		"the edge, or fewer listeners\n",
+	*why = xasprintf("%zu listening sockets are more than %d: use fewer instances of the edge, or fewer listeners",
 		count, SOCKETS_MAX);
 	return -1;
 }
 
-static int open_sockets(struct generation *generation)
+static int open_sockets(struct generation *generation, const struct generation *before, char **why)
 {
 	struct given_sockets given;
-	unsigned edges = edge_instances(generation);
-	char *why = NULL;
 	int result = 0;
 
 	given_sockets_open(&given);
-	if (edges)
-		result = sockets_open(&generation->sockets, generation->config, edges,
-			&generation->plans[PROGRAM_EDGE].identity, &given, &why);
-	if (result < 0)
-		fprintf(stderr, "slimta-master: %s\n", why);
-	free(why);
+	if (generation->edge_count)
+		result = sockets_open(&generation->sockets, generation->config, generation->edge_count,
+			&generation->plans[PROGRAM_EDGE].identity, &given, before ? &before->sockets : NULL, why);
 	given_sockets_release(&given);
-	return result < 0 ? result : check_socket_count(&generation->sockets);
+	if (result < 0 || check_socket_count(&generation->sockets, why) < 0)
+		return -1;
+	return before ? 0 : sockets_listen(&generation->sockets, why);
 }
 
-static int make_memory(struct master *master)
+/* ---- rows of the counters */
+
+static int make_counters(struct master *master, size_t slots, char **why)
 {
-	struct generation *generation = &master->generation;
-
-	master->counters = counters_create((unsigned)generation->slot_count, &master->counters_fd);
-	if (master->counters)
-		return 0;
-	fprintf(stderr, "slimta-master: cannot make the counters: %s\n", strerror(errno));
-	return -1;
-}
-
-int generation_prepare(struct master *master)
-{
-	struct generation *generation = &master->generation;
-
-	make_slots(master);
-	if (!generation->slot_count) {
-		fprintf(stderr, "slimta-master: nothing to do: no edge, and no queue with a relay, "
-				"has instances\n");
+	master->row_count = slots > ROWS_LEAST / 4 ? (unsigned)slots * 4 : ROWS_LEAST;
+	master->counters = counters_create(master->row_count, &master->counters_fd);
+	if (!master->counters) {
+		*why = xasprintf("cannot make the counters: %s", strerror(errno));
 		return -1;
 	}
-	if (open_sockets(generation) < 0 || open_spawner_socket(generation) < 0)
-		return -1;
-	return make_memory(master);
+	master->rows_taken = xcalloc(master->row_count, sizeof *master->rows_taken);
+	return 0;
 }
 
-void generation_release(struct generation *generation)
+static unsigned take_row(struct master *master)
 {
+	for (unsigned row = 0; row < master->row_count; row++) {
+		if (!master->rows_taken[row]) {
+			master->rows_taken[row] = true;
+			return row;
+		}
+	}
+	return ROW_NONE;
+}
+
+static int take_rows(struct generation *generation, char **why)
+{
+	struct master *master = generation->master;
+
+	if (!master->counters && make_counters(master, generation->slot_count, why) < 0)
+		return -1;
+	for (size_t i = 0; i < generation->slot_count; i++) {
+		generation->slots[i].row = take_row(master);
+		if (generation->slots[i].row != ROW_NONE)
+			continue;
+		*why = xasprintf("%zu processes are too many beside those that run: a restart makes room for them",
+			generation->slot_count);
+		return -1;
+	}
+	return 0;
+}
+
+/* ---- a generation */
+
+struct generation *generation_new(struct master *master)
+{
+	struct generation *generation = xcalloc(1, sizeof *generation);
+
+	generation->master = master;
+	generation->config_fd = generation->spawner_socket = -1;
+	for (int i = 0; i < PROGRAM_COUNT; i++)
+		generation->plans[i].exec_fd = generation->plans[i].stdout_fd = generation->plans[i].stderr_fd = -1;
+	return generation;
+}
+
+int generation_prepare(struct generation *generation, const struct generation *before, char **why)
+{
+	make_slots(generation);
+	if (!generation->slot_count) {
+		*why = xstrdup("nothing to do: no edge, and no queue with a relay, has instances");
+		return -1;
+	}
+	if (open_sockets(generation, before, why) < 0 || open_spawner_socket(generation, why) < 0)
+		return -1;
+	return take_rows(generation, why);
+}
+
+size_t generation_count(const struct generation *generation, enum child_state state)
+{
+	size_t count = 0;
+
 	for (size_t i = 0; i < generation->slot_count; i++)
-		json_decref(generation->slots[i].stats);
+		count += generation->slots[i].state == state;
+	return count;
+}
+
+static void release_slot(struct slot *slot)
+{
+	control_free(slot->control);
+	if (slot->timer)
+		event_free(slot->timer);
+	if (slot->row != ROW_NONE)
+		slot->generation->master->rows_taken[slot->row] = false;
+	json_decref(slot->stats);
+	free(slot->accepts);
+}
+
+static void release_plan(struct program_plan *plan)
+{
+	fd_close(&plan->exec_fd);
+	fd_close(&plan->stdout_fd);
+	fd_close(&plan->stderr_fd);
+	process_release(&plan->process);
+	identity_release(&plan->identity);
+}
+
+void generation_free(struct generation *generation, const struct generation *heir)
+{
+	if (!generation)
+		return;
+	for (size_t i = 0; i < generation->slot_count; i++)
+		release_slot(&generation->slots[i]);
 	free(generation->slots);
-	sockets_release(&generation->sockets);
+	sockets_release(&generation->sockets, heir ? &heir->sockets : NULL);
+	json_decref(generation->closing);
+	if (generation->bound)
+		event_free(generation->bound);
 	fd_close(&generation->spawner_socket);
 	if (generation->spawner_path)
 		unlink(generation->spawner_path);
 	free(generation->spawner_path);
-	for (int i = 0; i < PROGRAM_COUNT; i++) {
-		struct program_plan *plan = &generation->plans[i];
-
-		fd_close(&plan->exec_fd);
-		fd_close(&plan->stdout_fd);
-		fd_close(&plan->stderr_fd);
-		process_release(&plan->process);
-		identity_release(&plan->identity);
-	}
+	for (int i = 0; i < PROGRAM_COUNT; i++)
+		release_plan(&generation->plans[i]);
 	fd_close(&generation->config_fd);
 	config_free(generation->config);
+	free(generation);
 }

@@ -47,7 +47,7 @@ void given_sockets_open(struct given_sockets *given)
 }
 
 /* Addresses are compared by what they mean: flow and scope ids and padding left aside. */
-static bool is_at(int fd, const struct listener_address *address)
+bool socket_is_at(int fd, const struct listener_address *address)
 {
 	union {
 		struct sockaddr any;
@@ -104,7 +104,7 @@ int given_sockets_take_at(struct given_sockets *given, const struct listener_add
 	int fd;
 
 	for (size_t i = 0; i < given->count; i++)
-		if (given->items[i].fd >= 0 && is_at(given->items[i].fd, address) &&
+		if (given->items[i].fd >= 0 && socket_is_at(given->items[i].fd, address) &&
 		    (fd = take(&given->items[i])) >= 0)
 			return fd;
 	return -1;

@@ -24,7 +24,7 @@
 
 static const struct process_options *own(const struct master *master)
 {
-	return &master->generation.plans[PROGRAM_MASTER].process;
+	return &master->current->plans[PROGRAM_MASTER].process;
 }
 
 static int complain(const char *what)
@@ -74,12 +74,6 @@ static void on_reopen(evutil_socket_t number, short what, void *arg)
 	outputs_reopen(arg);
 }
 
-static void on_bound(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd, (void)what;
-	supervise_bound(arg);
-}
-
 static void on_watchdog(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd, (void)what, (void)arg;
@@ -95,7 +89,7 @@ void master_is_ready(struct master *master)
 		log_error("master", "could not write its pid_file", LOG_TEXT("path", pid_file),
 			LOG_TEXT("error", strerror(errno)));
 	master->pid_file_written = pid_file != NULL;
-	log_info("master", "ready", LOG_INT("children", master->generation.slot_count));
+	log_info("master", "ready", LOG_INT("children", master->current->slot_count));
 	notify_send("READY=1\nMAINPID=%d", (int)getpid());
 	daemon_is_ready(master);
 }
@@ -127,7 +121,6 @@ static int open_loop(struct master *master)
 	master->child = on_event(master, SIGCHLD, EV_SIGNAL | EV_PERSIST, on_child);
 	master->hangup = on_event(master, SIGHUP, EV_SIGNAL | EV_PERSIST, on_hangup);
 	master->reopen = on_event(master, SIGUSR1, EV_SIGNAL | EV_PERSIST, on_reopen);
-	master->bound = on_event(master, -1, 0, on_bound);
 	master->watchdog = on_event(master, -1, EV_PERSIST, on_watchdog);
 	if (watchdog_ms > 0)
 		event_add(master->watchdog, &watchdog);
@@ -164,12 +157,20 @@ static void raise_descriptors(void)
 /* All that can fail for the operator's reasons, while stderr is still his. */
 static int prepare(struct master *master)
 {
+	char *why = NULL;
+	int result;
+
 	umask(027);
-	if (runtime_open(master) < 0 || check_pid_file(master) < 0 ||
-		outputs_open(&master->generation) < 0)
+	if (runtime_open(master) < 0 || check_pid_file(master) < 0)
 		return -1;
 	raise_descriptors();
-	return generation_prepare(master);
+	result = outputs_open(master->current, &why);
+	if (result == 0)
+		result = generation_prepare(master->current, NULL, &why);
+	if (result < 0)
+		fprintf(stderr, PROGRAM ": %s\n", why);
+	free(why);
+	return result;
 }
 
 static void warn_of_silence(const struct master *master)
@@ -186,7 +187,7 @@ static int begin(struct master *master)
 	warn_of_silence(master);
 	if (is_daemon(master) && daemon_start(master) < 0)
 		return complain("cannot become a daemon");
-	outputs_use_own(&master->generation);
+	outputs_use_own(master->current);
 	if (process_open_log(PROGRAM, own(master)) < 0)
 		return complain("cannot open its log");
 	if (privileges_reduce() < 0)
@@ -197,7 +198,7 @@ static int begin(struct master *master)
 	if (status_open(master) < 0)
 		return complain("cannot listen for status requests in runtime_dir");
 	log_info("master", "started", LOG_TEXT("version", VERSION),
-		LOG_INT("children", master->generation.slot_count));
+		LOG_INT("children", master->current->slot_count));
 	return 0;
 }
 
@@ -206,23 +207,18 @@ static int begin(struct master *master)
 static void release(struct master *master)
 {
 	struct event **events[] = { &master->term, &master->interrupt, &master->child,
-		&master->hangup, &master->reopen, &master->bound, &master->watchdog };
+		&master->hangup, &master->reopen, &master->watchdog };
 
 	if (master->pid_file_written)
 		pidfile_remove(own(master)->pid_file);
 	status_close(master);
-	for (size_t i = 0; i < master->generation.slot_count; i++) {
-		struct slot *slot = &master->generation.slots[i];
-
-		control_free(slot->control);
-		if (slot->timer)
-			event_free(slot->timer);
-	}
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		if (*events[i])
 			event_free(*events[i]);
-	generation_release(&master->generation);
+	generation_free(master->old, master->current);
+	generation_free(master->current, NULL);
 	counters_free(master->counters);
+	free(master->rows_taken);
 	fd_close(&master->counters_fd);
 	fd_close(&master->ready_fd);
 	fd_close(&master->lock_fd);
@@ -240,7 +236,9 @@ int master_run(const struct master_arguments *arguments)
 
 	prctl(PR_SET_NAME, PROGRAM);
 	notify_open();
-	if (check_read(&master.generation, arguments) == 0 && prepare(&master) == 0 &&
+	master.current = generation_new(&master);
+	master.current->number = 1;
+	if (check_read(master.current, arguments) == 0 && prepare(&master) == 0 &&
 		begin(&master) == 0) {
 		supervise(&master);
 		if (event_base_dispatch(master.base) < 0)

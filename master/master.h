@@ -1,6 +1,7 @@
-/* master.h - the supervisor's state: one generation, its children, its sockets
+/* master.h - the supervisor's state: its generations, their children, their sockets
  * SPDX-License-Identifier: MIT
- * A slot is a place for one child; processes come and go in it. supervise() alone starts and ends them. */
+ * A slot is a place for one child of one generation; processes come and go in it. supervise() alone starts and ends
+ * them. */
 #ifndef SLIMTA_MASTER_MASTER_H
 #define SLIMTA_MASTER_MASTER_H
 
@@ -38,11 +39,12 @@ extern const char *const child_kind_names[CHILD_KINDS];		/* "spawner" "worker" "
 extern const char *const child_state_names[];			/* "gone" "starting" "ready" "draining" */
 
 struct slot {
-	struct master *master;
+	struct generation *generation;
 	enum child_kind kind;
 	const char *queue;		/* a worker's; borrowed from the configuration */
 	unsigned instance;		/* from 0; of its queue, for workers */
-	unsigned row;			/* of the counters */
+	unsigned row;			/* of the counters; ROW_NONE: none yet */
+#define ROW_NONE (~0U)
 	enum child_state state;
 	pid_t pid;			/* 0 when gone */
 	struct control *control;	/* NULL when gone, or closed by the child */
@@ -54,13 +56,19 @@ struct slot {
 	unsigned restarts;
 	struct restart restart;
 	struct event *timer;		/* gone: start again; starting: no hello came */
+	bool *accepts;			/* an edge's: on which of its listening sockets, as it was told */
 	bool asked;			/* for its stats */
 	json_t *stats;			/* its last answer; NULL: none */
 };
 
+/* SERVING: it was ready once. DRAINING: its children end, and none is started. */
+enum generation_phase { GENERATION_STARTING, GENERATION_SERVING, GENERATION_DRAINING };
+
 /* What was fixed when it started: the checked configuration, the programs, the places for children. */
 struct generation {
-	unsigned number;
+	struct master *master;
+	unsigned number;		/* from 1; 0: not one that was started */
+	enum generation_phase phase;
 	struct config *config;
 	int config_fd;			/* sealed */
 	struct program_plan plans[PROGRAM_COUNT];
@@ -69,6 +77,15 @@ struct generation {
 	char *spawner_path;
 	struct slot *slots;
 	size_t slot_count;
+	unsigned edge_count;		/* of its slots, the last ones */
+
+	/* Draining: */
+	bool successor;			/* another one does its work */
+	json_t *closing;		/* which sockets that one has not, as CONTROL_DRAIN says it; NULL: no successor */
+	bool late;			/* the time for it is over */
+	bool ending;			/* who is left is killed */
+	int64_t drain_timeout_ms, drained_ms;	/* all of it; clock_boot_ms() when it is over */
+	struct event *bound;
 };
 
 enum master_phase { MASTER_STARTING, MASTER_RUNNING, MASTER_STOPPING, MASTER_ENDING };
@@ -76,29 +93,42 @@ enum master_phase { MASTER_STARTING, MASTER_RUNNING, MASTER_STOPPING, MASTER_END
 struct master {
 	struct master_arguments arguments;
 	struct event_base *base;
-	struct generation generation;
+	/* The one that serves; at most one that is drained after it was that; NULL where there is none. */
+	struct generation *current, *old;
 	enum master_phase phase;
 	bool failed;			/* something had to be ended by force */
 	int stop_signal;		/* which of them began it */
 	int64_t stop_ms;		/* clock_boot_ms() when STOPPING began */
-	bool late;			/* drain_timeout is over */
 	int lock_fd;			/* of master.lock, kept */
 	int counters_fd;
 	int ready_fd;			/* the parent that waits for a daemon; -1 */
 	bool pid_file_written;
 	struct counters *counters;
+	bool *rows_taken;		/* of the counters, `row_count` */
+	unsigned row_count;
 	struct status *status;
-	struct event *term, *interrupt, *child, *hangup, *reopen, *bound, *watchdog;
+	struct event *term, *interrupt, *child, *hangup, *reopen, *watchdog;
 };
 
 void master_is_ready(struct master *);	/* all children are */
+/* All that there are, in the order in which they are shown; ends with NULL. */
+#define GENERATIONS_MAX 2
+struct generations {
+	struct generation *items[GENERATIONS_MAX + 1];
+};
+struct generations master_generations(const struct master *);
 
 /* ---- generation.c */
-/* Opens the programs beside our own executable, else in SBINDIR. -1: said on stderr. */
-int generation_open_programs(struct generation *);
-/* From a checked configuration: descriptors, slots. -1: said on stderr. */
-int generation_prepare(struct master *);
-void generation_release(struct generation *);
+/* With nothing in it. */
+struct generation *generation_new(struct master *);
+/* Opens the programs beside our own executable, else in SBINDIR. -1 with an owned text in *why. */
+int generation_open_programs(struct generation *, char **why);
+/* From a checked configuration, its `number` set: descriptors, slots, rows of the counters. Sockets that `before` (may be
+ * NULL) has too are shared with it. -1 with an owned text in *why. */
+int generation_prepare(struct generation *, const struct generation *before, char **why);
+/* Where sockets go on in `heir` (may be NULL), their files stay. */
+void generation_free(struct generation *, const struct generation *heir);
+size_t generation_count(const struct generation *, enum child_state);
 /* The program that runs in such a slot. */
 enum program child_program(enum child_kind);
 
@@ -107,9 +137,34 @@ enum program child_program(enum child_kind);
 void supervise(struct master *);
 void supervise_stop(struct master *);	/* SIGTERM: drain; called again: end at once */
 void supervise_reap(struct master *);	/* SIGCHLD */
-void supervise_bound(struct master *);	/* the timer `bound` */
-struct control *supervise_connect(struct slot *, int fd);	/* the master's end, taken */
-size_t supervise_count(const struct master *, enum child_state);
+
+/* ---- drain.c */
+/* Its children are to end within `timeout_ms`, edges first; `successor` (may be NULL) does their work. Called again:
+ * within less. supervise() goes on with it. */
+void drain_begin(struct generation *, int64_t timeout_ms, const struct generation *successor);
+/* Tells those whose turn it is. */
+void drain_go_on(struct generation *);
+/* At once: all are killed, but the spawner, which ends its commands. */
+void drain_end_now(struct generation *, const char *because);
+
+/* ---- children.c */
+/* What the log says of a slot. */
+#define SLOT_FIELDS(slot) \
+	LOG_TEXT("child", child_kind_names[(slot)->kind]), LOG_TEXT("queue", (slot)->queue), \
+		LOG_INT("instance", (slot)->instance), LOG_INT("child_pid", (slot)->pid)
+void slot_set_state(struct slot *, enum child_state);
+void slot_keep_running(struct slot *);	/* starts it if it is gone and need not wait */
+void slot_kill(struct slot *, const char *because);
+void slot_ended(struct slot *, int status);	/* as wait() gives it; it is started again later, or is wanted gone */
+struct control *slot_connect(struct slot *, int fd);	/* the master's end, taken */
+#define SLOT_EXTENSION_MS 5000	/* beyond what a child has asked for, to end by itself */
+
+/* ---- adopt.c */
+/* For CONTROL_START of an edge: the list of child_listener, and the fds in the same order (owned array of borrowed
+ * fds). */
+json_t *adopt_describe(struct slot *edge, int **fds, size_t *count);
+/* Tells the edges what has changed since. */
+void adopt(struct generation *);
 
 /* ---- spawn.c */
 /* Starts a process in a gone slot and sends it CONTROL_START. -1 with errno: fork or exec did not work. */
@@ -122,8 +177,8 @@ int runtime_open(struct master *);
 int privileges_reduce(void);
 
 /* ---- outputs.c */
-/* The stdout and stderr files, and log files that children will have to reopen. -1: said on stderr. */
-int outputs_open(struct generation *);
+/* The stdout and stderr files, and log files that children will have to reopen. -1 with an owned text in *why. */
+int outputs_open(struct generation *, char **why);
 void outputs_use_own(const struct generation *);	/* the master's own 1 and 2 */
 void outputs_reopen(struct master *);			/* all of them, and tells the children */
 
@@ -152,7 +207,7 @@ void status_answer(struct slot *, json_t *stats);	/* what a child answered; or N
 /* ---- check.c */
 /* All that is wrong with `generation`'s configuration, by all programs. Fills its plans. -1 with errors. */
 int check_configuration(struct generation *, bool allow_root, struct config_errors *);
-/* Reads the file and checks it; says all that is wrong on stderr. -1 with errors; release the generation anyway. */
+/* Reads the file and checks it; says all that is wrong on stderr. -1 with errors. */
 int check_read(struct generation *, const struct master_arguments *);
 
 #endif

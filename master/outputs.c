@@ -3,13 +3,13 @@
  * The master opens them with its own rights and hands them down, since its children have dropped theirs. */
 #include <errno.h>
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
+#include "common/base/memory.h"
 #include "master/master.h"
 
 static int open_output(const char *path)
@@ -61,14 +61,13 @@ static const char *open_plan(struct program_plan *plan, enum program program)
 	return NULL;
 }
 
-int outputs_open(struct generation *generation)
+int outputs_open(struct generation *generation, char **why)
 {
 	for (int i = 0; i < PROGRAM_COUNT; i++) {
 		const char *failed = open_plan(&generation->plans[i], (enum program)i);
 
 		if (failed) {
-			fprintf(stderr, "slimta-master: cannot write to %s: %s\n", failed,
-				strerror(errno));
+			*why = xasprintf("cannot write to %s: %s", failed, strerror(errno));
 			return -1;
 		}
 	}
@@ -85,10 +84,8 @@ void outputs_use_own(const struct generation *generation)
 			LOG_TEXT("error", strerror(errno)));
 }
 
-void outputs_reopen(struct master *master)
+static void reopen_generation(struct generation *generation)
 {
-	struct generation *generation = &master->generation;
-
 	for (int i = 0; i < PROGRAM_COUNT; i++) {
 		const char *failed = open_plan(&generation->plans[i], (enum program)i);
 
@@ -96,9 +93,10 @@ void outputs_reopen(struct master *master)
 			log_error("master", "could not reopen", LOG_TEXT("path", failed),
 				LOG_TEXT("error", strerror(errno)));
 	}
-	outputs_use_own(generation);
-	if (log_reopen() < 0)
-		log_error("master", "could not reopen the log", LOG_TEXT("error", strerror(errno)));
+}
+
+static void tell_children(struct generation *generation)
+{
 	for (size_t i = 0; i < generation->slot_count; i++) {
 		struct slot *slot = &generation->slots[i];
 		int fd = generation->plans[child_program(slot->kind)].stderr_fd;
@@ -107,5 +105,18 @@ void outputs_reopen(struct master *master)
 			control_send(
 				slot->control, CONTROL_LOG, NULL, fd >= 0 ? fd : STDERR_FILENO);
 	}
+}
+
+void outputs_reopen(struct master *master)
+{
+	struct generations all = master_generations(master);
+
+	for (size_t i = 0; all.items[i]; i++)
+		reopen_generation(all.items[i]);
+	outputs_use_own(master->current);
+	if (log_reopen() < 0)
+		log_error("master", "could not reopen the log", LOG_TEXT("error", strerror(errno)));
+	for (size_t i = 0; all.items[i]; i++)
+		tell_children(all.items[i]);
 	log_info("master", "reopened the log");
 }

@@ -35,8 +35,8 @@ static int lock_runtime(struct master *master, const char *folder)
 
 int runtime_open(struct master *master)
 {
-	const struct program_plan *worker = &master->generation.plans[PROGRAM_WORKER];
-	const char *path = master->generation.plans[PROGRAM_MASTER].process.runtime_dir;
+	const struct program_plan *worker = &master->current->plans[PROGRAM_WORKER];
+	const char *path = master->current->plans[PROGRAM_MASTER].process.runtime_dir;
 	char *why;
 
 	if (runtime_dir_make(path, &worker->identity, &why) < 0) {

@@ -14,7 +14,7 @@
 static json_t *start_message(const struct slot *slot, json_t *listeners)
 {
 	json_t *body = json_pack("{s:i, s:i, s:i, s:i, s:o}", "version", CONTROL_VERSION,
-		"generation", (int)slot->master->generation.number, "instance", (int)slot->instance,
+		"generation", (int)slot->generation->number, "instance", (int)slot->instance,
 		"row", (int)slot->row, "listeners", listeners);
 
 	if (slot->queue)
@@ -41,7 +41,7 @@ static int send_start(int fd, json_t *body)
 
 static pid_t start_with(struct slot *slot, int control_fd, const int *more, size_t more_count)
 {
-	struct generation *generation = &slot->master->generation;
+	struct generation *generation = slot->generation;
 	const struct program_plan *plan = &generation->plans[child_program(slot->kind)];
 	char *argv[5] = { (char *)(slot->kind == CHILD_EDGE ? "slimta-edge" : "slimta-worker"),
 		(char *)"--child" };
@@ -51,7 +51,7 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 		.argv = argv,
 		.fds = { -1, plan->stdout_fd >= 0 ? plan->stdout_fd : STDOUT_FILENO,
 			plan->stderr_fd >= 0 ? plan->stderr_fd : STDERR_FILENO, control_fd,
-			generation->config_fd, slot->master->counters_fd },
+			generation->config_fd, generation->master->counters_fd },
 		.fd_count = CHILD_FD_FIRST,
 		.more = more,
 		.more_count = more_count,
@@ -59,21 +59,21 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 
 	if (slot->kind == CHILD_SPAWNER)
 		argv[argc++] = (char *)"--spawner";
-	if (slot->master->arguments.allow_root)
+	if (generation->master->arguments.allow_root)
 		argv[argc++] = (char *)"--allow-root";
 	return exec_start(&exec);
 }
 
 static pid_t start(struct slot *slot, const int pair[2])
 {
-	struct generation *generation = &slot->master->generation;
+	struct generation *generation = slot->generation;
 	json_t *listeners = NULL, *body;
 	size_t count = 0;
 	int *fds = NULL;
 	pid_t pid = -1;
 
 	if (slot->kind == CHILD_EDGE) {
-		listeners = sockets_describe(&generation->sockets, slot->instance, &fds, &count);
+		listeners = adopt_describe(slot, &fds, &count);
 	} else if (slot->kind == CHILD_SPAWNER) {
 		fds = xmemdup(&generation->spawner_socket, sizeof *fds);
 		count = 1;
@@ -99,6 +99,6 @@ int slot_spawn(struct slot *slot)
 		fd_close(&pair[0]);
 		return -1;
 	}
-	slot->control = supervise_connect(slot, pair[0]);
+	slot->control = slot_connect(slot, pair[0]);
 	return 0;
 }

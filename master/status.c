@@ -77,7 +77,7 @@ static json_t *describe_slot(const struct slot *slot)
 
 	json_object_set_new(line, "instance", json_integer(slot->instance));
 	json_object_set_new(line, "restarts", json_integer(slot->restarts));
-	json_object_set_new(line, "generation", json_integer(slot->master->generation.number));
+	json_object_set_new(line, "generation", json_integer(slot->generation->number));
 	if (slot->queue)
 		json_object_set_new(line, "queue", json_string(slot->queue));
 	if (slot->stats && slot->state != CHILD_GONE)
@@ -100,14 +100,16 @@ static void answer(struct asker *asker)
 	static const char *const phases[] = { "starting", "ready", "draining", "draining" };
 	struct status *status = asker->status;
 	struct master *master = status->master;
+	struct generations all = master_generations(master);
 	json_t *line =
 		describe_process("master", getpid(), phases[master->phase], status->since_ms);
 
 	json_object_set_new(line, "version", json_string(VERSION));
-	json_object_set_new(line, "generation", json_integer(master->generation.number));
+	json_object_set_new(line, "generation", json_integer(master->current->number));
 	put_line(asker, line);
-	for (size_t i = 0; i < master->generation.slot_count; i++)
-		put_line(asker, describe_slot(&master->generation.slots[i]));
+	for (size_t i = 0; all.items[i]; i++)
+		for (size_t j = 0; j < all.items[i]->slot_count; j++)
+			put_line(asker, describe_slot(&all.items[i]->slots[j]));
 	put_line(asker, describe_counters(master->counters));
 	asker->waiting = false;
 	asker->answered = true;
@@ -115,12 +117,13 @@ static void answer(struct asker *asker)
 
 static void answer_all(struct status *status)
 {
-	struct master *master = status->master;
+	struct generations all = master_generations(status->master);
 	struct asker *asker;
 
 	event_del(status->timeout);
-	for (size_t i = 0; i < master->generation.slot_count; i++)
-		master->generation.slots[i].asked = false;
+	for (size_t i = 0; all.items[i]; i++)
+		for (size_t j = 0; j < all.items[i]->slot_count; j++)
+			all.items[i]->slots[j].asked = false;
 	TAILQ_FOREACH(asker, &status->askers, entry)
 		if (asker->waiting)
 			answer(asker);
@@ -130,20 +133,17 @@ static void answer_all(struct status *status)
 
 static bool anybody_asked(const struct master *master)
 {
-	for (size_t i = 0; i < master->generation.slot_count; i++)
-		if (master->generation.slots[i].asked)
-			return true;
+	struct generations all = master_generations(master);
+
+	for (size_t i = 0; all.items[i]; i++)
+		for (size_t j = 0; j < all.items[i]->slot_count; j++)
+			if (all.items[i]->slots[j].asked)
+				return true;
 	return false;
 }
 
-static void ask_children(struct status *status)
+static void ask(struct generation *generation)
 {
-	struct generation *generation = &status->master->generation;
-	const struct timeval timeout = { ANSWER_TIMEOUT_MS / 1000,
-		ANSWER_TIMEOUT_MS % 1000 * 1000 };
-
-	if (anybody_asked(status->master))
-		return;
 	for (size_t i = 0; i < generation->slot_count; i++) {
 		struct slot *slot = &generation->slots[i];
 
@@ -151,6 +151,18 @@ static void ask_children(struct status *status)
 		if (slot->asked)
 			control_send(slot->control, CONTROL_STATS, NULL, -1);
 	}
+}
+
+static void ask_children(struct status *status)
+{
+	struct generations all = master_generations(status->master);
+	const struct timeval timeout = { ANSWER_TIMEOUT_MS / 1000,
+		ANSWER_TIMEOUT_MS % 1000 * 1000 };
+
+	if (anybody_asked(status->master))
+		return;
+	for (size_t i = 0; all.items[i]; i++)
+		ask(all.items[i]);
 	if (anybody_asked(status->master))
 		event_add(status->timeout, &timeout);
 	else
@@ -159,11 +171,13 @@ static void ask_children(struct status *status)
 
 void status_answer(struct slot *slot, json_t *stats)
 {
+	struct master *master = slot->generation->master;
+
 	json_decref(slot->stats);
 	slot->stats = stats ? json_incref(stats) : NULL;
 	slot->asked = false;
-	if (slot->master->status && !anybody_asked(slot->master))
-		answer_all(slot->master->status);
+	if (master->status && !anybody_asked(master))
+		answer_all(master->status);
 }
 
 static void on_timeout(evutil_socket_t fd, short what, void *arg)
@@ -266,15 +280,14 @@ static void on_accept(evutil_socket_t listener, short what, void *arg)
 
 int status_open(struct master *master)
 {
-	const struct program_plan *worker = &master->generation.plans[PROGRAM_WORKER];
+	const struct program_plan *worker = &master->current->plans[PROGRAM_WORKER];
 	struct status *status = xcalloc(1, sizeof *status);
 
 	master->status = status;
 	status->master = master;
 	status->since_ms = clock_wall_ms();
 	TAILQ_INIT(&status->askers);
-	status->path = xasprintf(
-		"%s/master", master->generation.plans[PROGRAM_MASTER].process.runtime_dir);
+	status->path = xasprintf("%s/master", master->current->plans[PROGRAM_MASTER].process.runtime_dir);
 	status->fd = unix_socket_listen(status->path, SOCK_STREAM, CLIENTS_MAX, &worker->identity);
 	if (status->fd < 0)
 		return -1;

@@ -33,18 +33,38 @@ void child_finished(struct child *child)
 		stop_loop(child, 0);
 }
 
+static void set_bound(struct child *child, int64_t timeout_ms)
+{
+	int64_t bound_ms = timeout_ms + PAST_THE_BOUND_MS;
+	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
+
+	child->private->drained_ms = clock_boot_ms() + timeout_ms;
+	event_add(child->private->bound, &bound);
+}
+
+/* A drain for a successor has more time than the stop that comes in the middle of it. */
+static void hurry(struct child *child, int64_t timeout_ms)
+{
+	if (child->private->extended || clock_boot_ms() + timeout_ms >= child->private->drained_ms)
+		return;
+	log_info("process", "drains sooner", LOG_INT("timeout_ms", timeout_ms));
+	set_bound(child, timeout_ms);
+	if (child->hurry)
+		child->hurry(child->arg, timeout_ms);
+}
+
 static void start_drain(struct child *child, const char *because, const struct child_drain *how)
 {
 	struct child_private *private = child->private;
-	int64_t bound_ms = how->timeout_ms + PAST_THE_BOUND_MS;
-	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
 
-	if (private->draining)
+	if (private->draining) {
+		hurry(child, how->timeout_ms);
 		return;
+	}
 	private->draining = true;
 	log_info("process", "began to drain", LOG_TEXT("because", because),
 		LOG_INT("timeout_ms", how->timeout_ms));
-	event_add(private->bound, &bound);
+	set_bound(child, how->timeout_ms);
 	if (child->drain)
 		child->drain(child->arg, how);
 	else
@@ -54,12 +74,12 @@ static void start_drain(struct child *child, const char *because, const struct c
 void child_extend(struct child *child, int64_t ms)
 {
 	struct child_private *private = child->private;
-	int64_t given_ms = ms < CHILD_EXTEND_MAX_MS ? ms : CHILD_EXTEND_MAX_MS, bound_ms = given_ms + PAST_THE_BOUND_MS;
-	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
+	int64_t given_ms = ms < CHILD_EXTEND_MAX_MS ? ms : CHILD_EXTEND_MAX_MS;
 
 	if (!private->draining || private->finished)
 		return;
-	event_add(private->bound, &bound);
+	set_bound(child, given_ms);
+	private->extended = true;
 	if (private->control)
 		control_send(private->control, CONTROL_EXTEND, json_pack("{s:I}", "ms", (json_int_t)given_ms), -1);
 	log_info("process", "asked for more time", LOG_INT("ms", given_ms));
@@ -133,15 +153,58 @@ static int64_t timeout_in(const json_t *body, int64_t otherwise)
 		(int64_t)json_integer_value(timeout) : otherwise;
 }
 
+static struct child_listener *listener_at(struct child *child, const json_t *index)
+{
+	json_int_t at = json_is_integer(index) ? json_integer_value(index) : -1;
+
+	return at >= 0 && (size_t)at < child->listener_count ? &child->listeners[at] : NULL;
+}
+
+static void adopt(struct child *child, const json_t *body, bool on)
+{
+	const json_t *list = json_object_get(body, "listeners"), *index;
+	size_t i;
+
+	if (child->private->draining || !child->adopt)
+		return;
+	json_array_foreach(list, i, index) {
+		const struct child_listener *listener = listener_at(child, index);
+
+		if (listener)
+			child->adopt(child->arg, (size_t)(listener - child->listeners), on);
+	}
+	log_info("process", on ? "adopted sockets" : "returned sockets", LOG_INT("count", json_array_size(list)));
+}
+
+static void drain_as_told(struct child *child, const json_t *body)
+{
+	struct child_drain how = { timeout_in(body, child->process.drain_timeout_ms),
+		json_is_true(json_object_get(body, "successor")) };
+	const json_t *closing = json_object_get(body, "closing"), *index;
+	size_t i;
+
+	for (i = 0; i < child->listener_count; i++)
+		child->listeners[i].kept = how.successor;
+	json_array_foreach(closing, i, index) {
+		struct child_listener *listener = listener_at(child, index);
+
+		if (listener)
+			listener->kept = false;
+	}
+	start_drain(child, how.successor ? "another generation does its work" : "the master said so", &how);
+}
+
 void child_on_message(void *arg, enum control_type type, json_t *body, int fd)
 {
 	struct child *child = arg;
 
 	switch (type) {
 	case CONTROL_DRAIN:
-		start_drain(child, "the master said so",
-			&(struct child_drain){ timeout_in(body, child->process.drain_timeout_ms),
-				json_is_true(json_object_get(body, "successor")) });
+		drain_as_told(child, body);
+		break;
+	case CONTROL_ADOPT:
+	case CONTROL_RETURN:
+		adopt(child, body, type == CONTROL_ADOPT);
 		break;
 	case CONTROL_STATS:
 		answer_stats(child);

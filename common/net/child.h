@@ -22,8 +22,9 @@ struct event_base;
 struct child_listener {
 	char *edge;		/* section name */
 	unsigned listener;	/* index in its listeners */
-	unsigned slot;		/* the instance it was opened for; shared sockets: own for all */
+	unsigned slot;		/* the instance it was opened for, ours or a sibling's; shared sockets: own for all */
 	bool own;		/* ours to accept on from the start */
+	bool kept;		/* while draining: a successor accepts on it, and what waits there is not ours to refuse */
 	int fd;			/* non-blocking, listening; one listener may have several (v4 and v6) */
 };
 
@@ -49,6 +50,8 @@ struct child {
 
 	/* Set by the program before child_run. */
 	void (*drain)(void *arg, const struct child_drain *);	/* once: begin nothing new; child_finished when done */
+	void (*hurry)(void *arg, int64_t timeout_ms);	/* optional: draining has so much time left, not what was said */
+	void (*adopt)(void *arg, size_t listener, bool on);	/* edges: accept on this one too, or no longer */
 	void (*stats)(void *arg, json_t *into);		/* optional: members for `status` */
 	void *arg;
 	struct child_private *private;

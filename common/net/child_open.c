@@ -67,9 +67,9 @@ static int take_listeners(struct child *child, const json_t *list)
 
 		if (!text_in(item, "edge") || fd_set_cloexec(fd, true) < 0)
 			return -1;
-		*listener = (struct child_listener){ xstrdup(text_in(item, "edge")),
-			number_in(item, "listener"), number_in(item, "slot"),
-			json_is_true(json_object_get(item, "own")), fd };
+		*listener = (struct child_listener){ .edge = xstrdup(text_in(item, "edge")),
+			.listener = number_in(item, "listener"), .slot = number_in(item, "slot"),
+			.own = json_is_true(json_object_get(item, "own")), .fd = fd };
 		child->listener_count++;
 	}
 	return 0;
@@ -181,7 +181,7 @@ static int add_socket(struct child *child, const char *edge, unsigned index,
 	child->listeners =
 		xrealloc(child->listeners, child->listener_count + 1, sizeof *child->listeners);
 	added = &child->listeners[child->listener_count++];
-	*added = (struct child_listener){ xstrdup(edge), index, 0, true, fd };
+	*added = (struct child_listener){ .edge = xstrdup(edge), .listener = index, .own = true, .fd = fd };
 	return 0;
 }
 

@@ -13,6 +13,8 @@ struct child_private {
 	struct identity identity;
 	bool spawner;
 	bool draining, finished;
+	int64_t drained_ms;		/* clock_boot_ms() by which draining is to be done */
+	bool extended;			/* by child_extend: not to be shortened */
 	int exit_code;
 	struct event *term, *interrupt, *hangup, *reopen, *bound;
 };

@@ -17,9 +17,10 @@ enum control_type {
 	CONTROL_START,		/* master: what you are, see child.h */
 	CONTROL_HELLO,		/* child: {version} */
 	CONTROL_READY,		/* child: serving */
-	CONTROL_ADOPT,		/* master: accept on these sockets of a sibling too */
-	CONTROL_RETURN,		/* master: no longer */
-	CONTROL_DRAIN,		/* master: {timeout_ms, successor}: finish what is in hand, begin nothing, exit 0 */
+	CONTROL_ADOPT,		/* master: {listeners: [index of CONTROL_START, ...]}: accept on these too */
+	CONTROL_RETURN,		/* master: {listeners}: no longer */
+	CONTROL_DRAIN,		/* master: {timeout_ms, successor, closing: [index, ...]}: finish what is in hand, begin
+				 * nothing, exit 0; again: there is less time. `closing`: sockets no successor has */
 	CONTROL_STATS,		/* either way: {} asks, an object answers */
 	CONTROL_LOG,		/* master: reopen logs; the descriptor, if any, is the new fd 2 */
 	CONTROL_EXTEND,		/* child, draining: {ms}: give me so much more time from now, see child_extend */

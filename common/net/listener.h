@@ -43,5 +43,8 @@ int listener_probe(const struct listener_options *, const struct listener_addres
 /* A listening, non-blocking, close-on-exec socket: SO_REUSEADDR, SO_REUSEPORT if `shared_port`, IPV6_V6ONLY,
  * TCP_NODELAY (inherited by what it accepts). A unix socket replaces a stale file, never a live one. -1, errno. */
 int listener_socket(const struct listener_options *, const struct listener_address *, bool shared_port);
+/* The same in two steps: nothing comes to it before the second. */
+int listener_bind(const struct listener_options *, const struct listener_address *, bool shared_port);
+int listener_listen(int fd, unsigned backlog);	/* again: another backlog */
 
 #endif

@@ -179,13 +179,24 @@ static int bind_unix(
 	return fd;
 }
 
+int listener_bind(const struct listener_options *listener, const struct listener_address *address,
+	bool shared_port)
+{
+	return listener->type == LISTENER_UNIX ? bind_unix(listener, address) :
+						 bind_tcp(address, shared_port);
+}
+
+int listener_listen(int fd, unsigned backlog)
+{
+	return FAULT("listener.listen", listen(fd, (int)backlog));
+}
+
 int listener_socket(const struct listener_options *listener, const struct listener_address *address,
 	bool shared_port)
 {
-	int fd = listener->type == LISTENER_UNIX ? bind_unix(listener, address) :
-						   bind_tcp(address, shared_port);
+	int fd = listener_bind(listener, address, shared_port);
 
-	if (fd >= 0 && FAULT("listener.listen", listen(fd, (int)listener->backlog)) < 0)
+	if (fd >= 0 && listener_listen(fd, listener->backlog) < 0)
 		fd_close(&fd);
 	return fd;
 }
