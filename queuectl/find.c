@@ -83,6 +83,7 @@ void found_release(struct found *found)
 {
 	reply_release(&found->why);
 	envelope_free(found->peeked.envelope);
+	strings_release(&found->peeked.asked);
 	message_state_release(&found->peeked.state);
 	free(found->peeked.owner);
 	memset(found, 0, sizeof(*found));

@@ -161,6 +161,14 @@ static void print_attempts(const struct message_state *state)
 	buffer_release(&value);
 }
 
+static void put_asked(struct buffer *out, const struct peeked *peeked)
+{
+	for (size_t i = 0; i < peeked->asked.count; i++) {
+		buffer_append_str(out, i ? ", " : "");
+		escaped(out, peeked->asked.items[i], strlen(peeked->asked.items[i]));
+	}
+}
+
 static void print_message(const char *queue, const struct peeked *peeked)
 {
 	const struct envelope *envelope = peeked->envelope;
@@ -180,6 +188,8 @@ static void print_message(const char *queue, const struct peeked *peeked)
 	printf("%-11s %llu octets\n", "size", (unsigned long long)content_size(&envelope->content));
 	print_parameters(envelope);
 	print_attempts(&peeked->state);
+	put_asked(&value, peeked);
+	print_line("asked", &value);
 	put_reason(&value, peeked);
 	print_line("waits", &value);
 	buffer_release(&value);
@@ -218,18 +228,28 @@ static json_t *attempts_json(const struct message_state *state)
 	return list;
 }
 
+static json_t *asked_json(const struct peeked *peeked)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < peeked->asked.count; i++)
+		json_array_append_new(list, json_text(peeked->asked.items[i]));
+	return list;
+}
+
 static json_t *message_json(const char *queue, const struct peeked *peeked)
 {
 	struct buffer reason = { 0 };
 	json_t *object;
 
 	put_reason(&reason, peeked);
-	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:I, s:i, s:o, s:o, s:o}", "queue", queue, "id",
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "queue", queue, "id",
 		peeked->envelope->id, "state", place_name(peeked->place), "envelope", envelope_to_json(peeked->envelope),
 		"recipients", recipients_json(peeked), "attempts", (int)peeked->state.attempts, "last",
 		attempts_json(&peeked->state), "due_in_ms", (json_int_t)peeked->state.due_in_ms, "content_size",
 		(json_int_t)content_size(&peeked->envelope->content), "strikes", (int)peeked->state.strikes, "owner",
-		json_text(peeked->owner), "held", json_text(peeked->state.held), "waits", json_text(buffer_str(&reason)));
+		json_text(peeked->owner), "held", json_text(peeked->state.held), "asked",
+		asked_json(peeked), "waits", json_text(buffer_str(&reason)));
 	buffer_release(&reason);
 	return object;
 }

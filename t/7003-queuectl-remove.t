@@ -49,6 +49,8 @@ def busy(t):
     like(done.stderr.decode(), rf'{message}: being delivered just now.*; it is removed when this attempt ends', 'is said')
     like(t.queuectl('list'), rf'{message} leased ', 'it is still there')
     like(t.queuectl('show', message), rf'(?m)^waits +it is being delivered just now', 'show says it too')
+    like(t.queuectl('show', message), r'(?m)^asked +discard$', 'and what was asked')
+    is_(json.loads(t.queuectl('--json', 'show', message))['asked'], ['discard'], 'as JSON')
     like(t.read('slimta.log').decode(), rf'marked to be removed id={message} queue=q user=', 'and the log')
     os.unlink(t.path('begun'))
     wait_for(lambda: message not in t.run('slimta-queuectl', '-c', t.path('slimta.conf'), 'list').stdout.decode(),

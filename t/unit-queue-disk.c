@@ -308,7 +308,7 @@ static void test_room(void)
 	do_write(&place, &envelope, 1, 0);
 	is_int(do_write(&place, &envelope, 1, 0), 0, "a large message, written again");
 	snprintf(path, sizeof(path), "%s/meta/%s.mark", scratch, envelope->id);
-	put_file(path, "discard\n");
+	put_file(path, "{\"number\":1,\"mark\":\"discard\"}\n");
 	is_int(do_claim(&place, 1, &claimed, 500), 0, "and discarded by its mark when it is claimed");
 	for (unsigned i = 0; i < RECYCLE_SLOTS; i++) {
 		snprintf(path, sizeof(path), "%s/env/.free/%04u", scratch, i);

@@ -18,14 +18,18 @@ static const char *const points[] = {
 	"disk.utimens", "disk.ftruncate"
 };
 
+#define RECORDS 200
+
 /* What became of an id, told by the run to its parent before the next call. */
-enum news { STORED = 'S', REFUSED = 'R', GONE = 'G', UNSURE = 'U' };
+enum news { STORED = 'S', REFUSED = 'R', GONE = 'G', UNSURE = 'U',
+	/* counted: what was begun, and what was answered with success */
+	ATTEMPT_BEGUN = 'a', ATTEMPT = 'A', STRIKE_BEGUN = 'k', STRIKE = 'K' };
 struct record {
 	char news;
 	char id[ID_SIZE];
 };
 struct run {
-	struct record records[64];
+	struct record records[RECORDS];
 	size_t count;
 	int status;
 	bool failed, wrong;		/* a call was refused; by something else than 4yz */
@@ -50,6 +54,8 @@ static bool refused(unsigned code)
 	return code != 0;
 }
 
+static void strike_one(struct place *, const char *id);
+
 static void store(struct place *place, size_t count, int64_t delay_ms)
 {
 	struct envelope *items[3];
@@ -60,8 +66,49 @@ static void store(struct place *place, size_t count, int64_t delay_ms)
 	no = refused(do_write(place, items, count, delay_ms));
 	for (size_t i = 0; i < count; i++) {
 		tell(no ? REFUSED : STORED, items[i]->id);
+		if (!no && delay_ms)
+			strike_one(place, items[i]->id);
 		envelope_free(items[i]);
 	}
+}
+
+/* As a worker does it: what could not be recorded is claimed again, and recorded then. */
+static void defer(struct place *place, struct lease *lease, const struct outcomes *done)
+{
+	char id[ID_SIZE];
+	unsigned code;
+
+	memcpy(id, lease->id, ID_SIZE);
+	tell(ATTEMPT_BEGUN, id);
+	if (refused(do_defer(place, lease, 0, true, done, NULL))) {
+		lease = do_claim_id(place, id, &code);
+		if (refused(lease ? do_defer(place, lease, 0, true, done, NULL) : code))
+			return;
+	}
+	tell(ATTEMPT, id);
+}
+
+static void strike(struct place *place, const char *id)
+{
+	tell(STRIKE_BEGUN, id);
+	if (!refused(do_mark(place, id, MARK_STRIKE, NULL)))
+		tell(STRIKE, id);
+}
+
+/* At once, beside a lease, and at once again, with the result that obeys those beside it. */
+static void strike_one(struct place *place, const char *id)
+{
+	struct lease *lease;
+	unsigned code;
+
+	strike(place, id);
+	lease = do_claim_id(place, id, &code);
+	refused(code);
+	strike(place, id);
+	strike(place, id);
+	if (lease)
+		refused(do_defer(place, lease, 3600000, false, NULL, NULL));
+	strike(place, id);
 }
 
 static void work(struct place *place)
@@ -71,7 +118,7 @@ static void work(struct place *place)
 	char id[ID_SIZE];
 
 	outcomes_add(&done, &(struct outcome){ 0, OUTCOME_DELIVERED });
-	for (unsigned turn = 0; turn < 4; turn++) {
+	for (unsigned turn = 0; turn < 5; turn++) {
 		if (!do_claim(place, 1, &claimed, 150))
 			break;
 		memcpy(id, claimed.leases[0]->id, ID_SIZE);
@@ -80,7 +127,7 @@ static void work(struct place *place)
 		answer_release(&got);
 		refused(do_renew(place, claimed.leases[0], &done));
 		if (turn % 2 == 0) {
-			refused(do_defer(place, claimed.leases[0], 0, true, &done, NULL));
+			defer(place, claimed.leases[0], &done);
 			continue;
 		}
 		tell(UNSURE, id);
@@ -132,7 +179,7 @@ static void run(const char *fault, struct run *run)
 		run_child(fault);
 	}
 	fd_close(&ends[1]);
-	while (run->count < 64 && read(ends[0], &run->records[run->count], sizeof(struct record)) == sizeof(struct record))
+	while (run->count < RECORDS && read(ends[0], &run->records[run->count], sizeof(struct record)) == sizeof(struct record))
 		run->count++;
 	fd_close(&ends[0]);
 	waitpid(child, &run->status, 0);
@@ -145,7 +192,7 @@ static enum news last_news(const struct run *run, const char *id)
 	char news = 0;
 
 	for (size_t i = 0; i < run->count; i++)
-		if (strcmp(run->records[i].id, id) == 0)
+		if (strcmp(run->records[i].id, id) == 0 && strchr("SRGU", run->records[i].news))
 			news = run->records[i].news;
 	return (enum news)news;
 }
@@ -159,6 +206,34 @@ static bool is_there(struct place *place, const char *id)
 	there = got.why.code == 0;
 	answer_release(&got);
 	return there;
+}
+
+static unsigned told(const struct run *run, const char *id, enum news news)
+{
+	unsigned count = 0;
+
+	for (size_t i = 0; i < run->count; i++)
+		count += strcmp(run->records[i].id, id) == 0 && run->records[i].news == (char)news;
+	return count;
+}
+
+/* An attempt that was recorded counts once; a mark whose caller was told that it failed may stand all the same. */
+static bool counts_are_right(struct place *place, const struct run *run, const char *id)
+{
+	struct answer got;
+	struct lease *lease;
+	unsigned code, attempts, strikes;
+
+	lease = do_claim_id(place, id, &code);	/* obeys what waits */
+	if (!lease)
+		return false;
+	do_peek(place, id, false, &got);
+	attempts = got.state.attempts;
+	strikes = got.state.strikes;
+	answer_release(&got);
+	do_defer(place, lease, 3600000, false, NULL, NULL);
+	return attempts >= told(run, id, ATTEMPT) && attempts <= told(run, id, ATTEMPT_BEGUN) &&
+		strikes >= told(run, id, STRIKE) && strikes <= told(run, id, STRIKE_BEGUN);
 }
 
 static unsigned leftovers(const char *folder)
@@ -194,6 +269,8 @@ static int verify_child(const struct run *run, bool died)
 			wait_for(&place, &never, 100);
 		if (news == STORED && !is_there(&place, id))
 			return 12;
+		if (news == STORED && !counts_are_right(&place, run, id))
+			return 15;
 		if (news == REFUSED && is_there(&place, id))
 			return 13;
 		if (news == GONE && is_there(&place, id))

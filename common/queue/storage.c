@@ -134,6 +134,27 @@ void message_state_release(struct message_state *state)
 	memset(state, 0, sizeof(*state));
 }
 
+static const char *const mark_names[] = {
+	[MARK_HOLD] = "hold", [MARK_RELEASE] = "release", [MARK_DISCARD] = "discard", [MARK_RETRY] = "retry",
+	[MARK_BOUNCE] = "bounce", [MARK_SUSPECT] = "suspect", [MARK_STRIKE] = "strike",
+};
+
+const char *mark_name(enum mark mark)
+{
+	return mark_names[mark];
+}
+
+bool mark_find(const char *name, enum mark *mark)
+{
+	for (unsigned i = 0; name && i < ARRAY_SIZE(mark_names); i++) {
+		if (strcmp(mark_names[i], name) != 0)
+			continue;
+		*mark = (enum mark)i;
+		return true;
+	}
+	return false;
+}
+
 static bool strike(struct message_state *state, unsigned max_strikes)
 {
 	char *reason;

@@ -8,6 +8,7 @@
 
 #include "common/base/counters.h"
 #include "common/base/pool.h"
+#include "common/base/text.h"
 #include "common/config/options.h"
 #include "common/config/process.h"
 #include "common/message/envelope.h"
@@ -90,6 +91,9 @@ enum mark {
 	MARK_SUSPECT,			/* its worker died in several deliveries, of which this was one */
 	MARK_STRIKE,			/* its worker died in this delivery alone */
 };
+/* "hold", "release", ...; mark_find() gives false for what is none. */
+const char *mark_name(enum mark);
+bool mark_find(const char *name, enum mark *);
 /* What a mark makes of the state; DISCARD is the caller's. Strikes up to `max_strikes` (0: any number) hold it. True:
  * it is due now. */
 bool message_state_mark(struct message_state *, enum mark, const char *reason, unsigned max_strikes);
@@ -164,6 +168,7 @@ struct peeked {				/* borrowed for the callback, but for what is taken */
 	int64_t leased_for_ms;		/* -1: not known */
 	enum lease_phase phase;
 	int64_t in_phase_ms;		/* where the phase is known */
+	struct strings asked;		/* marks that wait for the end of its lease: "hold: operator" */
 };
 typedef void storage_peeked_fn(void *arg, const struct reply *why, struct peeked *);
 

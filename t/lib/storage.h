@@ -62,7 +62,7 @@ struct answer {
 	enum message_place place;
 	struct queue_counts counts;
 	char cursor[LIST_CURSOR_SIZE];
-	struct strings ids;
+	struct strings ids, asked;
 	unsigned calls;
 };
 
@@ -72,6 +72,7 @@ MAYBE void answer_release(struct answer *answer)
 	envelope_free(answer->envelope);
 	message_state_release(&answer->state);
 	strings_release(&answer->ids);
+	strings_release(&answer->asked);
 	memset(answer, 0, sizeof(*answer));
 }
 
@@ -119,6 +120,8 @@ MAYBE void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
 	answer->envelope = peeked->envelope;
 	peeked->envelope = NULL;
 	message_state_copy(&answer->state, &peeked->state);
+	for (size_t i = 0; i < peeked->asked.count; i++)
+		strings_add(&answer->asked, peeked->asked.items[i]);
 }
 
 MAYBE void on_listed(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,

@@ -133,6 +133,7 @@ const struct storage_driver disk_driver = {
 	.stop = disk_stop,
 	.list = disk_list,
 	.info = disk_info,
+	.mark = disk_mark,
 	.accepts = disk_accepts,
 	.spool_dir = disk_spool_dir,
 };

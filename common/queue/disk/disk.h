@@ -54,7 +54,8 @@ struct disk_lease {
 	uint64_t size;			/* octets of the file */
 	struct message_state state;
 	int64_t due_ms;			/* as recorded */
-	bool clock_was_ahead;		/* when it was recorded: it says nothing */
+	uint64_t marks;			/* up to which number they were obeyed */
+	bool finished;			/* it was delivered, and is only to be taken away */
 	json_t *meta;			/* as read, for members we do not know; NULL: there is none yet */
 };
 LIST_HEAD(disk_leases, disk_lease);
@@ -108,6 +109,7 @@ void disk_batcher_init(struct disk_batcher *, struct disk *, unsigned jobs_max,
 void disk_submit(struct disk_batcher *, struct disk_op *);
 void disk_soon(struct disk *, struct disk_op *);
 void disk_fail_soon(struct disk *, storage_done_fn *, void *arg);	/* 451: not open */
+void disk_succeed_soon(struct disk *, storage_done_fn *, void *arg);
 void disk_batch_open(struct disk *);
 void disk_batch_close(struct disk *);		/* waits for the jobs and calls everything back */
 
@@ -162,21 +164,39 @@ enum disk_meta_result { META_NONE, META_READ, META_DAMAGED, META_FAILED };
 enum disk_meta_result disk_meta_read(struct disk *, struct disk_lease *, const char **why);
 /* It was written at a time that is still to come: the clock was set back, and its message is due now. */
 bool disk_clock_was_ahead(const struct stat *meta);
-/* What stands in it; owned. On the loop or in a thread, by whoever owns the state then. */
-char *disk_meta_text(const struct message_state *, int64_t due_ms, const json_t *other);
+/* What stands in it; owned. On the loop or in a thread, by whoever owns the lease then. */
+char *disk_meta_text(const struct disk_lease *);
+int64_t disk_meta_time(const struct disk_lease *);	/* for disk_meta_write */
 /* Syncs and places it; the directory is not synced. `due_ms` INT64_MAX: held. 0; 1: an older one made way for it, to be
  * tidied away once the directory is synced; -1 with errno. */
 int disk_meta_write(struct disk *, const char *id, const char *text, int64_t due_ms);
 void disk_meta_tidy(struct disk *, const char *id);
-void disk_meta_drop_old(struct disk *, const char *id);	/* not to be used again, as the sync failed */
-/* Holds a message for a reason, durably, keeping the rest of what is known. 0 or -1 with errno. */
-int disk_hold(struct disk *, struct disk_lease *, const char *reason);
+void disk_meta_revert(struct disk *, const char *id, bool replaced);	/* as the directory could not be synced */
+/* Writes what is known of a message, durably. 0, or -1 with errno: nothing has changed. */
+int disk_meta_keep(struct disk *, struct disk_lease *);
+int disk_hold(struct disk *, struct disk_lease *, const char *reason);	/* the same, for a reason */
+/* Before the envelope of a derived id goes: its meta says that it is finished, for a day. 0 or -1 with errno. */
+int disk_finish(struct disk *, struct disk_lease *);
+bool disk_is_finished(struct disk *, const char *id);
 int disk_hold_damaged_meta(struct disk *, const char *id);
 int disk_meta_remove(struct disk *, const char *id);	/* an absent one is success */
-/* MARK_DISCARD is the only mark so far. */
-bool disk_mark_read(struct disk *, const char *id, enum mark *);
-int disk_mark_write(struct disk *, int env_fd, const char *id, enum mark);
+/* Up to which number its marks were obeyed, as far as that can be read. 0 or -1 with errno. */
+int disk_meta_marks(struct disk *, const char *id, uint64_t *marks);
+
+/* ---- disk_mark.c: ID.mark (thread) */
+/* Adds one; the directory is not synced. 0, or -1 with errno: ENOENT, EBUSY, EFBIG, ... */
+int disk_mark_add(struct disk *, const char *id, enum mark, const char *reason);
+bool disk_mark_stands(const struct disk *, const char *id);
+/* One mark, to the state and due time of a lease; nothing is written. False: it is to be discarded. */
+bool disk_mark_apply(struct disk *, struct disk_lease *, enum mark, const char *reason);
+enum disk_obeyed { OBEYED_NOTHING, OBEYED, OBEYED_DISCARD, OBEYED_FAILED };
+/* The same for all that stand there and were not obeyed yet. `with_result`: an attempt is being recorded. Once
+ * that is durable they are tidied away. */
+enum disk_obeyed disk_marks_obey(struct disk *, struct disk_lease *, bool with_result);
+void disk_marks_tidy(struct disk *, const struct disk_lease *);
 void disk_mark_remove(struct disk *, const char *id);
+/* Those that wait, as people read them. */
+void disk_marks_show(struct disk *, const struct disk_lease *seen, struct strings *out);
 
 /* ---- disk_lock.c: taking one message (thread) */
 enum disk_take { TAKE_OURS, TAKE_BUSY, TAKE_GONE, TAKE_HELD, TAKE_LATER, TAKE_FAILED };
@@ -185,6 +205,9 @@ enum disk_take { TAKE_OURS, TAKE_BUSY, TAKE_GONE, TAKE_HELD, TAKE_LATER, TAKE_FA
 enum disk_take disk_take(struct disk *, const char *id, bool forced, struct disk_lease **lease, int64_t *due_ms);
 /* Opens and locks ID.env and makes sure that it still has its name: fd, or -1 with EBUSY or ENOENT or another. */
 int disk_lock_env(struct disk *, const char *id);
+/* Whether the name is still the file's that we locked; else it vanished under its lease, or another took its place. */
+bool disk_has_name(struct disk *, int fd, const char *id);
+struct disk_lease *disk_lease_new(const char *id, int fd);
 void disk_lease_free(struct disk_lease *);		/* any thread; closes, so unlocks; not in the list any more */
 
 /* ---- disk_claim.c: claim, claim_id, get */
@@ -201,13 +224,14 @@ void disk_claim_stop(struct disk *);
 /* ---- disk_peek.c */
 void disk_peek(struct storage *, const char *id, bool content, storage_peeked_fn *, void *arg);
 
-/* ---- disk_settle.c: what ends or changes a lease, discard */
+/* ---- disk_settle.c: what ends or changes a lease; disk_steer.c: mark and discard */
 void disk_renew(struct storage *, struct lease *, const struct outcomes *, storage_done_fn *, void *arg);
 void disk_defer(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *,
 	const struct attempt *, storage_done_fn *, void *arg);
 void disk_remove(struct storage *, struct lease **, storage_done_fn *, void *arg);
-void disk_discard(struct storage *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
 void disk_settle_work(struct disk *, struct disk_ops *);
+void disk_discard(struct storage *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
+void disk_mark(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *, void *arg);
 
 /* ---- disk_share.c: the scanner and its siblings */
 enum disk_event {

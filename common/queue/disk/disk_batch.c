@@ -146,30 +146,41 @@ void disk_soon(struct disk *disk, struct disk_op *op)
 	event_active(disk->soon_event, EV_TIMEOUT, 0);
 }
 
-struct failed_op {
+struct soon_op {
 	struct disk_op op;
 	storage_done_fn *done;
 	void *arg;
 };
 
-static void finish_failed(struct disk *disk, struct disk_op *op)
+static void finish_soon(struct disk *disk, struct disk_op *op)
 {
-	struct failed_op *failed = (struct failed_op *)op;
+	struct soon_op *soon = (struct soon_op *)op;
 	struct reply why = { 0 };
 
 	(void)disk;
-	disk_error_reply(EIO, &why);
-	failed->done(failed->arg, &why);
+	if (op->error)
+		disk_error_reply(op->error, &why);
+	soon->done(soon->arg, op->error ? &why : NULL);
 	reply_release(&why);
-	free(failed);
+	free(soon);
+}
+
+static void answer_soon(struct disk *disk, int error, storage_done_fn *done, void *arg)
+{
+	struct soon_op *soon = xcalloc(1, sizeof(*soon));
+
+	*soon = (struct soon_op){ .op = { .finish = finish_soon, .error = error }, .done = done, .arg = arg };
+	disk_soon(disk, &soon->op);
 }
 
 void disk_fail_soon(struct disk *disk, storage_done_fn *done, void *arg)
 {
-	struct failed_op *failed = xcalloc(1, sizeof(*failed));
+	answer_soon(disk, EIO, done, arg);
+}
 
-	*failed = (struct failed_op){ .op.finish = finish_failed, .done = done, .arg = arg };
-	disk_soon(disk, &failed->op);
+void disk_succeed_soon(struct disk *disk, storage_done_fn *done, void *arg)
+{
+	answer_soon(disk, 0, done, arg);
 }
 
 void disk_batch_open(struct disk *disk)

@@ -24,7 +24,8 @@ int disk_publish(struct disk *disk, const char *id)
 		return 0;
 	if (errno != EEXIST)
 		return -1;
-	same = disk_staged_is_same(disk, id);
+	/* A notification that is made again is the same, whatever has changed in its words. */
+	same = id_is_derived(id) ? 1 : disk_staged_is_same(disk, id);
 	if (same == 1) {
 		disk_unstage(disk, id);
 		return 1;
@@ -51,7 +52,7 @@ static int stage_due(struct disk *disk, const struct disk_write_op *op)
 	for (size_t i = 0; i < op->count; i++) {
 		const char *id = op->items[i]->id;
 
-		if (!finished_has(disk->finished, id) && !is_there(disk, id) &&
+		if (!disk_is_finished(disk, id) && !is_there(disk, id) &&
 				disk_meta_write(disk, id, op->meta, op->due_ms) < 0)
 			return -1;
 	}
@@ -62,7 +63,8 @@ static void unstage(struct disk *disk, const struct disk_write_op *op, size_t co
 {
 	for (size_t i = 0; i < count; i++) {
 		disk_unstage(disk, op->items[i]->id);
-		if (op->delay_ms > 0 && !is_there(disk, op->items[i]->id))
+		if (op->delay_ms > 0 && !is_there(disk, op->items[i]->id) &&
+				!disk_is_finished(disk, op->items[i]->id))
 			disk_meta_remove(disk, op->items[i]->id);
 	}
 }
@@ -77,7 +79,7 @@ static void stage(struct disk *disk, struct disk_write_op *op)
 		return;
 	}
 	for (count = 0; count < op->count; count++) {
-		if (finished_has(disk->finished, op->items[count]->id))
+		if (disk_is_finished(disk, op->items[count]->id))
 			continue;
 		if (disk_stage(disk, op->items[count]) == 0)
 			continue;
@@ -112,7 +114,7 @@ static void publish(struct disk *disk, struct disk_write_op *op)
 
 	if (op->count > 1) {
 		result = disk_publish_several(disk, op);
-	} else if (finished_has(disk->finished, id)) {
+	} else if (disk_is_finished(disk, id)) {
 		result = 1;
 	} else {
 		result = disk_publish(disk, id);
@@ -167,7 +169,7 @@ static void finish_write(struct disk *disk, struct disk_op *op)
 			items[i].due_ms = written->due_ms;
 			memcpy(items[i].id, written->items[i]->id, ID_SIZE);
 		}
-		disk_report(disk, written->delay_ms > 0 ? DISK_DUE : DISK_NEW, items, written->count);
+		disk_report(disk, DISK_NEW, items, written->count);
 		free(items);
 		if (written->unfinished)
 			disk_share_missed(disk);
@@ -198,7 +200,7 @@ void disk_write(struct storage *storage, struct envelope *const items[], size_t 
 	op->count = count;
 	op->delay_ms = delay_ms;
 	op->due_ms = clock_wall_ms() + (delay_ms > 0 ? delay_ms : 0);
-	op->meta = delay_ms > 0 ? disk_meta_text(&(struct message_state){ 0 }, op->due_ms, NULL) : NULL;
+	op->meta = delay_ms > 0 ? disk_meta_text(&(struct disk_lease){ .due_ms = op->due_ms }) : NULL;
 	op->done = done;
 	op->arg = arg;
 	disk_submit(&disk->writes, &op->op);

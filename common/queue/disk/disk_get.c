@@ -114,11 +114,10 @@ static void peek_meta(struct disk *disk, struct peek_op *op)
 
 	if (result == META_DAMAGED)
 		xstrset(&op->seen.state.held, "damaged");
-	if (result != META_READ)
-		op->seen.due_ms = id_wall_ms(op->id);
 	op->peeked.state = op->seen.state;
 	op->peeked.state.due_in_ms = op->seen.due_ms - clock_wall_ms();
 	op->peeked.leased_for_ms = -1;
+	disk_marks_show(disk, &op->seen, &op->peeked.asked);
 	if (op->peeked.state.held)
 		op->peeked.place = PLACE_HELD;
 	else if (ofd_is_locked(op->seen.fd, 0, 1) == 1)
@@ -168,6 +167,7 @@ static void peek_done(struct disk *disk, void *arg)
 	(void)disk;
 	op->done(op->arg, reply_is_none(&op->why) ? NULL : &op->why, op->there ? &op->peeked : NULL);
 	envelope_free(op->peeked.envelope);
+	strings_release(&op->peeked.asked);
 	message_state_release(&op->peeked.state);
 	json_decref(op->seen.meta);
 	reply_release(&op->why);

@@ -168,7 +168,6 @@ static bool read_entry(struct disk *disk, const char *id, struct list_entry *ent
 	entry->sender = "";
 	if (fstat(fd, &status) == 0)
 		entry->size = (uint64_t)status.st_size;
-	seen->known.due_ms = id_wall_ms(id);
 	meta = disk_meta_read(disk, &seen->known, &why);
 	if (meta == META_DAMAGED || stored_read(fd, 0, false, &seen->envelope, &why) == STORED_DAMAGED)
 		xstrset(&seen->known.state.held, "damaged");

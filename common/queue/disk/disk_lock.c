@@ -17,6 +17,7 @@
 #include "common/queue/disk/disk.h"
 
 #define AGAIN_MS 60000		/* after an error of the system */
+#define MARKED_AGAIN_MS 1000
 #define FOREIGN_MS 300000	/* another slimta may know what to do with it */
 
 /* Between open and lock the file may have been removed, or even hold another message by now. */
@@ -50,6 +51,23 @@ int disk_lock_env(struct disk *disk, const char *id)
 	return -1;
 }
 
+bool disk_has_name(struct disk *disk, int fd, const char *id)
+{
+	char name[DISK_NAME_SIZE];
+
+	snprintf(name, sizeof(name), "%s.env", id);
+	return check_name(disk, fd, name) == 0 || errno != ENOENT;
+}
+
+struct disk_lease *disk_lease_new(const char *id, int fd)
+{
+	struct disk_lease *lease = xcalloc(1, sizeof(*lease));
+
+	memcpy(lease->lease.id, id, ID_SIZE);
+	lease->fd = fd;
+	return lease;
+}
+
 void disk_lease_free(struct disk_lease *lease)
 {
 	if (!lease)
@@ -61,16 +79,18 @@ void disk_lease_free(struct disk_lease *lease)
 	free(lease);
 }
 
-/* The env goes first and durably, so that what is left of a crash is the mark, to be obeyed again. */
-static enum disk_take discard(struct disk *disk, const struct disk_lease *lease, int64_t *due_ms)
+/* The env goes first and durably, so that what is left of a crash is the mark, to be obeyed again; of an id that has
+ * to be known for longer it says so before. */
+static enum disk_take take_away(struct disk *disk, struct disk_lease *lease, const char *event, int64_t *due_ms)
 {
 	char name[DISK_NAME_SIZE];
 	const char *id = lease->lease.id;
 	struct stat status;
 
 	snprintf(name, sizeof(name), "%s.env", id);
-	if (recycler_put(&disk->envelopes, name) < 0 || disk_sync_directory(disk->envelope_fd) < 0) {
-		disk_log_error(disk, "discard", id, errno);
+	if (disk_finish(disk, lease) < 0 || recycler_put(&disk->envelopes, name) < 0 ||
+			disk_sync_directory(disk->envelope_fd) < 0) {
+		disk_log_error(disk, "take away", id, errno);
 		*due_ms = clock_wall_ms() + AGAIN_MS;
 		return TAKE_FAILED;
 	}
@@ -78,9 +98,10 @@ static enum disk_take discard(struct disk *disk, const struct disk_lease *lease,
 	if (fstat(lease->fd, &status) == 0 && status.st_size > RECYCLE_SIZE_MAX &&
 			FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
 		disk_log_error(disk, "cut to zero", id, errno);
-	disk_meta_remove(disk, id);
+	if (!lease->finished)
+		disk_meta_remove(disk, id);
 	disk_mark_remove(disk, id);
-	log_info("queue", "discarded", LOG_TEXT("id", id), LOG_TEXT("queue", disk->storage.context.queue));
+	log_info("queue", event, LOG_TEXT("id", id), LOG_TEXT("queue", disk->storage.context.queue));
 	return TAKE_GONE;
 }
 
@@ -95,31 +116,70 @@ static enum disk_take set_aside(struct disk *disk, struct disk_lease *lease, con
 	return TAKE_FAILED;
 }
 
+/* What was asked while somebody had it is obeyed, durably, before anybody delivers it. */
+static enum disk_take obey(struct disk *disk, struct disk_lease *lease, int64_t *due_ms)
+{
+	uint64_t before = lease->marks;
+
+	switch (disk_marks_obey(disk, lease, false)) {
+	case OBEYED_NOTHING:
+		return TAKE_OURS;
+	case OBEYED_DISCARD:
+		return take_away(disk, lease, "discarded", due_ms);
+	case OBEYED:
+		if (lease->marks == before || disk_meta_keep(disk, lease) == 0) {
+			disk_marks_tidy(disk, lease);
+			return TAKE_OURS;
+		}
+		disk_log_error(disk, "obey the marks", lease->lease.id, errno);
+		/* fall through */
+	case OBEYED_FAILED:
+		break;
+	}
+	*due_ms = clock_wall_ms() + AGAIN_MS;
+	return TAKE_FAILED;
+}
+
+static enum disk_take damaged_meta(struct disk *disk, struct disk_lease *lease, const char *why, int64_t *due_ms)
+{
+	const char *id = lease->lease.id;
+
+	if (disk_marks_obey(disk, lease, false) == OBEYED_DISCARD)
+		return take_away(disk, lease, "discarded", due_ms);
+	log_error("queue", "damaged meta, message held", LOG_TEXT("id", id),
+		LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("why", why));
+	disk_hold_damaged_meta(disk, id);
+	disk_marks_tidy(disk, lease);
+	return TAKE_HELD;
+}
+
 static enum disk_take read_meta(struct disk *disk, struct disk_lease *lease, bool forced, int64_t *due_ms)
 {
 	const char *id = lease->lease.id, *why;
+	enum disk_take result;
 
 	switch (disk_meta_read(disk, lease, &why)) {
 	case META_NONE:
-		lease->due_ms = id_wall_ms(id);
-		return TAKE_OURS;
+		break;
 	case META_FAILED:
 		disk_log_error(disk, "read the meta", id, errno);
 		*due_ms = clock_wall_ms() + AGAIN_MS;
 		return TAKE_FAILED;
 	case META_DAMAGED:
-		log_error("queue", "damaged meta, message held", LOG_TEXT("id", id),
-			LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("why", why));
-		disk_hold_damaged_meta(disk, id);
-		return TAKE_HELD;
+		return damaged_meta(disk, lease, why, due_ms);
 	case META_READ:
+		if (lease->finished)
+			return take_away(disk, lease, "removal completed", due_ms);
 		break;
 	}
+	result = obey(disk, lease, due_ms);
+	if (result != TAKE_OURS)
+		return result;
 	*due_ms = lease->due_ms;
 	if (!forced && lease->state.held)
 		return TAKE_HELD;
 	/* The scan knows due times by a file's time, which may be coarser than ours. */
-	return !forced && !lease->clock_was_ahead && lease->due_ms > clock_wall_ms() + 10 ? TAKE_LATER : TAKE_OURS;
+	return !forced && lease->due_ms > clock_wall_ms() + 10 ? TAKE_LATER : TAKE_OURS;
 }
 
 static enum disk_take read_envelope(struct disk *disk, struct disk_lease *lease, int64_t *due_ms)
@@ -169,26 +229,23 @@ static enum disk_take failed_open(struct disk *disk, const char *id, int64_t *du
 
 enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct disk_lease **taken, int64_t *due_ms)
 {
-	struct disk_lease *lease = xcalloc(1, sizeof(*lease));
+	struct disk_lease *lease = disk_lease_new(id, disk_lock_env(disk, id));
 	enum disk_take result;
-	enum mark mark;
 
-	memcpy(lease->lease.id, id, ID_SIZE);
-	lease->fd = disk_lock_env(disk, id);
-	if (lease->fd < 0)
-		result = failed_open(disk, id, due_ms);
-	else if (disk_mark_read(disk, id, &mark) && mark == MARK_DISCARD)
-		result = discard(disk, lease, due_ms);
-	else
-		result = read_meta(disk, lease, forced, due_ms);
+	result = lease->fd < 0 ? failed_open(disk, id, due_ms) : read_meta(disk, lease, forced, due_ms);
 	if (result == TAKE_OURS)
 		result = read_envelope(disk, lease, due_ms);
 	if (result == TAKE_OURS) {
 		lease->lease.lease_ms = INT64_MAX;
 		lease->lease.suspect = lease->state.suspect;
 		*taken = lease;
-	} else {
-		disk_lease_free(lease);
+		return result;
+	}
+	disk_lease_free(lease);
+	/* Who asked for something while we looked found it locked, and left it to us. */
+	if ((result == TAKE_HELD || result == TAKE_LATER) && disk_mark_stands(disk, id)) {
+		*due_ms = clock_wall_ms() + MARKED_AGAIN_MS;
+		result = TAKE_LATER;
 	}
 	return result;
 }

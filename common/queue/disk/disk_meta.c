@@ -1,4 +1,4 @@
-/* disk_meta.c - ID.meta: what is known of a message beside its envelope; ID.mark: what an operator wants of it
+/* disk_meta.c - ID.meta: what is known of a message beside its envelope
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
 #include <fcntl.h>
@@ -17,13 +17,17 @@
 #define META_MAX (64 * 1024 * 1024)
 #define CLOCK_SLACK_SECONDS 60
 
-char *disk_meta_text(const struct message_state *state, int64_t due_ms, const json_t *other)
+char *disk_meta_text(const struct disk_lease *lease)
 {
-	json_t *object = message_state_to_json(state, other);
+	json_t *object = message_state_to_json(&lease->state, lease->meta);
 	char *text;
 
 	json_object_set_new(object, "version", json_integer(1));
-	json_object_set_new(object, "due", json_integer(due_ms));
+	json_object_set_new(object, "due", json_integer(lease->due_ms));
+	if (lease->marks)
+		json_object_set_new(object, "marks", json_integer((json_int_t)lease->marks));
+	if (lease->finished)
+		json_object_set_new(object, "finished", json_true());
 	text = json_dumps(object, JSON_COMPACT | JSON_SORT_KEYS);
 	if (!text)
 		BUG("a state that is no JSON");
@@ -45,12 +49,9 @@ static int set_due(int fd, int64_t due_ms)
 	return FAULT("disk.utimens", futimens(fd, times));
 }
 
-void disk_meta_drop_old(struct disk *disk, const char *id)
+int64_t disk_meta_time(const struct disk_lease *lease)
 {
-	char staged[DISK_NAME_SIZE];
-
-	snprintf(staged, sizeof(staged), ".%s.meta.new", id);
-	unlinkat(disk->meta_fd, staged, 0);
+	return lease->state.held ? INT64_MAX : lease->due_ms;
 }
 
 static int fill(int fd, const char *text, off_t old_size, int64_t due_ms)
@@ -85,6 +86,18 @@ void disk_meta_tidy(struct disk *disk, const char *id)
 	recycler_put(&disk->metas, staged);
 }
 
+/* Whoever was told that it failed does it again, and must not find it done. */
+void disk_meta_revert(struct disk *disk, const char *id, bool replaced)
+{
+	char staged[DISK_NAME_SIZE], name[DISK_NAME_SIZE];
+
+	snprintf(staged, sizeof(staged), ".%s.meta.new", id);
+	snprintf(name, sizeof(name), "%s.meta", id);
+	if (replaced && renameat2(disk->meta_fd, staged, disk->meta_fd, name, RENAME_EXCHANGE) < 0)
+		disk_log_error(disk, "put the old meta back", id, errno);
+	unlinkat(disk->meta_fd, replaced ? staged : name, 0);
+}
+
 int disk_meta_write(struct disk *disk, const char *id, const char *text, int64_t due_ms)
 {
 	char staged[DISK_NAME_SIZE], name[DISK_NAME_SIZE];
@@ -103,7 +116,7 @@ int disk_meta_write(struct disk *disk, const char *id, const char *text, int64_t
 	if (result >= 0)
 		return result;
 	error = errno;
-	disk_meta_drop_old(disk, id);
+	unlinkat(disk->meta_fd, staged, 0);	/* what could not be synced is not used again */
 	errno = error;
 	return -1;
 }
@@ -119,12 +132,14 @@ int disk_meta_remove(struct disk *disk, const char *id)
 static enum disk_meta_result parse(struct disk_lease *lease, const struct buffer *text, const char **why)
 {
 	json_t *object = json_loadb(text->data, text->size, 0, NULL);
-	json_t *due = json_object_get(object, "due");
+	const json_t *due = json_object_get(object, "due"), *marks = json_object_get(object, "marks");
 	enum disk_meta_result result = META_DAMAGED;
 
 	*why = "not the JSON of a meta";
 	if (json_is_integer(due) && message_state_from_json(&lease->state, object, why) == 0) {
 		lease->due_ms = json_integer_value(due);
+		lease->marks = json_integer_value(marks) > 0 ? (uint64_t)json_integer_value(marks) : 0;
+		lease->finished = json_is_true(json_object_get(object, "finished"));
 		lease->meta = json_incref(object);
 		result = META_READ;
 	}
@@ -140,15 +155,42 @@ enum disk_meta_result disk_meta_read(struct disk *disk, struct disk_lease *lease
 	enum disk_meta_result result = META_FAILED;
 	int fd;
 
+	/* Its id is of the future where the clock was set back. */
+	lease->due_ms = id_wall_ms(lease->lease.id) < clock_wall_ms() ? id_wall_ms(lease->lease.id) : clock_wall_ms();
 	snprintf(name, sizeof(name), "%s.meta", lease->lease.id);
 	fd = FAULT("disk.open", openat(disk->meta_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 	if (fd < 0)
 		return errno == ENOENT ? META_NONE : META_FAILED;
 	if (FAULT("disk.read", fd_read_all(fd, &text, META_MAX)) == 0)
 		result = parse(lease, &text, why);
-	lease->clock_was_ahead = fstat(fd, &status) == 0 && disk_clock_was_ahead(&status);
+	/* It was written at a time that is still to come: what it says of the due time means nothing. */
+	if (result == META_READ && fstat(fd, &status) == 0 && disk_clock_was_ahead(&status) &&
+			lease->due_ms > clock_wall_ms())
+		lease->due_ms = clock_wall_ms();
 	buffer_release(&text);
 	fd_close(&fd);
+	return result;
+}
+
+static int read_alone(struct disk *disk, const char *id, struct disk_lease *seen)
+{
+	const char *unused;
+	enum disk_meta_result result;
+
+	memset(seen, 0, sizeof(*seen));
+	memcpy(seen->lease.id, id, ID_SIZE);
+	result = disk_meta_read(disk, seen, &unused);
+	message_state_release(&seen->state);
+	json_decref(seen->meta);
+	return result == META_FAILED ? -1 : 0;
+}
+
+int disk_meta_marks(struct disk *disk, const char *id, uint64_t *marks)
+{
+	struct disk_lease seen;
+	int result = read_alone(disk, id, &seen);
+
+	*marks = seen.marks;
 	return result;
 }
 
@@ -174,72 +216,46 @@ int disk_hold_damaged_meta(struct disk *disk, const char *id)
 	return result;
 }
 
-int disk_hold(struct disk *disk, struct disk_lease *lease, const char *reason)
+int disk_meta_keep(struct disk *disk, struct disk_lease *lease)
 {
-	char *text;
-	int result;
+	char *text = disk_meta_text(lease);
+	int result = disk_meta_write(disk, lease->lease.id, text, disk_meta_time(lease));
 
-	xstrset(&lease->state.held, reason);
-	text = disk_meta_text(&lease->state, lease->due_ms, lease->meta);
-	result = disk_meta_write(disk, lease->lease.id, text, INT64_MAX);
 	free(text);
 	if (result < 0)
 		return -1;
 	if (disk_sync_directory(disk->meta_fd) < 0) {
-		disk_meta_drop_old(disk, lease->lease.id);
+		int error = errno;
+
+		disk_meta_revert(disk, lease->lease.id, result == 1);
+		errno = error;
 		return -1;
 	}
 	if (result == 1)
 		disk_meta_tidy(disk, lease->lease.id);
+	if (!lease->meta)
+		lease->meta = json_object();	/* there is one from now on */
 	return 0;
 }
 
-static const char *const mark_names[] = { [MARK_DISCARD] = "discard" };
-
-bool disk_mark_read(struct disk *disk, const char *id, enum mark *mark)
+int disk_finish(struct disk *disk, struct disk_lease *lease)
 {
-	char name[DISK_NAME_SIZE], text[16] = "";
-	ssize_t size = -1;
-	int fd;
-
-	snprintf(name, sizeof(name), "%s.mark", id);
-	fd = openat(disk->meta_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd >= 0)
-		size = read(fd, text, sizeof(text) - 1);
-	fd_close(&fd);
-	if (size <= 0 || strcmp(text, "discard\n") != 0)
-		return false;
-	*mark = MARK_DISCARD;
-	return true;
+	if (lease->finished || !id_is_derived(lease->lease.id))
+		return 0;
+	lease->finished = true;
+	return disk_meta_keep(disk, lease);
 }
 
-int disk_mark_write(struct disk *disk, int env_fd, const char *id, enum mark mark)
+bool disk_is_finished(struct disk *disk, const char *id)
 {
-	char staged[DISK_NAME_SIZE], name[DISK_NAME_SIZE], text[32];
-	int fd, result = -1, locked = ofd_lock(env_fd, 1, 1, true);
+	struct disk_lease seen;
 
-	if (locked != 1) {
-		errno = locked == 0 ? EBUSY : errno;
-		return -1;
-	}
-	snprintf(staged, sizeof(staged), ".%s.mark.new", id);
-	snprintf(name, sizeof(name), "%s.mark", id);
-	snprintf(text, sizeof(text), "%s\n", mark_names[mark]);
-	fd = FAULT("disk.open", openat(disk->meta_fd, staged, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0600));
-	if (fd >= 0 && FAULT("disk.write", fd_write_all(fd, text, strlen(text))) == 0 &&
-			FAULT("disk.fsync", fdatasync(fd)) == 0)
-		result = FAULT("disk.rename", renameat(disk->meta_fd, staged, disk->meta_fd, name));
-	if (result < 0)
-		unlinkat(disk->meta_fd, staged, 0);
-	fd_close(&fd);
-	ofd_unlock(env_fd, 1, 1);
-	return result;
+	return finished_has(disk->finished, id) ||
+		(id_is_derived(id) && read_alone(disk, id, &seen) == 0 && seen.finished);
 }
 
-void disk_mark_remove(struct disk *disk, const char *id)
+int disk_hold(struct disk *disk, struct disk_lease *lease, const char *reason)
 {
-	char name[DISK_NAME_SIZE];
-
-	snprintf(name, sizeof(name), "%s.mark", id);
-	unlinkat(disk->meta_fd, name, 0);
+	xstrset(&lease->state.held, reason);
+	return disk_meta_keep(disk, lease);
 }

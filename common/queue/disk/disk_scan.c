@@ -24,6 +24,8 @@
 #define AGAIN_MS 1000
 #define STALE_NEW_SECONDS 86400
 #define STALE_META_SECONDS 3600
+#define STALE_FINISHED_SECONDS 86400
+#define LOOK_NOW INT64_MIN		/* as a due time: something was asked of it */
 
 enum phase { PHASE_METAS, PHASE_ENVELOPES, PHASE_END };
 
@@ -64,6 +66,14 @@ static void sweep(struct disk *disk, int directory_fd, const char *name, int64_t
 	log_info("queue", "left-over removed", LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("file", name));
 }
 
+/* Whoever had the message when it was asked may be gone: who claims it now sees to it. */
+static void see_mark(struct disk_scan *scan, struct due_item *item)
+{
+	item->due_ms = LOOK_NOW;
+	item->tried = true;
+	scan->count++;
+}
+
 static void see_meta(struct disk *disk, struct disk_scan *scan, const char *name)
 {
 	struct due_item *item = &scan->items[scan->count];
@@ -74,9 +84,12 @@ static void see_meta(struct disk *disk, struct disk_scan *scan, const char *name
 	} else if (disk_name_id(name, ".mark", item->id)) {
 		if (!has_envelope(disk, item->id))
 			sweep(disk, disk->meta_fd, name, STALE_META_SECONDS);
+		else
+			see_mark(scan, item);
 	} else if (disk_name_id(name, ".meta", item->id)) {
 		if (!has_envelope(disk, item->id)) {
-			sweep(disk, disk->meta_fd, name, STALE_META_SECONDS);
+			sweep(disk, disk->meta_fd, name,
+				id_is_derived(item->id) ? STALE_FINISHED_SECONDS : STALE_META_SECONDS);
 		} else if (fstatat(disk->meta_fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0) {
 			item->due_ms = status.st_mtim.tv_sec * 1000LL + status.st_mtim.tv_nsec / 1000000;
 			if (item->due_ms < DISK_HELD_SECONDS * 1000 && disk_clock_was_ahead(&status))
@@ -149,12 +162,14 @@ static void merge(struct disk *disk, const struct disk_scan *scan, const struct 
 {
 	struct due_entry *entry = due_add(&disk->due, item->id);
 	int64_t now_ms = clock_wall_ms();
-	bool known_by_meta = entry->seen == scan->number;
+	bool known_by_meta = entry->seen == scan->number && item->due_ms != LOOK_NOW;
 
 	entry->seen = scan->number;
 	if (known_by_meta || entry->changed == scan->number || entry->state == DUE_TAKEN)
 		return;
-	if (item->due_ms >= DISK_HELD_SECONDS * 1000)
+	if (item->due_ms == LOOK_NOW)
+		due_wait(&disk->due, entry, now_ms, true, now_ms);
+	else if (item->due_ms >= DISK_HELD_SECONDS * 1000)
 		due_park(&disk->due, entry);
 	else if (entry->state != DUE_WAITING || entry->node.key != item->due_ms)
 		due_wait(&disk->due, entry, item->due_ms, item->tried, now_ms);

@@ -53,7 +53,8 @@ static int check_clashes(struct disk *disk, const struct disk_write_op *op)
 		char name[DISK_NAME_SIZE];
 
 		snprintf(name, sizeof(name), "%s.env", op->items[i]->id);
-		if (finished_has(disk->finished, op->items[i]->id) || faccessat(disk->envelope_fd, name, F_OK, 0) < 0)
+		if (id_is_derived(op->items[i]->id) || finished_has(disk->finished, op->items[i]->id) ||
+				faccessat(disk->envelope_fd, name, F_OK, 0) < 0)
 			continue;
 		if (disk_staged_is_same(disk, op->items[i]->id) == 0) {
 			errno = EEXIST;
