@@ -28,6 +28,7 @@ static json_t *entry_json(const char *queue, const struct list_entry *entry)
 		json_array_append_new(recipients, json_text(entry->recipients[i].address));
 	json_object_set_new(object, "recipients", recipients);
 	json_object_set_new(object, "origin", *entry->origin ? json_string(entry->origin) : json_null());
+	add_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
 	json_object_set_new(object, "last", entry->last ? reply_to_json(entry->last) : json_null());
 	return object;
 }
@@ -38,6 +39,20 @@ static void put_recipients(struct buffer *out, const struct list_entry *entry)
 		put_address(out, entry->recipients[0].address);
 	if (entry->recipient_count > 1)
 		buffer_appendf(out, " +%zu", entry->recipient_count - 1);
+}
+
+/* Why no worker takes it: one has it, or it is held. */
+static void put_why(struct buffer *out, const struct list_entry *entry)
+{
+	if (entry->place == PLACE_LEASED && entry->owner) {
+		buffer_append_str(out, " (leased");
+		put_owner(out, entry->owner, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
+		buffer_append_char(out, ')');
+	} else if (entry->place == PLACE_HELD && entry->held) {
+		buffer_append_str(out, " (held: ");
+		put_text(out, entry->held);
+		buffer_append_char(out, ')');
+	}
 }
 
 static void print_header(void)
@@ -58,6 +73,7 @@ static void print_entry(const char *queue, const struct list_entry *entry)
 	put_address(&line, entry->sender);
 	buffer_append_char(&line, ' ');
 	put_recipients(&line, entry);
+	put_why(&line, entry);
 	puts(buffer_str(&line));
 	buffer_release(&line);
 }

@@ -39,6 +39,36 @@ void put_reply(struct buffer *out, const struct reply *reply)
 	buffer_release(&text);
 }
 
+static const char *phase_name(enum lease_phase phase)
+{
+	static const char *const names[] = {
+		[LEASE_CLAIMED] = "claimed", [LEASE_BEGUN] = "in delivery", [LEASE_PAST_THE_DOT] = "past the dot"
+	};
+
+	return names[phase];
+}
+
+static void put_time(struct buffer *out, int64_t ms)
+{
+	char text[SHORT_SIZE];
+
+	if (ms > 0)
+		buffer_appendf(out, " for %s", short_duration(text, ms));
+}
+
+void put_owner(struct buffer *out, const char *owner, enum lease_phase phase, int64_t leased_for_ms, int64_t in_phase_ms)
+{
+	if (!owner)
+		return;
+	buffer_append_str(out, " by ");
+	put_text(out, owner);
+	put_time(out, leased_for_ms);
+	if (!phase_name(phase))
+		return;
+	buffer_appendf(out, ", %s", phase_name(phase));
+	put_time(out, in_phase_ms);
+}
+
 const char *short_duration(char out[SHORT_SIZE], int64_t ms)
 {
 	static const struct { char letter; int64_t seconds; } units[] = {
@@ -92,6 +122,15 @@ json_t *json_text(const char *text)
 	string = json_string(buffer_str(&clean));
 	buffer_release(&clean);
 	return string;
+}
+
+void add_phase(json_t *object, enum lease_phase phase, int64_t leased_for_ms, int64_t in_phase_ms)
+{
+	const char *name = phase_name(phase);
+
+	json_object_set_new(object, "phase", json_text(name));
+	json_object_set_new(object, "leased_for_ms", name ? json_integer(leased_for_ms) : json_null());
+	json_object_set_new(object, "in_phase_ms", name ? json_integer(in_phase_ms) : json_null());
 }
 
 void print_json(json_t *object)

@@ -17,6 +17,11 @@ void put_address(struct buffer *, const char *address);
 void put_text(struct buffer *, const char *text);
 void put_reply(struct buffer *, const struct reply *);
 
+/* Who has a message, for how long and how far: " by host/slimta-worker[812] for 14s, in delivery for 12s"; nothing of
+ * what is not known. */
+void put_owner(struct buffer *, const char *owner, enum lease_phase, int64_t leased_for_ms, int64_t in_phase_ms);
+void add_phase(json_t *object, enum lease_phase, int64_t leased_for_ms, int64_t in_phase_ms);	/* null: not known */
+
 #define SHORT_SIZE 32
 /* Two units at most: "12s", "5m", "2h30m", "3d4h"; 0 and less "now". Returns `out`. */
 const char *short_duration(char out[SHORT_SIZE], int64_t ms);

@@ -29,10 +29,7 @@ static void put_reason(struct buffer *out, const struct peeked *peeked)
 	switch (peeked->place) {
 	case PLACE_LEASED:
 		buffer_append_str(out, "it is being delivered just now");
-		if (peeked->owner) {
-			buffer_append_str(out, " by ");
-			put_text(out, peeked->owner);
-		}
+		put_owner(out, peeked->owner, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
 		return;
 	case PLACE_HELD:
 		buffer_append_str(out, "it is held: ");
@@ -250,6 +247,7 @@ static json_t *message_json(const char *queue, const struct peeked *peeked)
 		(json_int_t)content_size(&peeked->envelope->content), "strikes", (int)peeked->state.strikes, "owner",
 		json_text(peeked->owner), "held", json_text(peeked->state.held), "asked",
 		asked_json(peeked), "waits", json_text(buffer_str(&reason)));
+	add_phase(object, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
 	buffer_release(&reason);
 	return object;
 }

@@ -85,4 +85,28 @@ def octets(t):
     is_(len(done.stdout.partition(b'\r\n\r\n')[2]), 2100002, 'a large one too')
 
 
-run(before, after, octets)
+def leased(t):
+    wait = t.write('wait', f'#!/bin/sh\ncd {t.dir}; : >began; while [ ! -e go ]; do sleep 0.02; done; cat >/dev/null\n', 0o755)
+    config = re.sub(r'(?s)args: .*', f'args: [{wait}]\n    concurrent_processes: 1\n', CONFIG)
+    t.edge(config)
+    worker = t.worker(config, 'q')
+    first = one(t, ['x@example.org'])
+    wait_for(lambda: os.path.exists(t.path('began')), what='a command')
+    second = one(t, ['y@example.org'])
+    worker_name = rf'\S+/slimta-worker\[{worker.pid}\]'
+    wait_for(lambda: re.search(rf'{second} leased .* \(leased by {worker_name} .*, in delivery', t.queuectl('list')),
+        what='the second message to wait behind the first')
+    like(t.queuectl('list'), rf'{first} leased .* \(leased by {worker_name} for \d+s, past the dot for \d+s\)', 'list: who has it')
+    like(t.queuectl('show', first), rf'waits +it is being delivered just now by {worker_name} for \d+s, past the dot for \d+s\n',
+        'show: likewise')
+    shown = json.loads(t.queuectl('list', '--json', second))
+    is_((shown['phase'], bool(re.fullmatch(worker_name, shown['owner']))), ('in delivery', True), 'as JSON')
+    shown = json.loads(t.queuectl('show', '--json', first))
+    ok(shown['phase'] == 'past the dot' and shown['leased_for_ms'] >= shown['in_phase_ms'] >= 0, 'show, as JSON')
+    ok(os.path.exists(t.path('runtime', 'q-0.now')), 'from its file')
+    t.write('go', '')
+    is_(worker.stop(), 0, 'the worker ends')
+    ok(not os.path.exists(t.path('runtime', 'q-0.now')), 'and takes its file away')
+
+
+run(before, after, octets, leased)

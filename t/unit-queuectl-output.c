@@ -68,8 +68,26 @@ static void test_text(void)
 	buffer_release(&out);
 }
 
+static void test_owners(void)
+{
+	struct buffer text = { 0 };
+
+	put_owner(&text, NULL, LEASE_BEGUN, 1, 1);
+	is_str(buffer_str(&text), "", "nobody");
+	put_owner(&text, "mx/slimta-worker[1]\x1b", LEASE_PHASE_UNKNOWN, -1, -1);
+	is_str(buffer_str(&text), " by mx/slimta-worker[1]\\x1B", "somebody");
+	buffer_reset(&text);
+	put_owner(&text, "o", LEASE_PAST_THE_DOT, 14000, 12000);
+	is_str(buffer_str(&text), " by o for 14s, past the dot for 12s", "all that is known");
+	buffer_reset(&text);
+	put_owner(&text, "o", LEASE_CLAIMED, 0, 0);
+	is_str(buffer_str(&text), " by o, claimed", "just now");
+	buffer_release(&text);
+}
+
 int main(void)
 {
+	test_owners();
 	test_durations();
 	test_octets();
 	test_text();

@@ -12,6 +12,7 @@
 #include "common/queue/disk/due.h"
 #include "common/queue/disk/finished.h"
 #include "common/queue/disk/recycle.h"
+#include "common/queue/now.h"
 #include "common/queue/storage.h"
 
 extern const struct storage_driver disk_driver;
@@ -259,6 +260,11 @@ void disk_scan_again(struct disk *);		/* soon */
 void disk_scan_stop(struct disk *);
 uint32_t disk_scan_number(const struct disk *);	/* of the one that runs, or ran last */
 void disk_scan_free(struct disk *);
+
+/* ---- disk_owner.c: a lock names nobody, the `.now` files of this host's workers do (thread) */
+struct now_view *disk_owners(struct disk *);
+void disk_owner_of_entry(const struct now_view *, struct list_entry *);
+void disk_owner_of_peeked(const struct now_view *, const char *id, struct peeked *);
 
 /* ---- disk_list.c */
 void disk_list(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *,

@@ -194,16 +194,29 @@ struct take_op {
 	int64_t asked_boot_ms, due_ms;
 	enum disk_take result;
 	struct disk_lease *lease;
+	char owner[NOW_OWNER_SIZE];	/* of one that is busy, "" = not known */
 	storage_claimed_fn *done;
 	storage_done_fn *refused;
 	void *arg;
 };
+
+static void name_owner(struct disk *disk, struct take_op *op)
+{
+	struct now_view *owners = disk_owners(disk);
+	const struct now_seen *seen = now_find(owners, op->id);
+
+	if (seen)
+		memcpy(op->owner, seen->owner, sizeof(op->owner));
+	now_view_free(owners);
+}
 
 static void take_work(struct disk *disk, void *arg)
 {
 	struct take_op *op = arg;
 
 	op->result = disk_take(disk, op->id, true, &op->lease, &op->due_ms);
+	if (op->result == TAKE_BUSY)
+		name_owner(disk, op);
 }
 
 static void take_done(struct disk *disk, void *arg)
@@ -220,7 +233,7 @@ static void take_done(struct disk *disk, void *arg)
 		op->done(op->arg, (struct lease *const[]){ &op->lease->lease }, 1);
 	} else {
 		if (op->result == TAKE_BUSY)
-			reply_set(&why, 450, "4.2.0", "Message is under a lease");
+			reply_set(&why, 450, "4.2.0", "Message is under a lease%s%s", *op->owner ? " of " : "", op->owner);
 		else if (op->result == TAKE_GONE)
 			reply_set(&why, 550, "5.1.1", "No such message");
 		else if (op->result == TAKE_HELD)

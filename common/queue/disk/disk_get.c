@@ -107,6 +107,14 @@ struct peek_op {
 	void *arg;
 };
 
+static void find_owner(struct disk *disk, struct peek_op *op)
+{
+	struct now_view *owners = disk_owners(disk);
+
+	disk_owner_of_peeked(owners, op->id, &op->peeked);
+	now_view_free(owners);
+}
+
 static void peek_meta(struct disk *disk, struct peek_op *op)
 {
 	const char *damage;
@@ -124,6 +132,8 @@ static void peek_meta(struct disk *disk, struct peek_op *op)
 		op->peeked.place = PLACE_LEASED;
 	else
 		op->peeked.place = result == META_READ ? PLACE_DEFERRED : PLACE_NEW;
+	if (op->peeked.place == PLACE_LEASED)
+		find_owner(disk, op);
 }
 
 static void peek_work(struct disk *disk, void *arg)
@@ -169,6 +179,7 @@ static void peek_done(struct disk *disk, void *arg)
 	envelope_free(op->peeked.envelope);
 	strings_release(&op->peeked.asked);
 	message_state_release(&op->peeked.state);
+	free(op->peeked.owner);
 	json_decref(op->seen.meta);
 	reply_release(&op->why);
 	free(op);

@@ -40,6 +40,7 @@ struct list_op {
 	struct seen *seen;
 	size_t count;
 	char cursor[LIST_CURSOR_SIZE];
+	struct now_view *owners;	/* looked at once, for the first that is leased */
 	int error;
 	storage_list_fn *done;
 	void *arg;
@@ -150,6 +151,15 @@ static void describe(struct list_entry *entry, const struct seen *seen, int64_t 
 	entry->size = content_size(&envelope->content);
 }
 
+static void find_owner(struct disk *disk, struct list_op *op, struct list_entry *entry)
+{
+	if (entry->place != PLACE_LEASED)
+		return;
+	if (!op->owners)
+		op->owners = disk_owners(disk);
+	disk_owner_of_entry(op->owners, entry);
+}
+
 /* False: it is gone. A damaged one is shown with what is known: id, size on disk, and that it is damaged. */
 static bool read_entry(struct disk *disk, const char *id, struct list_entry *entry, struct seen *seen)
 {
@@ -185,6 +195,7 @@ static void list_work(struct disk *disk, void *arg)
 
 	if (*op->only) {
 		op->count = read_entry(disk, op->only, &op->entries[0], &op->seen[0]);
+		find_owner(disk, op, &op->entries[0]);
 		return;
 	}
 	if ((!window->count || strcmp(op->after, window->after) < 0 || !*op->after ||
@@ -197,7 +208,9 @@ static void list_work(struct disk *disk, void *arg)
 		at++;
 	for (; at < window->count && op->count < op->max; at++) {
 		memcpy(op->cursor, window->ids[at], ID_SIZE);
-		op->count += read_entry(disk, window->ids[at], &op->entries[op->count], &op->seen[op->count]);
+		if (!read_entry(disk, window->ids[at], &op->entries[op->count], &op->seen[op->count]))
+			continue;
+		find_owner(disk, op, &op->entries[op->count++]);
 	}
 	if (at == window->count && !window->more)
 		op->cursor[0] = '\0';
@@ -223,6 +236,7 @@ static void list_done(struct disk *disk, void *arg)
 		message_state_release(&op->seen[i].known.state);
 		json_decref(op->seen[i].known.meta);
 	}
+	now_view_free(op->owners);
 	free(op->seen);
 	free(op->entries);
 	free(op);
