@@ -62,6 +62,7 @@ PROGRAMS := $(FOLDERS:%=$(B)/slimta-%)
 COMMON := $(call objects,$(call sources,common/*))
 UNITS := $(patsubst t/%.c,$(B)/t/%,$(sort $(wildcard t/unit-*.c)))
 TOOLS := $(patsubst %.c,$(B)/%,$(sort $(wildcard t/lib/*.c)))
+RECORDER := $(B)/t/lib/preload/recorder.so
 FUZZERS := $(patsubst t/fuzz/%.c,$(B)/%,$(sort $(wildcard t/fuzz/fuzz-*.c)))
 HEADERS := $(sort $(foreach folder,common $(FOLDERS),$(wildcard $(folder)/*.h $(folder)/*/*.h \
 	$(folder)/*/*/*.h)))
@@ -108,6 +109,11 @@ $(B)/t/unit-$(1): $(B)/t/unit-$(1).o $(call extra,$(1)) $(B)/libcommon.a
 endef
 $(TOOLS): $(B)/t/lib/%: $(B)/t/lib/%.o $(B)/libcommon.a
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
+# Never sanitized, nor with checked calls: it stands before every library, and defines those calls itself.
+$(RECORDER): $(sort $(wildcard t/lib/preload/*.[ch])) $(B)/.flags
+	@mkdir -p $(@D)
+	$(call say,link)$(CC) -std=gnu11 -O2 -g $(WARNINGS) -fPIC -shared -pthread -D_GNU_SOURCE -U_FORTIFY_SOURCE -I. \
+		-include common/base/banned.h $(LDFLAGS) -o $@ $(filter %.c,$^)
 define fuzz_rule
 $(B)/fuzz-$(1): $(B)/t/fuzz/fuzz-$(1).o $(call extra,$(1)) $(B)/libcommon.a
 	$$(link)
@@ -127,7 +133,7 @@ FUZZ_SECONDS ?= 20
 # For the makes called here, where the caller chose no -j of its own.
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-units: $(UNITS) $(TOOLS)
+units: $(UNITS) $(TOOLS) $(RECORDER)
 unit: units
 	$(PROVE) -j$(JOBS) $(UNITS)
 check-headers:

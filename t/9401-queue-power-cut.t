@@ -1,0 +1,54 @@
+#!/usr/bin/python3
+# 9401-queue-power-cut.t - the power-cut test sees a sync that is left out, whichever it is
+# SPDX-License-Identifier: MIT
+import random
+
+from lib.fixture import is_, ok, run
+from lib.power_load import Load, Survey, Wanted, states
+
+SYNCS = {
+    'of a message': lambda path, is_directory: path.endswith('.new') and '.meta.' not in path and '.batch.' not in path,
+    'of a meta': lambda path, is_directory: path.endswith('.meta.new'),
+    'of a batch file': lambda path, is_directory: path.endswith('.batch.new'),
+    'of envelope_dir': lambda path, is_directory: is_directory and path.endswith('/env'),
+    'of meta_dir': lambda path, is_directory: is_directory and path.endswith('/meta'),
+}
+
+
+def found_wrong(t, history, load, what):
+    """Looks at trees until one lacks something."""
+    wanted = Wanted(history, load.mails)
+    found = states(history, wanted, 40, loose=0)
+    trees, survey, wrong = list(found), Survey(t), []
+    random.Random(1).shuffle(trees)
+    try:
+        for looked, tree in enumerate(trees[:3000]):
+            there, away, whole, _ = found[tree]
+            wrong = wanted.problems(survey.of(dict(tree), load.root), there, away, whole)
+            if wrong:
+                break
+    finally:
+        survey.close()
+    ok(wrong, f'{what}: {(wrong or [0])[0]}, in tree {looked + 1} of {len(found)}')
+
+
+def left_out(t):
+    """By what is recorded, each kind on its own."""
+    load = Load(t)
+    load.run()
+    for what, sync in SYNCS.items():
+        found_wrong(t, load.history(sync), load, f'no sync {what}')
+
+
+def skipped(point):
+    def test(t):
+        """By the programs themselves."""
+        load = Load(t, env={'SLIMTA_FAULT': f'{point}:*:skip'})
+        load.run()
+        history = load.history()
+        is_(history.problems, [], 'the record is whole')
+        found_wrong(t, history, load, f'SLIMTA_FAULT={point}:*:skip')
+    return test
+
+
+run(left_out, skipped('disk.fsync'), skipped('disk.dirsync'), faults=True)
