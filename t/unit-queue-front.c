@@ -189,6 +189,13 @@ static void submit(struct queue *queue, struct place *place, struct answer *answ
 	is_int(queue_pending(queue), 0, "none is");
 }
 
+static void on_settings(void *arg, const struct reply *why, const struct setting *settings, size_t count)
+{
+	(void)settings;
+	(void)count;
+	on_done(arg, why);
+}
+
 static void test_submit(void)
 {
 	struct buffer errors = { 0 };
@@ -234,6 +241,14 @@ static void test_submit(void)
 	queue_mark(queue, "x", MARK_HOLD, "", on_done, &answer);
 	answered(&place, &answer);
 	is_int(answer.why.code, 502, "a mark that the storage does not have");
+	answer_release(&answer);
+	queue_set(queue, "key", "value", INT64_MAX, on_done, &answer);
+	answered(&place, &answer);
+	is_int(answer.why.code, 502, "a setting");
+	answer_release(&answer);
+	queue_settings(queue, on_settings, &answer);
+	answered(&place, &answer);
+	is_int(answer.why.code, 502, "and asking for them");
 	answer_release(&answer);
 
 	queue->storage = disk;

@@ -297,3 +297,38 @@ void queue_mark(struct queue *queue, const char *id, enum mark mark, const char 
 	else
 		queue_answer_later(queue, 502, "5.3.3", "This storage has no marks", done, arg);
 }
+
+void queue_set(struct queue *queue, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done,
+	void *arg)
+{
+	if (queue->storage->driver->set)
+		queue->storage->driver->set(queue->storage, key, value, expiry_ms, done, arg);
+	else
+		queue_answer_later(queue, 502, "5.3.3", "This storage has no settings", done, arg);
+}
+
+struct no_settings {
+	storage_settings_fn *done;
+	void *arg;
+};
+
+static void on_no_settings(void *arg, const struct reply *why)
+{
+	struct no_settings *none = arg;
+
+	none->done(none->arg, why, NULL, 0);
+	free(none);
+}
+
+void queue_settings(struct queue *queue, storage_settings_fn *done, void *arg)
+{
+	struct no_settings *none;
+
+	if (queue->storage->driver->settings) {
+		queue->storage->driver->settings(queue->storage, done, arg);
+		return;
+	}
+	none = xcalloc(1, sizeof(*none));
+	*none = (struct no_settings){ done, arg };
+	queue_answer_later(queue, 502, "5.3.3", "This storage has no settings", on_no_settings, none);
+}

@@ -134,6 +134,8 @@ const struct storage_driver disk_driver = {
 	.list = disk_list,
 	.info = disk_info,
 	.mark = disk_mark,
+	.set = disk_set,
+	.settings = disk_settings,
 	.accepts = disk_accepts,
 	.spool_dir = disk_spool_dir,
 };
