@@ -163,7 +163,7 @@ static void check_listeners(const struct generation *generation, struct config_e
 	strings_release(&taken);
 }
 
-static void load_plans(struct generation *generation)
+void check_load_plans(struct generation *generation)
 {
 	struct config_errors said = { 0 };	/* by process_check */
 
@@ -194,7 +194,7 @@ int check_configuration(
 {
 	size_t before = errors->error_count;
 
-	load_plans(generation);
+	check_load_plans(generation);
 	config_check_structure(generation->config, errors);
 	process_check(generation->config, allow_root, errors);
 	check_queues(generation, errors);

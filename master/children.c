@@ -95,6 +95,22 @@ struct control *slot_connect(struct slot *slot, int fd)
 	return control_new(slot->generation->master->base, fd, on_message, on_closed, slot);
 }
 
+/* Of a generation that another one waits to replace nothing is tried again. */
+static bool is_next(const struct slot *slot)
+{
+	return slot->generation == slot->generation->master->next;
+}
+
+static void fail(struct slot *slot, const char *why)
+{
+	struct generation *generation = slot->generation;
+
+	if (!generation->failure)
+		generation->failure = xasprintf("the %s%s%s %u of the new configuration %s before all were ready",
+			child_kind_names[slot->kind], slot->queue ? " of queue " : "", slot->queue ? slot->queue : "",
+			slot->instance, why);
+}
+
 /* ---- starting */
 
 static void start_later(struct slot *slot, int64_t ran_ms)
@@ -133,6 +149,8 @@ static void start(struct slot *slot)
 
 		slot->tried = true;
 		start_later(slot, 0);
+		if (is_next(slot))
+			fail(slot, why);
 		log_error("master", "could not start child", SLOT_FIELDS(slot),
 			LOG_TEXT("error", why), LOG_INT("again_ms", slot->restart.last_ms));
 		return;
@@ -182,6 +200,8 @@ void slot_ended(struct slot *slot, int status)
 	event_del(slot->timer);
 	if (slot->generation->phase != GENERATION_DRAINING)
 		start_later(slot, clock_boot_ms() - slot->started_ms);
+	if (is_next(slot))
+		fail(slot, why);
 	log_end(slot, status, why);
 	free(why);
 	slot->pid = 0;

@@ -46,6 +46,22 @@ static void reset_signals(void)
 	sigprocmask(SIG_SETMASK, &none, NULL);
 }
 
+pid_t exec_fork(void)
+{
+	sigset_t all, before;
+	pid_t pid;
+
+	/* A handler would write to the pipe of our loop. */
+	sigfillset(&all);
+	sigprocmask(SIG_SETMASK, &all, &before);
+	pid = FAULT("exec.fork", fork());
+	if (pid == 0)
+		reset_signals();
+	else
+		sigprocmask(SIG_SETMASK, &before, NULL);
+	return pid;
+}
+
 static void child(const struct exec_plan *plan, int *sources, int report_fd)
 {
 	int first_free = (int)(plan->fd_count + plan->more_count);
@@ -55,7 +71,6 @@ static void child(const struct exec_plan *plan, int *sources, int report_fd)
 	exec_fd = fcntl(plan->exec_fd, F_DUPFD_CLOEXEC, first_free);
 	if (exec_fd >= 0 && place_fds(plan, sources, first_free) == 0) {
 		syscall(SYS_close_range, (unsigned)first_free, ~0U, CLOSE_RANGE_CLOEXEC);
-		reset_signals();
 		syscall(SYS_execveat, exec_fd, "", plan->argv, environ, AT_EMPTY_PATH);
 	}
 	error = errno;
@@ -80,17 +95,12 @@ pid_t exec_start(const struct exec_plan *plan)
 {
 	int *sources = xcalloc(plan->fd_count + plan->more_count, sizeof *sources);
 	int report[2] = { -1, -1 }, error;
-	sigset_t all, before;
 	pid_t pid = -1;
 
-	sigfillset(&all);
 	if (pipe2(report, O_CLOEXEC) == 0) {
-		/* No handler of ours may run in the child, where it would write to the pipe of our loop. */
-		sigprocmask(SIG_SETMASK, &all, &before);
-		pid = FAULT("exec.fork", fork());
+		pid = exec_fork();
 		if (pid == 0)
 			child(plan, sources, report[1]);
-		sigprocmask(SIG_SETMASK, &before, NULL);
 	}
 	fd_close(&report[1]);
 	error = pid > 0 ? await_exec(report[0]) : 0;

@@ -15,6 +15,8 @@ struct exec_plan {
 	size_t more_count;
 };
 
+/* fork(), in the child with all signals as they were made: no handler of our loop runs there. The pid, 0, or -1. */
+pid_t exec_fork(void);
 /* The child: all signals as they were made, everything else closed, none of the environment that was meant for
  * us alone (NOTIFY_SOCKET and its like are cleared at start). The pid, or -1 with errno: also where the program
  * could not be executed, in which case nothing is left to wait for. */

@@ -264,6 +264,7 @@ void generation_free(struct generation *generation, const struct generation *hei
 	free(generation->slots);
 	sockets_release(&generation->sockets, heir ? &heir->sockets : NULL);
 	json_decref(generation->closing);
+	free(generation->failure);
 	if (generation->bound)
 		event_free(generation->bound);
 	fd_close(&generation->spawner_socket);

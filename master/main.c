@@ -21,7 +21,8 @@ static const char help[] =
 	"  -h, --help          print this\n"
 	"\n"
 	"SIGTERM and SIGINT stop it: what is in flight is given process.master.drain_timeout;\n"
-	"a second one ends all at once. SIGUSR1 reopens logs.\n"
+	"a second one ends all at once. SIGHUP takes a changed configuration, if it is right, without\n"
+	"an interruption. SIGUSR1 reopens logs.\n"
 	"See slimta-master(8) and slimta.conf(5).\n";
 
 enum {

@@ -1,6 +1,6 @@
 /* master.c - start, loop and end of the supervisor
  * SPDX-License-Identifier: MIT */
-#include "master/master.h"
+#include "master/reload.h"
 
 #include <errno.h>
 #include <event2/event.h>
@@ -64,8 +64,8 @@ static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
 	(void)number, (void)what;
 	outputs_reopen(arg);
-	log_warn("master",
-		"kept its configuration at SIGHUP: reload is not built into this slimta yet");
+	if (!reload_ask(arg))
+		log_warn("master", "ignored SIGHUP", LOG_TEXT("because", "it stops"));
 }
 
 static void on_reopen(evutil_socket_t number, short what, void *arg)
@@ -195,6 +195,7 @@ static int begin(struct master *master)
 			LOG_TEXT("error", strerror(errno)));
 	if (open_loop(master) < 0)
 		return complain("cannot make an event loop");
+	reload_open(master);
 	if (status_open(master) < 0)
 		return complain("cannot listen for status requests in runtime_dir");
 	log_info("master", "started", LOG_TEXT("version", VERSION),
@@ -212,19 +213,35 @@ static void release(struct master *master)
 	if (master->pid_file_written)
 		pidfile_remove(own(master)->pid_file);
 	status_close(master);
+	reload_close(master);
 	for (size_t i = 0; i < ARRAY_SIZE(events); i++)
 		if (*events[i])
 			event_free(*events[i]);
+	generation_free(master->next, master->current);
 	generation_free(master->old, master->current);
 	generation_free(master->current, NULL);
 	counters_free(master->counters);
 	free(master->rows_taken);
+	free(master->config_path);
 	fd_close(&master->counters_fd);
 	fd_close(&master->ready_fd);
 	fd_close(&master->lock_fd);
 	if (master->base)
 		event_base_free(master->base);
 	log_close();
+}
+
+/* A daemon leaves the directory that it was started in. */
+static char *absolute(const char *path)
+{
+	char *folder, *joined;
+
+	if (!path || path[0] == '/')
+		return path ? xstrdup(path) : NULL;
+	folder = getcwd(NULL, 0);
+	joined = folder ? xasprintf("%s/%s", folder, path) : xstrdup(path);
+	free(folder);
+	return joined;
 }
 
 int master_run(const struct master_arguments *arguments)
@@ -237,7 +254,8 @@ int master_run(const struct master_arguments *arguments)
 	prctl(PR_SET_NAME, PROGRAM);
 	notify_open();
 	master.current = generation_new(&master);
-	master.current->number = 1;
+	master.current->number = master.last_number = 1;
+	master.config_path = absolute(arguments->config_path);
 	if (check_read(master.current, arguments) == 0 && prepare(&master) == 0 &&
 		begin(&master) == 0) {
 		supervise(&master);

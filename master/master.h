@@ -19,6 +19,7 @@
 
 struct event;
 struct event_base;
+struct reload;
 struct status;
 
 enum program { PROGRAM_MASTER, PROGRAM_EDGE, PROGRAM_WORKER, PROGRAM_COUNT };
@@ -69,6 +70,7 @@ struct generation {
 	struct master *master;
 	unsigned number;		/* from 1; 0: not one that was started */
 	enum generation_phase phase;
+	char *failure;			/* of one that is not to start again what ended: why it cannot serve; NULL: nothing */
 	struct config *config;
 	int config_fd;			/* sealed */
 	struct program_plan plans[PROGRAM_COUNT];
@@ -93,8 +95,10 @@ enum master_phase { MASTER_STARTING, MASTER_RUNNING, MASTER_STOPPING, MASTER_END
 struct master {
 	struct master_arguments arguments;
 	struct event_base *base;
-	/* The one that serves; at most one that is drained after it was that; NULL where there is none. */
-	struct generation *current, *old;
+	/* The one that serves; then either one that starts to take over, or one that is drained since another has; NULL
+	 * where there is none. */
+	struct generation *current, *next, *old;
+	unsigned last_number;		/* that a generation got */
 	enum master_phase phase;
 	bool failed;			/* something had to be ended by force */
 	int stop_signal;		/* which of them began it */
@@ -107,12 +111,14 @@ struct master {
 	bool *rows_taken;		/* of the counters, `row_count` */
 	unsigned row_count;
 	struct status *status;
+	struct reload *reload;
+	char *config_path;		/* as given, and absolute; NULL: none was given */
 	struct event *term, *interrupt, *child, *hangup, *reopen, *watchdog;
 };
 
 void master_is_ready(struct master *);	/* all children are */
 /* All that there are, in the order in which they are shown; ends with NULL. */
-#define GENERATIONS_MAX 2
+#define GENERATIONS_MAX 3
 struct generations {
 	struct generation *items[GENERATIONS_MAX + 1];
 };
@@ -203,10 +209,14 @@ int64_t notify_watchdog_ms(void);	/* half of what systemd waits; 0: no watchdog 
 int status_open(struct master *);
 void status_close(struct master *);
 void status_answer(struct slot *, json_t *stats);	/* what a child answered; or NULL: it is gone */
+/* Those who asked for the reload of this number, or an earlier one, get this line. */
+void status_reloaded(struct master *, unsigned number, json_t *outcome_taken);
 
 /* ---- check.c */
 /* All that is wrong with `generation`'s configuration, by all programs. Fills its plans. -1 with errors. */
 int check_configuration(struct generation *, bool allow_root, struct config_errors *);
+/* Its plans, from a configuration that was found to be right. */
+void check_load_plans(struct generation *);
 /* Reads the file and checks it; says all that is wrong on stderr. -1 with errors. */
 int check_read(struct generation *, const struct master_arguments *);
 

@@ -1,7 +1,8 @@
 /* status.c - answers who asks how we are, on runtime_dir/master
  * SPDX-License-Identifier: MIT
- * A line of JSON asks. {"op":"status"} is answered by a line for each process and one with the counters; anything
- * else by one with `error`; then the connection ends. Children are asked once for all who wait. */
+ * A line of JSON asks. {"op":"status"} is answered by a line for each process and one with the counters;
+ * {"op":"reload"} by its outcome, when there is one: `refused`, a list of errors, or `generation`, `ms` and `warnings`;
+ * anything else by one with `error`; then the connection ends. Children are asked once for all who wait. */
 #include <errno.h>
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
@@ -18,7 +19,7 @@
 #include "common/base/memory.h"
 #include "common/net/unix_socket.h"
 #include "config.h"
-#include "master/master.h"
+#include "master/reload.h"
 
 #define CLIENTS_MAX 32
 #define LINE_MAX_BYTES 4096
@@ -30,6 +31,7 @@ struct asker {
 	struct status *status;
 	struct bufferevent *connection;
 	bool waiting;			/* for the children's answers */
+	unsigned reload;		/* the number of the one it waits for; 0: none */
 	bool answered;			/* ends when all is written */
 };
 
@@ -194,6 +196,32 @@ static void refuse(struct asker *asker, const char *why)
 	asker->answered = true;
 }
 
+/* However long it takes; the outcome may be there at once. */
+static void wait_for_reload(struct asker *asker)
+{
+	struct master *master = asker->status->master;
+
+	bufferevent_set_timeouts(asker->connection, NULL, NULL);
+	log_info("master", "asked to reload");
+	outputs_reopen(master);
+	asker->reload = reload_next(master);
+	if (!reload_ask(master))
+		refuse(asker, "the master stops");
+}
+
+void status_reloaded(struct master *master, unsigned number, json_t *outcome_taken)
+{
+	struct asker *asker;
+
+	TAILQ_FOREACH(asker, &master->status->askers, entry) {
+		if (asker->reload && asker->reload <= number && !asker->answered) {
+			put_line(asker, json_incref(outcome_taken));
+			asker->answered = true;
+		}
+	}
+	json_decref(outcome_taken);
+}
+
 static void run_request(struct asker *asker, const char *line, size_t size)
 {
 	json_t *request = json_loadb(line, size, 0, NULL);
@@ -203,9 +231,9 @@ static void run_request(struct asker *asker, const char *line, size_t size)
 		asker->waiting = true;
 		ask_children(asker->status);
 	} else if (op && strcmp(op, "reload") == 0) {
-		refuse(asker, "reload is not built into this slimta yet");
+		wait_for_reload(asker);
 	} else {
-		refuse(asker, "expected a line {\"op\":\"status\"}");
+		refuse(asker, "expected a line {\"op\":\"status\"} or {\"op\":\"reload\"}");
 	}
 	json_decref(request);
 }
@@ -217,7 +245,7 @@ static void on_read(struct bufferevent *connection, void *arg)
 	size_t size;
 	char *line;
 
-	if (asker->waiting || asker->answered) {
+	if (asker->waiting || asker->reload || asker->answered) {
 		evbuffer_drain(input, evbuffer_get_length(input));
 		return;
 	}

@@ -7,11 +7,11 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "master/master.h"
+#include "master/reload.h"
 
 struct generations master_generations(const struct master *master)
 {
-	struct generation *const all[GENERATIONS_MAX] = { master->current, master->old };
+	struct generation *const all[GENERATIONS_MAX] = { master->current, master->next, master->old };
 	struct generations found = { { NULL } };
 	size_t count = 0;
 
@@ -80,6 +80,7 @@ static void settle(struct master *master)
 		master->current->phase = GENERATION_SERVING;
 		master_is_ready(master);
 	}
+	reload_go_on(master);
 	if (master->old && is_gone(master->old)) {
 		log_info("master", "generation ended", LOG_INT("generation", master->old->number));
 		generation_free(master->old, master->current);
@@ -90,17 +91,20 @@ static void settle(struct master *master)
 static void say_status(struct master *master)
 {
 	struct generations generations = master_generations(master);
+	const char *failure = reload_failure(master);
 	size_t ready = generation_count(master->current, CHILD_READY), all = master->current->slot_count, left = 0;
 
 	for (size_t i = 0; generations.items[i]; i++)
 		left += generations.items[i]->slot_count - generation_count(generations.items[i], CHILD_GONE);
 	if (master->phase >= MASTER_STOPPING)
 		notify_send("STATUS=stopping: %zu of %zu processes left", left, all > left ? all : left);
-	else if (master->phase == MASTER_RUNNING && ready == all)
+	else if (master->phase == MASTER_RUNNING && ready == all && !master->old && !failure)
 		notify_send("STATUS=running: %zu processes", all);
 	else
-		notify_send("STATUS=%s: %zu of %zu processes ready",
-			master->phase == MASTER_STARTING ? "starting" : "running", ready, all);
+		notify_send("STATUS=%s: %zu of %zu processes ready%s%s%s",
+			master->phase == MASTER_STARTING ? "starting" : "running", ready, all,
+			master->old ? ", an earlier generation ends" : "", failure ? "; reload refused: " : "",
+			failure ? failure : "");
 }
 
 void supervise(struct master *master)
@@ -114,6 +118,7 @@ void supervise(struct master *master)
 		go_on(all.items[i]);
 	if (master->phase >= MASTER_STOPPING && all_gone(master))
 		event_base_loopbreak(master->base);
+	reload_begin(master);
 	say_status(master);
 }
 
@@ -139,6 +144,7 @@ void supervise_reap(struct master *master)
 	while ((pid = waitpid(-1, &status, WNOHANG)) > 0) {
 		struct slot *slot = slot_of(master, pid);
 
+		reload_reaped(master, pid);
 		if (slot)
 			slot_ended(slot, status);
 	}
@@ -160,6 +166,7 @@ void supervise_stop(struct master *master)
 	}
 	master->phase = MASTER_STOPPING;
 	master->stop_ms = clock_boot_ms();
+	reload_stop(master);
 	for (size_t i = 0; all.items[i]; i++)
 		drain_begin(all.items[i], drain_ms, NULL);
 	supervise(master);

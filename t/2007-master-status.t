@@ -25,7 +25,7 @@ def answers(t):
 def refuses(t):
     master = t.master(CONFIG)
     path = t.path('runtime/master')
-    for request, error in ((b'{"op":"reload"}\n', 'not built into this slimta yet'), (b'{}\n', 'expected a line'),
+    for request, error in ((b'{}\n', 'expected a line'),
             (b'nonsense\n', 'expected a line'), (b'[1]\n', 'expected a line'), (b'\n', 'expected a line'),
             (b'x' * 5000, 'too long')):
         like(status(path, request)[0].get('error', ''), error, f'{request[:20]} is refused')

@@ -6,7 +6,7 @@ import re
 import signal
 
 from lib.fixture import IS_ROOT, is_, like, ok, process_stat, run, wait_for
-from lib.master import CONFIG, gone
+from lib.master import CONFIG, begin_data, end_data, gone
 
 ROOT = ['--allow-root'] if IS_ROOT else []
 
@@ -15,18 +15,6 @@ def stand_still(pids):
     for pid in pids:
         os.kill(pid, signal.SIGSTOP)
     wait_for(lambda: all((process_stat(pid) or 'T')[0] == 'T' for pid in pids), what='edges that stand still')
-
-
-def begin(client):
-    client.hello()
-    client.cmd('MAIL FROM:<a@example.com>', 250)
-    client.cmd('RCPT TO:<b@example.com>', 250)
-    client.cmd('DATA', 354)
-
-
-def end(client):
-    client.send(b'Subject: x\r\n\r\nx\r\n.\r\n')
-    client.expect(250)
 
 
 def refused(t):
@@ -85,12 +73,11 @@ def stop_closes_all(t):
 
 def stop_with_a_session(t):
     master = t.master(CONFIG)
-    busy = t.client('smtp')
-    begin(busy)
+    busy = begin_data(t)
     master.kill(signal.SIGTERM)
     wait_for(lambda: refused(t), what='the port to be closed')
     is_([refused(t) for _ in range(20)], [True] * 20, 'no connection waits for nobody')
-    end(busy)
+    end_data(busy)
     is_(master.wait(), 0, 'and it ends well')
 
 
@@ -98,13 +85,12 @@ def death_with_a_session(t):
     """The next master need not wait for a session of the dead one's edges."""
     first = t.master(CONFIG.replace('drain_timeout: 5', 'drain_timeout: 100'))
     orphans = first.children()
-    busy = t.client('smtp')
-    begin(busy)
+    busy = begin_data(t)
     first.kill(signal.SIGKILL)
     first.wait()
     second = t.start('slimta-master', '-c', t.path('slimta.conf'), *ROOT, notify=True)
     is_({t.client('smtp').reply().code for _ in range(20)}, {220}, 'a new master serves at once')
-    end(busy)
+    end_data(busy)
     gone(orphans)
     ok(True, 'while the edges of the dead one end what they have')
     is_(second.stop(), 0, 'and it ends well')

@@ -167,6 +167,8 @@ const struct option process_rows[] = {
 	{ "resolver", SECTION_FIELD(process_options, resolver), .rows = resolver_rows, .text = "how names are looked up" },
 	{ "drain_timeout", TIME_FIELD(process_options, drain_timeout_ms), "30", 0, 86400000,
 		"what a stop gives to what is in flight" },
+	{ "reload_timeout", TIME_FIELD(process_options, reload_timeout_ms), "600", 0, 86400000,
+		"what a reload gives to what the earlier generation has in flight" },
 	{ "spool_dir", PATH_FIELD(process_options, spool_dir),
 		.text = "where larger messages go while they arrive; else where their queue says" },
 	{ "spool_threshold", SIZE_FIELD(process_options, spool_threshold_bytes), "128K", 4096, 1 << 30,

@@ -32,7 +32,7 @@ struct process_options {
 		unsigned dnssec;		/* enum process_dnssec */
 		int64_t timeout_ms;		/* of one look-up */
 	} resolver;
-	int64_t drain_timeout_ms;
+	int64_t drain_timeout_ms, reload_timeout_ms;
 	char *spool_dir;			/* NULL: where the queue says, else /var/spool/slimta */
 	uint64_t spool_threshold_bytes;
 };

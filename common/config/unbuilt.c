@@ -15,7 +15,6 @@ static const struct unbuilt table[] = {
 	{ "process", "confine" },
 	{ "process", "metrics" },
 	{ "process", "plugin_dir" },
-	{ "process", "reload_timeout" },
 
 	{ "edge", "type=http" },
 	{ "edge", "type=custom" },

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import signal
 import socket
 
 from .fixture import process_stat, wait_for
@@ -49,3 +50,27 @@ def proc_status(pid):
 
 def mode(path):
     return os.stat(path).st_mode & 0o7777
+
+
+def sighup(master, pattern='master: reloaded generation'):
+    """Sends it and waits for the outcome in the log."""
+    since = len(master.log)
+    master.kill(signal.SIGHUP)
+    return master.wait_log(pattern, since=since)
+
+
+def begin_data(t, port='smtp'):
+    """A client in the middle of a message."""
+    client = t.client(port)
+    client.hello()
+    client.cmd('MAIL FROM:<a@example.com>', 250)
+    client.cmd('RCPT TO:<b@example.com>', 250)
+    client.cmd('DATA', 354)
+    return client
+
+
+def end_data(client, body='x'):
+    """The rest of its message; a client that stays would be given its time to read."""
+    client.send(f'Subject: x\r\n\r\n{body}\r\n.\r\n')
+    client.expect(250)
+    client.close()

@@ -1,0 +1,60 @@
+#!/usr/bin/python3
+# 2015-master-reload-moments.t - SIGHUP at other times: in the middle of another one, of a start, of a stop; and the reverse
+# SPDX-License-Identifier: MIT
+import re
+import signal
+
+from lib.fixture import IS_ROOT, is_, run, wait_for
+from lib.master import CONFIG, begin_data, end_data
+
+ROOT = ['--allow-root'] if IS_ROOT else []
+
+
+def merged(t):
+    """While one is under way, and while an old generation ends, the others wait and are one."""
+    master = t.master(CONFIG)
+    busy = begin_data(t)
+    for _ in range(3):
+        master.kill(signal.SIGHUP)
+        wait_for(lambda: 'reload began' in master.log, what='the first one')
+    master.wait_log('reloaded generation=2')
+    t.config(CONFIG.replace('type: smtp,', 'type: smtp, hostname: third.example,'))
+    for _ in range(3):
+        master.kill(signal.SIGHUP)
+    is_(t.client('smtp').reply().code, 220, 'it serves')
+    is_(len(re.findall('reload began', master.log)), 1, 'as long as the first generation has work the next one waits')
+    end_data(busy)
+    master.wait_log('reloaded generation=3')
+    t.client('smtp').expect(220, 'third.example')
+    master.wait_log('generation ended generation=2')
+    is_(len(re.findall('reload began', master.log)), 2, 'and then one is enough')
+    is_(master.stop(), 0, 'and it ends well')
+
+
+def at_other_times(t):
+    """While it starts, and while it stops; and a stop in the middle of a reload."""
+    args = ('slimta-master', '-c', t.config(CONFIG), *ROOT)
+    master = t.start(*args, ready='master: started child')
+    master.kill(signal.SIGHUP)
+    master.wait_log('reload waits for="the start"')
+    master.wait_log('reloaded generation=2')
+    busy = begin_data(t)
+    master.kill(signal.SIGTERM)
+    master.wait_log('began to stop')
+    master.kill(signal.SIGHUP)
+    master.wait_log('ignored SIGHUP')
+    end_data(busy)
+    is_(master.wait(), 0, 'a stop is not kept by it')
+    for moment in ('reload began', 'started child child=spawner .*generation=2', 'started child child=edge .*generation=2',
+            'master: reloaded generation=2'):
+        master = t.start(*args, ready='master: ready')
+        busy = begin_data(t)
+        master.kill(signal.SIGHUP)
+        master.wait_log(moment)
+        master.kill(signal.SIGTERM)
+        master.wait_log('began to stop')
+        end_data(busy)
+        is_(master.wait(), 0, f'a stop after "{moment}"')
+
+
+run(merged, at_other_times)
