@@ -60,7 +60,9 @@ static int take_file(const char *path, int *fd)
 		*fd = FAULT("now.open", open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
 		if (*fd < 0)
 			return errno == ELOOP || errno == EISDIR || errno == ENXIO || errno == EACCES ? 0 : -1;
-		locked = FAULT("now.lock", ofd_lock(*fd, 0, 1, true));
+		/* Anything but a file is no more ours than another's file is. */
+		locked = fstat(*fd, &status) == 0 && S_ISREG(status.st_mode) ?
+			FAULT("now.lock", ofd_lock(*fd, 0, 1, true)) : 0;
 		if (locked == 1 && now_has_name(*fd, path, &status)) {
 			if (!status.st_size)
 				return 1;
