@@ -74,12 +74,14 @@ static json_t *describe_process(const char *name, pid_t pid, const char *state, 
 
 static json_t *describe_slot(const struct slot *slot)
 {
+	static const char *const phases[] = { "starting", "serving", "draining" };
 	json_t *line = describe_process(child_kind_names[slot->kind], slot->pid,
 		child_state_names[slot->state], slot->since_ms);
 
 	json_object_set_new(line, "instance", json_integer(slot->instance));
 	json_object_set_new(line, "restarts", json_integer(slot->restarts));
 	json_object_set_new(line, "generation", json_integer(slot->generation->number));
+	json_object_set_new(line, "generation_phase", json_string(phases[slot->generation->phase]));
 	if (slot->queue)
 		json_object_set_new(line, "queue", json_string(slot->queue));
 	if (slot->stats && slot->state != CHILD_GONE)

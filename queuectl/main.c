@@ -19,6 +19,7 @@ static const char usage[] =
 	"  show [--message] ID        all that is known of one; or its octets\n"
 	"  remove ID...               takes messages away for good\n"
 	"  status                     queues by state, and processes\n"
+	"  reload                     the master reads slimta.conf again, and says what is wrong with it\n"
 	"\n"
 	"  -c, --config FILE  read FILE; else ~/.slimta/slimta.conf, else /etc/slimta/slimta.conf\n"
 	"  -q, --queue QUEUE  this queue alone\n"
@@ -32,12 +33,13 @@ static const struct command {
 	const char *name;
 	void (*run)(struct operator *, const struct arguments *);
 	size_t min_ids, max_ids;
-	bool changes, without_queues;
+	bool changes, without_queues, of_master;
 } commands[] = {
-	{ "list", list_messages, 0, SIZE_MAX, false, false },
-	{ "show", show_message, 1, 1, false, false },
-	{ "remove", remove_messages, 1, SIZE_MAX, true, false },
-	{ "status", show_status, 0, 0, false, true },
+	{ "list", list_messages, 0, SIZE_MAX, false, false, false },
+	{ "show", show_message, 1, 1, false, false, false },
+	{ "remove", remove_messages, 1, SIZE_MAX, true, false, false },
+	{ "status", show_status, 0, 0, false, true, false },
+	{ "reload", reload_master, 0, 0, false, true, true },
 };
 
 static int misused(const char *what, const char *text)
@@ -79,7 +81,7 @@ static int misused_option(const char *option, const char *value)
 static int check_command(const struct command *command, const struct arguments *arguments)
 {
 	if (!command)
-		return misused("needs a command: list, show, remove or status", NULL);
+		return misused("needs a command: list, show, remove, status or reload", NULL);
 	if (arguments->id_count < command->min_ids)
 		return misused("needs the id of a message", command->name);
 	if (arguments->id_count > command->max_ids)
@@ -88,6 +90,8 @@ static int check_command(const struct command *command, const struct arguments *
 		return misused("--message goes with show, not with", command->name);
 	if (arguments->message && arguments->json)
 		return misused("--message and --json exclude each other", NULL);
+	if (arguments->queue && command->of_master)
+		return misused("--queue does not go with", command->name);
 	if (arguments->limit && command->run != list_messages)
 		return misused("--limit goes with list, not with", command->name);
 	return 0;
@@ -170,6 +174,7 @@ int main(int argc, char **argv)
 		BUG("arguments without a command were taken");
 	arguments.changes = command->changes;
 	arguments.without_queues = command->without_queues;
+	arguments.of_master = command->of_master;
 	if (operator_open(&operator, &arguments) == 0)
 		command->run(&operator, &arguments);
 	if ((fflush(stdout) != 0 || ferror(stdout)))

@@ -13,12 +13,11 @@
 #include "common/net/unix_socket.h"
 #include "queuectl/operator.h"
 
-#define TIMEOUT_S 10
 #define MAX_ANSWER ((size_t)4 << 20)
 
-static int connect_to(const char *path)
+static int connect_to(const char *path, unsigned timeout_s)
 {
-	const struct timeval timeout = { .tv_sec = TIMEOUT_S };
+	const struct timeval timeout = { .tv_sec = timeout_s };
 	int fd = unix_socket_connect(path, SOCK_STREAM, 0);
 
 	if (fd < 0)
@@ -48,18 +47,20 @@ static json_t *parse_lines(const char *text, size_t size)
 	return lines;
 }
 
-json_t *master_ask(const char *runtime_dir, const char *op, char **why)
+json_t *master_ask(const char *runtime_dir, const char *op, unsigned timeout_s, char **why)
 {
 	char *path = xasprintf("%s/master", runtime_dir), *request = xasprintf("{\"op\":\"%s\"}\n", op);
 	struct buffer answer = { 0 };
 	json_t *lines = NULL;
 	const char *said;
-	int fd = connect_to(path);
+	int fd = connect_to(path, timeout_s);
 
 	/* fd_read_all ends with EAGAIN when the time is over. */
 	if (fd < 0 || send(fd, request, strlen(request), MSG_NOSIGNAL) < 0 || fd_read_all(fd, &answer, MAX_ANSWER) < 0)
 		*why = xasprintf("%s: %s%s", path, errno == EAGAIN ? "no answer" : strerror(errno),
 			errno == ENOENT || errno == ECONNREFUSED ? " (no slimta-master is running here)" : "");
+	else if (!answer.size)
+		*why = xasprintf("%s: closed without an answer", path);
 	else if (!(lines = parse_lines(answer.data, answer.size)) || !json_array_size(lines))
 		*why = xasprintf("%s: an answer that cannot be understood", path);
 	else if ((said = json_string_value(json_object_get(json_array_get(lines, 0), "error"))))

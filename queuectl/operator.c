@@ -121,10 +121,10 @@ static int read_config(struct operator *operator, const struct arguments *argume
 		config_check_structure(operator->config, &errors);
 		process_load(operator->config, "master", &operator->process, &errors);
 	}
-	if (!operator->config || errors.error_count)
-		print_errors(&errors);
-	else
+	if (operator->config && (!errors.error_count || (arguments->of_master && operator->process.runtime_dir)))
 		result = 0;
+	else
+		print_errors(&errors);
 	config_errors_release(&errors);
 	return result;
 }
@@ -193,7 +193,9 @@ int operator_open(struct operator *operator, const struct arguments *arguments)
 	memset(operator, 0, sizeof(*operator));
 	operator->json = arguments->json;
 	remember_user(operator);
-	if (read_config(operator, arguments) == 0 && (!arguments->changes || open_log(operator) == 0)
+	if (arguments->of_master && read_config(operator, arguments) == 0)
+		return 0;
+	if (!arguments->of_master && read_config(operator, arguments) == 0 && (!arguments->changes || open_log(operator) == 0)
 			&& become_worker(operator) == 0) {
 		operator->base = event_base_new();
 		if (!operator->base)

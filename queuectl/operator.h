@@ -33,6 +33,7 @@ struct arguments {
 	bool json, message;
 	bool changes;			/* the command changes what is stored, and leaves a line in the log */
 	bool without_queues;		/* the command has something to say where no queue can be opened */
+	bool of_master;			/* the command is for the master alone, also where the configuration is wrong */
 	size_t limit;			/* 0: none */
 	char **ids;
 	size_t id_count;
@@ -40,7 +41,8 @@ struct arguments {
 
 /* Reads the configuration, opens the log for commands that change something, becomes the user that workers are
  * (as root, so that whatever is written can be read by them), opens the queues. -1: all was said on stderr. A
- * queue that cannot be opened is said, and makes the exit code EXIT_ERROR; the others are there. */
+ * queue that cannot be opened is said, and makes the exit code EXIT_ERROR; the others are there. For the master alone
+ * only the `process` section is taken. */
 int operator_open(struct operator *, const struct arguments *);
 void operator_close(struct operator *);
 
@@ -56,8 +58,10 @@ void list_messages(struct operator *, const struct arguments *);
 void show_message(struct operator *, const struct arguments *);
 void remove_messages(struct operator *, const struct arguments *);
 void show_status(struct operator *, const struct arguments *);
+void reload_master(struct operator *, const struct arguments *);
 
-/* The lines that the master answers, each a JSON object; NULL with *why (owned) where there is no master. */
-json_t *master_ask(const char *runtime_dir, const char *op, char **why);
+/* The lines that the master answers within `timeout_s` (0: whenever it does), each a JSON object; NULL with *why (owned)
+ * where there is no master. */
+json_t *master_ask(const char *runtime_dir, const char *op, unsigned timeout_s, char **why);
 
 #endif

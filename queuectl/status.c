@@ -9,6 +9,8 @@
 #include "queuectl/operator.h"
 #include "queuectl/output.h"
 
+#define TIMEOUT_S 10
+
 struct counting {
 	struct operator *operator;
 	const char *queue;
@@ -75,6 +77,21 @@ static void put_member(struct buffer *line, json_t *object, const char *name, in
 	buffer_release(&text);
 }
 
+/* The one that serves by its number alone. */
+static void put_generation(struct buffer *line, json_t *object)
+{
+	const char *phase = json_string_value(json_object_get(object, "generation_phase"));
+	struct buffer text = { 0 };
+
+	buffer_appendf(&text, "%lld", (long long)json_integer_value(json_object_get(object, "generation")));
+	if (phase && strcmp(phase, "serving") != 0) {
+		buffer_append_char(&text, ' ');
+		put_text(&text, phase);
+	}
+	buffer_appendf(line, " %-12s", buffer_str(&text));
+	buffer_release(&text);
+}
+
 static void print_process(json_t *object)
 {
 	struct buffer line = { 0 };
@@ -84,6 +101,7 @@ static void print_process(json_t *object)
 	put_member(&line, object, "state", 9);
 	put_member(&line, object, "restarts", 8);
 	put_member(&line, object, "since", 24);
+	put_generation(&line, object);
 	put_member(&line, object, "queue", 0);
 	puts(buffer_str(&line));
 	buffer_release(&line);
@@ -104,7 +122,8 @@ static void print_master(json_t *lines)
 	json_t *line, *counters = NULL;
 	size_t i;
 
-	printf("\n%-10s %-8s %-9s %-8s %-24s %s\n", "PROCESS", "PID", "STATE", "RESTARTS", "SINCE", "QUEUE");
+	printf("\n%-10s %-8s %-9s %-8s %-24s %-12s %s\n", "PROCESS", "PID", "STATE", "RESTARTS", "SINCE", "GENERATION",
+		"QUEUE");
 	json_array_foreach(lines, i, line) {
 		if (json_object_get(line, "counters"))
 			counters = json_object_get(line, "counters");
@@ -127,7 +146,7 @@ static void print_unknown(const char *why)
 static void show_processes(struct operator *operator)
 {
 	char *why = NULL;
-	json_t *lines = master_ask(operator->process.runtime_dir, "status", &why), *line;
+	json_t *lines = master_ask(operator->process.runtime_dir, "status", TIMEOUT_S, &why), *line;
 	size_t i;
 
 	if (!lines && operator->json) {

@@ -12,6 +12,7 @@ def unit(t):
     with open(f'{TOP}/conf/slimta.service', encoding='utf-8') as service:
         text = service.read()
     like(text, '^Type=notify$', 'systemd waits for READY=1')
+    like(text, '^ExecReload=/usr/sbin/slimta-queuectl .* reload$', 'a reload waits for its outcome')
     like(text, '^KillMode=mixed$', 'the children are ended by the master')
     longest = max(int(number) for number in re.findall(r'^TimeoutStopSec=(\d+)$', text, re.M))
     ok(longest > 30 + 600, 'TimeoutStopSec is above drain_timeout and the longest data_timeout')
