@@ -41,8 +41,8 @@ def crash(t):
     t.folder('saved')
     killer = Killer(t, CONFIG.replace('@hop@', str(hop.port)), dice)
     killer.start(notify=True)
-    senders = [Sender(t.port(name), f'{name}{n}', random.Random(dice.random()), REFUSALS, 0.04 * SLOW)
-        for name in ('hop', 'run') for n in range(2)]
+    senders = [Sender(t.port(name), f'{name}{n}', random.Random(dice.random()), REFUSALS, 0.03 * SLOW)
+        for name in ('hop', 'run') for n in range(4)]
     for sender in senders:
         sender.start()
     for _ in range(KILLS):

@@ -91,6 +91,25 @@ static void test_points(void)
 	buffer_release(&said);
 }
 
+static void test_once(void)
+{
+	char folder[] = "/tmp/slimta-t-XXXXXX", *file;
+	struct buffer said = { 0 };
+
+	if (!mkdtemp(folder))
+		BUG("no folder");
+	file = xasprintf("%s/died", folder);
+	setenv("SLIMTA_FAULT_ONCE", file, 1);
+	ok(WTERMSIG(child_of("a.b:2:die", three_visits, &said)) == SIGKILL, "the first dies");
+	is_int(WEXITSTATUS(child_of("a.b:2:die", three_visits, &said)), 111, "its successor lives");
+	is_int(WEXITSTATUS(child_of("a.b:2:EIO", three_visits, &said)), 191, "other faults are not of once");
+	unsetenv("SLIMTA_FAULT_ONCE");
+	unlink(file);
+	rmdir(folder);
+	free(file);
+	buffer_release(&said);
+}
+
 static void test_settings(void)
 {
 	static const char *const wrong[] = {
@@ -119,6 +138,10 @@ static void test_points(void)
 
 	is_int(child_of("a.b:*:EIO", one_visit, &said), 0, "without FAULTS=1 there are none");
 	buffer_release(&said);
+}
+
+static void test_once(void)
+{
 }
 
 static void test_settings(void)
@@ -180,6 +203,7 @@ static void test_bug(void)
 int main(void)
 {
 	test_points();
+	test_once();
 	test_settings();
 	test_bug();
 	return done_testing();

@@ -5,6 +5,7 @@
 
 #ifdef SLIMTA_FAULTS
 
+#include <fcntl.h>
 #include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
@@ -26,7 +27,7 @@ static struct fault {
 } faults[FAULTS_MAX];
 static size_t fault_count;
 static pthread_mutex_t lock = PTHREAD_MUTEX_INITIALIZER;
-static pthread_once_t once = PTHREAD_ONCE_INIT;
+static pthread_once_t parsed = PTHREAD_ONCE_INIT;
 
 static int parse_what(const char *what)
 {
@@ -73,11 +74,23 @@ static void parse(void)
 		parse_one(one);
 }
 
+/* The first that makes the file dies; its successors live. */
+static void die(void)
+{
+	const char *once = getenv("SLIMTA_FAULT_ONCE");
+	int fd = once ? open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+
+	if (once && fd < 0)
+		return;
+	kill(getpid(), SIGKILL);
+	pause();
+}
+
 int fault_at(const char *point)
 {
 	int what = FAULT_NONE;
 
-	pthread_once(&once, parse);
+	pthread_once(&parsed, parse);
 	if (!fault_count)
 		return FAULT_NONE;
 	pthread_mutex_lock(&lock);
@@ -91,11 +104,10 @@ int fault_at(const char *point)
 			what = fault->what;
 	}
 	pthread_mutex_unlock(&lock);
-	if (what == WHAT_DIE) {
-		kill(getpid(), SIGKILL);
-		pause();
-	}
-	return what;
+	if (what != WHAT_DIE)
+		return what;
+	die();
+	return FAULT_NONE;
 }
 
 #endif

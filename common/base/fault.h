@@ -1,7 +1,8 @@
 /* fault.h - named points where a test makes a system call fail
  * SPDX-License-Identifier: MIT
  * Only builds with FAULTS=1 have them: SLIMTA_FAULT=POINT:VISIT:WHAT[,...] with VISIT a number from 1 or
- * `*`, WHAT an errno name, `skip` (the call is left out and succeeds) or `die` (SIGKILL to ourselves). */
+ * `*`, WHAT an errno name, `skip` (the call is left out and succeeds) or `die` (SIGKILL to ourselves).
+ * SLIMTA_FAULT_ONCE=FILE: only who makes that file dies, so that a successor with the same setting lives. */
 #ifndef SLIMTA_BASE_FAULT_H
 #define SLIMTA_BASE_FAULT_H
 

@@ -73,7 +73,9 @@ def explain(take, again, kills, log, announced):
     if any(time < again.time - TICK for time in log.delivered.get((take.ident, take.recipient), ())):
         return 'though it was logged as delivered'
     if not was_killed(take, again, kills):
-        return 'and nobody who had it was killed'
+        near = ', '.join(f'{kill.kind} {kill.since - take.time:.3f}' for kill in kills if abs(kill.since - take.time) < 10)
+        return (f'and nobody who had it was killed: seconds from its first time, connected '
+            f'{take.opened and take.opened - take.time}, cut {take.cut and take.cut - take.time}, kills: {near}')
     if announced and take.ident not in log.in_doubt:
         return 'and was not announced as in doubt'
     return None
