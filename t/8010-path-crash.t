@@ -24,9 +24,9 @@ edge:
   run: {type: smtp, queue: run, listener: {port: @port:run@}}
 queue:
   hop: {type: disk, relay: hop, envelope_dir: @dir@/hop, meta_dir: @dir@/hop.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 1}, policies: [{type: add_received_header}]}
+    retry: {delay: 0.3}, policies: [{type: add_received_header}]}
   run: {type: disk, relay: run, envelope_dir: @dir@/run, meta_dir: @dir@/run.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 1}, policies: [{type: recipient_split}, {type: add_received_header}]}
+    retry: {delay: 0.3}, policies: [{type: recipient_split}, {type: add_received_header}]}
 relay:
   hop: {type: static, host: 127.0.0.1, port: @hop@, idle_timeout: 2}
   run: {type: pipe, args: [@dir@/command, @dir@/saved, "{message_id}", "{recipient}"], concurrent_processes: 4}
@@ -42,11 +42,11 @@ def crash(t):
     killer = Killer(t, CONFIG.replace('@hop@', str(hop.port)), dice)
     killer.start(notify=True)
     senders = [Sender(t.port(name), f'{name}{n}', random.Random(dice.random()), REFUSALS, 0.03 * SLOW)
-        for name in ('hop', 'run') for n in range(4)]
+        for name in ('hop', 'run') for n in range(3)]
     for sender in senders:
         sender.start()
     for _ in range(KILLS):
-        killer.watch((0.1 + 0.8 * dice.random()) * SLOW)
+        killer.watch((0.1 + 0.8 * dice.random()) * SLOW ** 0.5)
         killer.kill()
     killer.kill('all')      # so that nobody waits for his next start
     for sender in senders:
@@ -60,7 +60,7 @@ def crash(t):
 def check(t, killer, messages, hop):
     takes = hop.takes + takes_of_commands(t.path('saved'))
     with open(t.path('log'), encoding='utf-8') as log:
-        verdict = judge(messages, takes, killer.kills, Log(log))
+        verdict = judge(messages, takes, killer.kills, Log(log), announced=True)
     for one in verdict.lost[:10] + verdict.wrong[:10]:
         diag(one)
         for ident in set(re.findall(r'[0-9a-z]{26}', one)):
