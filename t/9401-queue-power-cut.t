@@ -11,6 +11,7 @@ SYNCS = {
     'of a meta': lambda path, is_directory: path.endswith('.meta.new'),
     'of a batch file': lambda path, is_directory: path.endswith('.batch.new'),
     'of envelope_dir': lambda path, is_directory: is_directory and path.endswith('/env'),
+    'of the directory above': lambda path, is_directory: is_directory and path.endswith('/queue'),
     'of meta_dir': lambda path, is_directory: is_directory and path.endswith('/meta'),
 }
 

@@ -174,6 +174,33 @@ static void test_leftovers(void)
 		envelope_free(items[i]);
 }
 
+/* A batch file that was used again, and whose old name a power cut brought back, publishes nothing. */
+static void test_foreign_batch(void)
+{
+	struct place place;
+	struct envelope *envelope = message("batch@example.org", "Subject: b\r\n\r\n"), *other = envelope_new();
+	struct answer claimed;
+	char from[128], to[128], text[128];
+
+	open_or_bail(&place, STORAGE_FOR_EDGE, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	snprintf(from, sizeof(from), "%s/env/%s.env", scratch, envelope->id);
+	snprintf(to, sizeof(to), "%s/env/.%s.new", scratch, envelope->id);
+	if (rename(from, to) < 0)
+		abort();
+	place_close(&place);
+	snprintf(text, sizeof(text), "%s\nend 1\n", envelope->id);
+	snprintf(from, sizeof(from), "%s/env/.%s.batch", scratch, other->id);
+	put_file(from, text);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 1, &claimed, 300), 0, "a batch file of another name: what it lists stays invisible");
+	ok(access(from, F_OK) < 0 && access(to, F_OK) == 0, "and it goes, what was staged not");
+	unlink(to);
+	place_close(&place);
+	envelope_free(envelope);
+	envelope_free(other);
+}
+
 /* The first copy's id is taken by another message: the second is published all the same, and nothing is thrown away. */
 static void test_clash(void)
 {
@@ -241,6 +268,7 @@ int main(void)
 	test_damaged_meta();
 	test_damaged_large();
 	test_leftovers();
+	test_foreign_batch();
 	test_clash();
 	test_vanished();
 	scratch_remove();

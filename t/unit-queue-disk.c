@@ -289,6 +289,38 @@ static void test_recycling(void)
 	place_close(&place);
 }
 
+/* Somebody keeps copies of the queue by links: what they hold is never written over. */
+static void test_linked(void)
+{
+	struct place place;
+	struct envelope *envelope = message("l@example.org", "Subject: kept\r\n\r\n");
+	struct answer claimed;
+	struct stat before, after;
+	char *path = path_of("env", envelope->id), copy[128];
+
+	snprintf(copy, sizeof(copy), "%s/copy", scratch);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	do_write(&place, &envelope, 1, 0);
+	if (link(path, copy) < 0 || stat(copy, &before) < 0)
+		abort();
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	do_remove(&place, claimed.leases[0]);
+	envelope_free(envelope);
+	for (unsigned waiting = count_files("env/.free") + 1; waiting; waiting--) {
+		envelope = message("l@example.org", "another\r\n");
+		is_int(do_write(&place, &envelope, 1, 0), 0, "another is written");
+		envelope_free(envelope);
+	}
+	ok(stat(copy, &after) == 0 && after.st_size == before.st_size && after.st_mtim.tv_nsec == before.st_mtim.tv_nsec &&
+		after.st_nlink == 1, "the copy is as it was, and nobody's but its owner's");
+	unlink(copy);
+	free(path);
+	while (do_claim(&place, 64, &claimed, 200))
+		for (size_t i = 0; i < claimed.lease_count; i++)
+			do_remove(&place, claimed.leases[i]);
+	place_close(&place);
+}
+
 /* What waits to be used again keeps no room, whichever way it went. */
 static void test_room(void)
 {
@@ -464,6 +496,7 @@ int main(void)
 	test_no_descriptors();
 	test_asked_while_closing();
 	test_recycling();
+	test_linked();
 	scratch_remove();
 	return done_testing();
 }

@@ -15,7 +15,7 @@
 
 static const char *const points[] = {
 	"disk.open", "disk.write", "disk.fsync", "disk.rename", "disk.dirsync", "disk.read", "disk.lock",
-	"disk.utimens", "disk.ftruncate"
+	"disk.utimens", "disk.ftruncate", "file.sync_directory"
 };
 
 #define RECORDS 200

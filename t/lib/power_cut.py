@@ -3,7 +3,7 @@
 #
 # A file has what its last sync found when that began, and of each later write, cut or time any part or nothing. Names are
 # changed by acts: a rename is one act, also between two directories and where two names change places. What a sync of a
-# directory found is kept, and every act on which it rests. Of the acts since,
+# directory found is kept, and every act on which it rests, but not the directory's own name. Of the acts since,
 #     in order    those up to any moment are kept, as journals have it; envelopes and metas may lie on two file systems,
 #                 so each of the two has a moment of its own
 #     any         each is kept or not, but none without those before it on the same name or the same file
@@ -123,6 +123,7 @@ class Act:
     def __init__(self, event, number, sets, places):
         self.event, self.number, self.sets, self.places = event, number, sets, places
         self.directories = {os.path.dirname(path) for path in sets}
+        self.makes = {path for path, file in sets.items() if file and file.is_directory}
         self.safe_at = None         # the event after which it is durable
         self.rests_on = []
 
@@ -250,7 +251,8 @@ class History:
         if act.safe_at is None:
             act.safe_at = at
             for other in act.rests_on:
-                self._make_safe(other, at)
+                if not other.makes & act.directories:   # a directory does not keep its own name
+                    self._make_safe(other, at)
 
     def _synced(self, event, number, result, what):
         sync = self.syncs.pop(number, None)
@@ -293,6 +295,14 @@ class Moment:
         settled = next((n for n, act in enumerate(self.acts) if act not in self.safe), len(self.acts))
         self.settled, self.rest = self._apply({}, self.acts[:settled]), self.acts[settled:]
         self.contents = {}
+        self.made = set().union(*(act.makes for act in self.rest if act not in self.safe))
+
+    def _at_home(self, names):
+        """Without what is in a directory that was not kept."""
+        if not self.made:
+            return names
+        return {path: file for path, file in names.items() if os.path.dirname(path) not in self.made or
+            os.path.dirname(path) in names}
 
     @staticmethod
     def _apply(names, acts):
@@ -312,7 +322,7 @@ class Moment:
 
     def in_order(self):
         for rest in self._kept_in_order():
-            names = self._apply(dict(self.settled), rest)
+            names = self._at_home(self._apply(dict(self.settled), rest))
             for how in ('lost', 'kept', 'torn', 'zeros', self.event):
                 yield {path: self._content(file, how) for path, file in names.items()}
 
@@ -321,7 +331,7 @@ class Moment:
         for act in self.rest:
             if act not in kept and chance.random() < 0.6 and all(other in kept for other in act.rests_on):
                 kept.add(act)
-        names = self._apply(dict(self.settled), [act for act in self.rest if act in kept])
+        names = self._at_home(self._apply(dict(self.settled), [act for act in self.rest if act in kept]))
         return {path: self._content(file, chance.choice(['lost', 'kept', 'torn', 'zeros', chance.randrange(4)]))
             for path, file in names.items()}
 

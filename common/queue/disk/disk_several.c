@@ -108,12 +108,15 @@ int disk_publish_several(struct disk *disk, struct disk_write_op *op)
 	return 0;
 }
 
-/* True if the text is whole: what is not was never committed. */
-static bool batch_is_whole(const char *text)
+/* True if the text is whole and that of this file: what is not was never committed, or is long done and its octets are
+ * another's by now. */
+static bool batch_is_whole(const char *name, const char *text)
 {
 	size_t count = 0;
 	char id[ID_SIZE], end[32];
 
+	if (strncmp(name + 1, text, ID_LENGTH) != 0)
+		return false;
 	for (; strlen(text) > ID_LENGTH && text[ID_LENGTH] == '\n'; text += ID_SIZE, count++) {
 		memcpy(id, text, ID_LENGTH);
 		id[ID_LENGTH] = '\0';
@@ -152,7 +155,7 @@ bool disk_complete_batch(struct disk *disk, const char *name)
 	bool done = false;
 
 	if (ours && fd_read_all(fd, &text, BATCH_MAX) == 0 && faccessat(disk->envelope_fd, name, F_OK, 0) == 0) {
-		if (!batch_is_whole(buffer_str(&text))) {
+		if (!batch_is_whole(name, buffer_str(&text))) {
 			log_error("queue", "damaged batch file removed", LOG_TEXT("queue", disk->storage.context.queue),
 				LOG_TEXT("file", name));
 			done = recycler_put(&disk->envelopes, name) == 0;

@@ -117,11 +117,25 @@ void disk_check(const struct storage *storage, const struct config_node *section
 	check_place(disk, section, "meta_dir", disk->meta_dir, errors);
 }
 
+/* One that was made just now, by us or another process, keeps its name. Where its parent cannot be synced by us,
+ * somebody else has made it. */
+static int keep_directory(const char *path)
+{
+	char *copy = xstrdup(path);
+	int error = directory_sync(dirname(copy)) < 0 ? errno : 0;
+
+	free(copy);
+	if (!error || error == EACCES || error == EPERM || error == EROFS || error == EINVAL)
+		return 0;
+	errno = error;
+	return -1;
+}
+
 static int open_directory(const struct disk *disk, const char *key, const char *path, struct reply *why)
 {
 	int fd = -1;
 
-	if (directory_make(path, 0700) == 0)
+	if (directory_make(path, 0700) == 0 && keep_directory(path) == 0)
 		fd = FAULT("disk.open", open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
 	if (fd < 0)
 		return refuse_errno(path, why);

@@ -104,18 +104,21 @@ static int choose(struct recycler *recycler, bool used)
 	return found;
 }
 
-/* A file whose removal is not durable yet is still locked: it goes back as it is. */
+/* A file whose removal is not durable yet is still locked: it goes back as it is. One that has another name, be it that
+ * of a copy somebody made or of a message on a file system that lost half a rename, is left to that name. */
 static int open_taken(struct recycler *recycler, const char *name, const char *slot, off_t *size)
 {
 	struct stat status;
 	int fd = FAULT("disk.open", openat(recycler->directory_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW));
+	bool known = fd >= 0 && fstat(fd, &status) == 0;
 
-	if (fd >= 0 && ofd_is_locked(fd, 0, 1) == 0 && fstat(fd, &status) == 0 && S_ISREG(status.st_mode)) {
+	if (known && status.st_nlink == 1 && ofd_is_locked(fd, 0, 1) == 0 && S_ISREG(status.st_mode)) {
 		*size = status.st_size;
 		return fd;
 	}
 	fd_close(&fd);
-	if (renameat2(recycler->directory_fd, name, recycler->free_fd, slot, RENAME_NOREPLACE) < 0)
+	if ((known && status.st_nlink > 1) ||
+			renameat2(recycler->directory_fd, name, recycler->free_fd, slot, RENAME_NOREPLACE) < 0)
 		unlinkat(recycler->directory_fd, name, 0);
 	return -1;
 }
