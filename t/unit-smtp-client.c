@@ -81,6 +81,30 @@ static void test_pipelined(void)
 		"a result for each recipient");
 }
 
+/* Replies in one piece, some of which come before what they would be replies to. */
+static void test_early(void)
+{
+	static const struct {
+		const char *greeting, *said, *result;
+		enum smtp_client_state state;
+	} rows[] = {
+		{ PLAIN, "250 ok\r\n250 ok\r\n", "broken: 451 4.5.0 Unexpected reply: 250 ok\n", SMTP_CLIENT_ENDED },
+		{ PLAIN, "250 ok\r\n550 5.1.1 no\r\n", "broken: 451 4.5.0 Unexpected reply: 550 no\n", SMTP_CLIENT_ENDED },
+		{ PLAIN, "250 ok\r\n421 4.3.2 down\r\n", "lost: 421 4.3.2 down\n", SMTP_CLIENT_ENDED },
+		{ GREETED, "250 ok\r\n250 ok\r\n354 go\r\n", "", SMTP_CLIENT_SENDING },
+		{ GREETED, "250 ok\r\n250 ok\r\n354 go\r\n250 ok\r\n", "broken: 451 4.5.0 Invalid reply to the message\n",
+			SMTP_CLIENT_ENDED },
+		{ GREETED, "250 ok\r\n550 no\r\n354 go\r\n250 ok\r\n",
+			"0: 550 5.0.0 no\nbroken: 451 4.5.0 Unexpected reply: 250 ok\n", SMTP_CLIENT_ENDED },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		open_client(1, rows[i].greeting);
+		client_harness_feed(&h, rows[i].said, strlen(rows[i].said), strlen(rows[i].said));
+		close_client(rows[i].result, rows[i].state, "nothing good or final comes from what was said too early");
+	}
+}
+
 static void test_lockstep(void)
 {
 	open_client(2, PLAIN);
@@ -374,6 +398,7 @@ int main(void)
 {
 	test_hello();
 	test_pipelined();
+	test_early();
 	test_lockstep();
 	test_refused_in_advance();
 	test_many();

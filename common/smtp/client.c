@@ -317,13 +317,13 @@ static void broken(struct smtp_client *client, enum verb verb)
 
 /* ---- replies */
 
-/* Between two messages: it says nothing about any of them, whatever its code. */
+/* Between two messages, or before a command was sent: it says nothing about any of them, whatever its code. */
 static void run_unexpected(struct smtp_client *client, const struct reply *reply)
 {
 	struct reply why = { 0 };
 
 	reply_set(&why, 451, "4.5.0", "Unexpected reply: %u %s", reply->code, reply->text);
-	end(client, TRANSACTION_LOST, &why);
+	end(client, TRANSACTION_BROKEN, &why);
 	reply_release(&why);
 }
 
@@ -342,12 +342,17 @@ static void run_unasked(struct smtp_client *client, const struct reply *reply)
 	}
 }
 
-static void run_reply(struct smtp_client *client, const struct reply *reply)
+/* `early`: it came along with the one before it, so that what it seems to answer cannot have been sent. */
+static void run_reply(struct smtp_client *client, const struct reply *reply, bool early)
 {
 	struct awaited awaited;
 
 	if (!client->waiting) {
 		run_unasked(client, reply);
+		return;
+	}
+	if (early && reply->code != 421) {
+		run_unexpected(client, reply);
 		return;
 	}
 	awaited = client->awaited[client->first];
@@ -366,6 +371,7 @@ static void run_reply(struct smtp_client *client, const struct reply *reply)
 size_t smtp_client_input(struct smtp_client *client, const char *data, size_t size)
 {
 	size_t total = 0, taken;
+	unsigned sent = client->waiting;
 	struct reply reply = { 0 };
 
 	while (client->state != SMTP_CLIENT_ENDED) {
@@ -379,7 +385,8 @@ size_t smtp_client_input(struct smtp_client *client, const char *data, size_t si
 			break;
 		}
 		client_reply_get(&client->reader, &reply);
-		run_reply(client, &reply);
+		run_reply(client, &reply, !sent);
+		sent -= sent > 0;
 		client_reply_reset(&client->reader);
 		reply_release(&reply);
 	}

@@ -58,7 +58,8 @@ bool smtp_client_dot_sent(const struct smtp_client *);	/* the outcome of a messa
 const struct reply *smtp_client_why(const struct smtp_client *);
 
 /* These may call `settled` and `finished`, in which none of these may be called.
- * Returns the octets taken; the rest, less than a line, is to be offered again with what comes behind it. */
+ * Returns the octets taken; the rest, less than a line, is to be offered again with what comes behind it. What a call
+ * puts into `out` is not sent before it returns: a reply to it in the same octets is none. */
 size_t smtp_client_input(struct smtp_client *, const char *data, size_t size);
 void smtp_client_lost(struct smtp_client *, const char *why);	/* the server closed, or the connection failed */
 void smtp_client_timed_out(struct smtp_client *);

@@ -91,11 +91,17 @@ static inline void client_harness_feed(struct client_harness *h, const char *dat
 	}
 }
 
-/* The server says this; gives what it is sent since the last time, borrowed until the next. */
+/* The server says this, line by line; gives what it is sent since the last time, borrowed until the next. */
 static inline const char *client_harness_hear(struct client_harness *h, const char *text)
 {
 	buffer_reset(&h->out);
-	client_harness_feed(h, text, strlen(text), strlen(text) + 1);
+	while (*text) {
+		size_t size = strcspn(text, "\n");
+
+		size += text[size] == '\n';
+		client_harness_feed(h, text, size, size);
+		text += size;
+	}
 	return buffer_str(&h->out);
 }
 
