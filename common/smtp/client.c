@@ -4,18 +4,14 @@
 #include "common/smtp/client.h"
 
 #include <stdlib.h>
-#include <string.h>
-#include <strings.h>
 
 #include "common/base/memory.h"
-#include "common/base/text.h"
-#include "common/message/address.h"
+#include "common/smtp/client_offer.h"
 #include "common/smtp/client_reply.h"
 #include "common/smtp/dots.h"
 #include "common/smtp/session.h"
 
 #define WINDOW 64		/* replies awaited at once: both sides' send buffers have to hold what waits */
-#define PATH_OCTETS_MAX 1000
 
 enum verb { GREETING, EHLO, HELO, MAIL, RCPT, DATA, MESSAGE, EMPTY_MESSAGE, RSET, VERBS };
 
@@ -33,8 +29,7 @@ struct smtp_client {
 	struct client_reply reader;
 	struct awaited awaited[WINDOW + 2];
 	unsigned first, waiting;	/* of `awaited`, as a ring */
-	unsigned extensions;
-	uint64_t max_size_bytes;	/* 0: not known */
+	struct client_offer offer;
 	struct reply why;
 
 	struct smtp_transaction transaction;
@@ -97,6 +92,8 @@ static void end(struct smtp_client *client, enum transaction_end end, const stru
 {
 	if (client->state == SMTP_CLIENT_ENDED)
 		return;
+	if (client->state == SMTP_CLIENT_SENDING)
+		buffer_reset(client->out);	/* nobody needs the rest of the data */
 	client->state = SMTP_CLIENT_ENDED;
 	if (why)
 		reply_copy(&client->why, why);
@@ -135,7 +132,7 @@ static void send_recipient(struct smtp_client *client)
 /* Sends what may be sent now: all of it if the server takes commands in advance, else one. */
 static void go_on(struct smtp_client *client)
 {
-	unsigned window = client->extensions & EXTENSION_PIPELINING ? WINDOW : 1;
+	unsigned window = client->offer.extensions & EXTENSION_PIPELINING ? WINDOW : 1;
 
 	while (client->waiting < window && !client->data_asked && reply_is_none(&client->mail_refused)) {
 		if (client->next < client->transaction.count) {
@@ -168,42 +165,11 @@ static void on_greeting(struct smtp_client *client, const struct awaited *awaite
 	await(client, EHLO, 0);
 }
 
-/* A line of the reply to EHLO behind its first. */
-static void read_extension(struct smtp_client *client, const char *line, size_t size)
-{
-	size_t name = 0;
-	char keyword[32];
-	unsigned extension;
-
-	while (name < size && line[name] != ' ' && line[name] != '=')
-		name++;
-	if (!name || name >= sizeof(keyword))
-		return;
-	memcpy(keyword, line, name);
-	keyword[name] = '\0';
-	extension = extension_find(keyword);
-	client->extensions |= extension;
-	if (extension == EXTENSION_SIZE && name < size)
-		parse_u64(line + name + 1, size - name - 1, UINT64_MAX, &client->max_size_bytes);
-}
-
-static void read_extensions(struct smtp_client *client)
-{
-	const char *line = strchr(buffer_str(&client->reader.text), '\n');
-
-	while (line) {
-		const char *next = strchr(++line, '\n');
-
-		read_extension(client, line, next ? (size_t)(next - line) : strlen(line));
-		line = next;
-	}
-}
-
 static void on_ehlo(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
 {
 	(void)awaited;
 	if (reply_is_success(reply)) {
-		read_extensions(client);
+		client_offer_read(&client->offer, buffer_str(&client->reader.text));
 		be_ready(client);
 	} else if (reply_is_permanent(reply)) {
 		buffer_appendf(client->out, "HELO %s\r\n", client->settings->ehlo_as);
@@ -413,36 +379,6 @@ void smtp_client_timed_out(struct smtp_client *client)
 
 /* ---- beginning */
 
-/* What must not stand in a command; the edge lets none of it in, and what policies make passes here too. */
-static bool is_sendable(const char *address)
-{
-	size_t size = strlen(address);
-
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)address[i] < ' ' || address[i] == 127)
-			return false;
-	return size <= PATH_OCTETS_MAX;
-}
-
-/* 0, or -1 with what the server cannot be given. */
-static int check_message(const struct smtp_client *client, const struct smtp_transaction *transaction, struct reply *why)
-{
-	const struct envelope *envelope = transaction->envelope;
-	unsigned extensions = client->extensions;
-
-	if (!is_sendable(envelope->sender))
-		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
-	else if (!address_is_ascii(envelope->sender) && !(extensions & EXTENSION_SMTPUTF8))
-		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
-	else if (transaction->utf8_header && envelope->smtputf8 && !(extensions & EXTENSION_SMTPUTF8))
-		reply_set(why, 554, "5.6.9", "Header needs SMTPUTF8, which the next hop does not offer");
-	else if (transaction->eight_bit && !(extensions & EXTENSION_8BITMIME))
-		reply_set(why, 554, "5.6.3", "Conversion not allowed: the next hop does not offer 8BITMIME");
-	else if (client->max_size_bytes && transaction->size > client->max_size_bytes)
-		reply_set(why, 552, "5.3.4", "Message is larger than the next hop takes");
-	return reply_is_none(why) ? 0 : -1;
-}
-
 /* Settles those whose address cannot be sent; how many are left. */
 static size_t check_recipients(struct smtp_client *client)
 {
@@ -453,12 +389,7 @@ static size_t check_recipients(struct smtp_client *client)
 	for (size_t i = 0; i < transaction->count; i++) {
 		const char *address = transaction->envelope->recipients[transaction->recipients[i]].address;
 
-		if (!is_sendable(address))
-			reply_set(&why, 553, "5.1.3", "Recipient address cannot be sent");
-		else if (!address_is_ascii(address) && !(client->extensions & EXTENSION_SMTPUTF8))
-			reply_set(&why, 553, "5.6.7",
-				"Recipient address needs SMTPUTF8, which the next hop does not offer");
-		if (reply_is_none(&why))
+		if (client_offer_check_recipient(&client->offer, address, &why) == 0)
 			continue;
 		settle(client, i, &why);
 		reply_release(&why);
@@ -467,38 +398,11 @@ static size_t check_recipients(struct smtp_client *client)
 	return left;
 }
 
-static bool needs_utf8(const struct smtp_client *client)
-{
-	const struct smtp_transaction *transaction = &client->transaction;
-	const struct envelope *envelope = transaction->envelope;
-
-	if (!address_is_ascii(envelope->sender) || (envelope->smtputf8 && transaction->utf8_header))
-		return true;
-	for (size_t i = 0; i < transaction->count; i++)
-		if (!address_is_ascii(envelope->recipients[transaction->recipients[i]].address))
-			return true;
-	return false;
-}
-
-static void send_mail(struct smtp_client *client)
-{
-	const struct smtp_transaction *transaction = &client->transaction;
-
-	buffer_appendf(client->out, "MAIL FROM:<%s>", transaction->envelope->sender);
-	if (client->extensions & EXTENSION_SIZE)
-		buffer_appendf(client->out, " SIZE=%llu", (unsigned long long)transaction->size);
-	if (client->extensions & EXTENSION_8BITMIME && transaction->eight_bit)
-		buffer_append_str(client->out, " BODY=8BITMIME");
-	if (client->extensions & EXTENSION_SMTPUTF8 && needs_utf8(client))
-		buffer_append_str(client->out, " SMTPUTF8");
-	send_line(client, MAIL, "");
-}
-
 int smtp_client_begin(struct smtp_client *client, const struct smtp_transaction *transaction, struct reply *why)
 {
 	if (client->state != SMTP_CLIENT_READY)
 		BUG("a transaction begins in state %d", client->state);
-	if (check_message(client, transaction, why) < 0)
+	if (client_offer_check(&client->offer, transaction, why) < 0)
 		return -1;
 	client->transaction = *transaction;
 	client->fates = xcalloc(transaction->count + 1, 1);
@@ -510,8 +414,9 @@ int smtp_client_begin(struct smtp_client *client, const struct smtp_transaction 
 		return -1;
 	}
 	client->in_transaction = true;
-	send_mail(client);
-	if (client->extensions & EXTENSION_PIPELINING)
+	client_offer_append_mail(&client->offer, transaction, client->out);
+	send_line(client, MAIL, "");
+	if (client->offer.extensions & EXTENSION_PIPELINING)
 		go_on(client);
 	return 0;
 }

@@ -1,0 +1,105 @@
+/* client_offer.c - what a server offered, and what it can be given therefore
+ * SPDX-License-Identifier: MIT */
+#include "common/smtp/client_offer.h"
+
+#include <string.h>
+
+#include "common/base/text.h"
+#include "common/message/address.h"
+#include "common/smtp/client.h"
+#include "common/smtp/session.h"
+
+#define PATH_OCTETS_MAX 1000
+
+/* A line of the reply to EHLO behind its first. */
+static void read_extension(struct client_offer *offer, const char *line, size_t size)
+{
+	size_t name = 0;
+	char keyword[32];
+	unsigned extension;
+
+	while (name < size && line[name] != ' ' && line[name] != '=')
+		name++;
+	if (!name || name >= sizeof(keyword))
+		return;
+	memcpy(keyword, line, name);
+	keyword[name] = '\0';
+	extension = extension_find(keyword);
+	offer->extensions |= extension;
+	if (extension == EXTENSION_SIZE && name < size)
+		parse_u64(line + name + 1, size - name - 1, UINT64_MAX, &offer->max_size_bytes);
+}
+
+void client_offer_read(struct client_offer *offer, const char *text)
+{
+	const char *line = strchr(text, '\n');
+
+	while (line) {
+		const char *next = strchr(++line, '\n');
+
+		read_extension(offer, line, next ? (size_t)(next - line) : strlen(line));
+		line = next;
+	}
+}
+
+/* What must not stand in a command; the edge lets none of it in, and what policies make passes here too. */
+static bool is_sendable(const char *address)
+{
+	size_t size = strlen(address);
+
+	for (size_t i = 0; i < size; i++)
+		if ((unsigned char)address[i] < ' ' || address[i] == 127)
+			return false;
+	return size <= PATH_OCTETS_MAX;
+}
+
+int client_offer_check(const struct client_offer *offer, const struct smtp_transaction *transaction, struct reply *why)
+{
+	const struct envelope *envelope = transaction->envelope;
+	unsigned extensions = offer->extensions;
+
+	if (!is_sendable(envelope->sender))
+		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
+	else if (!address_is_ascii(envelope->sender) && !(extensions & EXTENSION_SMTPUTF8))
+		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
+	else if (transaction->utf8_header && envelope->smtputf8 && !(extensions & EXTENSION_SMTPUTF8))
+		reply_set(why, 554, "5.6.9", "Header needs SMTPUTF8, which the next hop does not offer");
+	else if (transaction->eight_bit && !(extensions & EXTENSION_8BITMIME))
+		reply_set(why, 554, "5.6.3", "Conversion not allowed: the next hop does not offer 8BITMIME");
+	else if (offer->max_size_bytes && transaction->size > offer->max_size_bytes)
+		reply_set(why, 552, "5.3.4", "Message is larger than the next hop takes");
+	return reply_is_none(why) ? 0 : -1;
+}
+
+int client_offer_check_recipient(const struct client_offer *offer, const char *address, struct reply *why)
+{
+	if (!is_sendable(address))
+		reply_set(why, 553, "5.1.3", "Recipient address cannot be sent");
+	else if (!address_is_ascii(address) && !(offer->extensions & EXTENSION_SMTPUTF8))
+		reply_set(why, 553, "5.6.7", "Recipient address needs SMTPUTF8, which the next hop does not offer");
+	return reply_is_none(why) ? 0 : -1;
+}
+
+static bool needs_utf8(const struct smtp_transaction *transaction)
+{
+	const struct envelope *envelope = transaction->envelope;
+
+	if (!address_is_ascii(envelope->sender) || (envelope->smtputf8 && transaction->utf8_header))
+		return true;
+	for (size_t i = 0; i < transaction->count; i++)
+		if (!address_is_ascii(envelope->recipients[transaction->recipients[i]].address))
+			return true;
+	return false;
+}
+
+void client_offer_append_mail(const struct client_offer *offer, const struct smtp_transaction *transaction,
+	struct buffer *out)
+{
+	buffer_appendf(out, "MAIL FROM:<%s>", transaction->envelope->sender);
+	if (offer->extensions & EXTENSION_SIZE)
+		buffer_appendf(out, " SIZE=%llu", (unsigned long long)transaction->size);
+	if (offer->extensions & EXTENSION_8BITMIME && transaction->eight_bit)
+		buffer_append_str(out, " BODY=8BITMIME");
+	if (offer->extensions & EXTENSION_SMTPUTF8 && needs_utf8(transaction))
+		buffer_append_str(out, " SMTPUTF8");
+}
