@@ -175,6 +175,15 @@ static void feed(struct connection *connection)
 	stream_touch(&connection->stream);
 }
 
+/* A peer that takes nothing is not waited for: others wait for its place. */
+static void end_stream(struct connection *connection)
+{
+	if (connection->stream.blocked)
+		stream_abort(&connection->stream, 0);
+	else
+		stream_finish(&connection->stream, false);
+}
+
 static void step(struct connection *connection)
 {
 	if (connection->outgoing && !connection->finished && !connection->asks &&
@@ -183,7 +192,7 @@ static void step(struct connection *connection)
 	if (connection->finished)
 		end_transaction(connection);
 	if (smtp_client_state(connection->client) == SMTP_CLIENT_ENDED)
-		stream_finish(&connection->stream, false);
+		end_stream(connection);
 	stream_touch(&connection->stream);
 	if ((int)smtp_client_state(connection->client) == connection->last)
 		return;

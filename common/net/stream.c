@@ -59,7 +59,7 @@ static void stop_listening(struct stream *s)
 
 static bool may_offer(const struct stream *s)
 {
-	return s->state == OPEN && !s->paused && !(s->blocked && s->out.size > UNSENT_MAX);
+	return s->state == OPEN && !s->paused && (s->hear_out || !(s->blocked && s->out.size > UNSENT_MAX));
 }
 
 static void keep_rest(struct stream *s, const char *data, size_t size)

@@ -39,7 +39,7 @@ struct stream {
 	void *arg;
 	int fd;
 	struct buffer out;		/* the owner appends, then calls stream_touch */
-	bool hear_out;			/* the owner's: what the peer said comes before the error of a write */
+	bool hear_out;			/* the owner's: the peer is read from whatever is unsent, and before a write's error */
 	/* The rest is stream.c's. */
 	struct buffer in;
 	struct event read_event, write_event;
