@@ -1,21 +1,29 @@
 # next_hop.py - an SMTP server for relays, well-behaved but where a test says otherwise
 # SPDX-License-Identifier: MIT
+import socket
+import struct
 import threading
 
 CLOSE = object()        # the connection is closed instead of a reply
+RESET = object()        # so that the client gets a reset
 SILENCE = object()      # nothing is said; the connection stays until the client ends it
-STEPS = ('connect', 'EHLO', 'HELO', 'MAIL', 'RCPT', 'DATA', '.', 'RSET', 'QUIT')
+
+
+class Raw(bytes):
+    """A reply to which no CR LF is added; `code` where it is not all of it."""
+    code = None
 
 
 class NextHop:
-    """`at` maps a step ('connect', a verb, '.' for the end of the data) to what happens instead of its good reply: a
-    reply's text, CLOSE, SILENCE, a function of (peer, line), or a list of these, one a time, None for the good reply; after the
-    list all is good. `messages` has a dictionary for each message taken: sender, recipients, data, connection; `data_ended` counts final dots."""
+    """`at` maps a step ('connect', a verb, 'data' for its first line, '.' for its end) to what happens instead of its good
+    reply: a reply's text or octets, CLOSE, RESET, SILENCE, a function of (peer, line) that gives one of these, or a list of
+    these, one a time, None for the good reply; after the list all is good. (REPLY, CLOSE or RESET): one after the other. `messages` has a dictionary for each message taken:
+    sender, recipients, data, connection; `data_ended` counts final dots."""
 
     def __init__(self, t, at=None, extensions=('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8')):
         self.at = {step: list(what) if isinstance(what, list) else what for step, what in (at or {}).items()}
         self.extensions = extensions
-        self.messages, self.said, self.lock = [], [], threading.Lock()
+        self.messages, self.said, self.lock, self.peers = [], [], threading.Lock(), set()
         self.connections = self.now = self.most = self.data_ended = 0
         self.server = t.server(self._serve)
         self.port = self.server.port
@@ -33,6 +41,7 @@ class NextHop:
             self.now += 1
             self.most = max(self.most, self.now)
             connection = self.connections
+            self.peers.add(peer)
         try:
             self._session(peer, connection)
         except (ConnectionError, BrokenPipeError):
@@ -40,6 +49,16 @@ class NextHop:
         finally:
             with self.lock:
                 self.now -= 1
+                self.peers.discard(peer)
+
+    def hang_up(self):
+        """Says no more on what connections there are; the client has to close them."""
+        with self.lock:
+            for peer in self.peers:
+                try:
+                    peer.sock.shutdown(socket.SHUT_WR)
+                except OSError:
+                    pass
 
     def _happens(self, peer, step, line, good, taken=None):
         """Whether the session goes on; the code of what was said. `taken` is a message that a good reply takes."""
@@ -49,7 +68,10 @@ class NextHop:
                 what = what.pop(0) if what else None
         if callable(what):
             what = what(peer, line)
-        if what is CLOSE:
+        what, then = what if isinstance(what, tuple) else (what, None)
+        if RESET in (what, then):
+            peer.sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack('ii', 1, 0))
+        if what in (CLOSE, RESET):
             return False, 0
         if what is SILENCE:
             peer.read_until(b'\0never\0')
@@ -57,13 +79,13 @@ class NextHop:
         if what is None:
             what = good
         text = what.encode() if isinstance(what, str) else what
-        code = int(text[:3]) if text[:3].isdigit() else 0
+        code = getattr(text, 'code', None) or (int(text[:3]) if text[:3].isdigit() else 0)
         if taken and code // 100 == 2:
             with self.lock:
                 self.took(taken)
         if text:
-            peer.send(text if text.endswith(b'\r\n') else text + b'\r\n')
-        return True, code
+            peer.send(text if text.endswith(b'\r\n') or isinstance(text, Raw) else text + b'\r\n')
+        return not then, code
 
     def _session(self, peer, connection):
         hello = ''.join(f'250-{extension}\r\n' for extension in ('mx', *self.extensions)[:-1]) if self.extensions else ''
@@ -91,12 +113,14 @@ class NextHop:
                 going = self._data(peer, mail)
 
     def _data(self, peer, mail):
-        data = b''
-        while not data.endswith(b'\r\n.\r\n') and data != b'.\r\n':
-            more = peer.read_until(b'\r\n')
-            if not more.endswith(b'\r\n'):
-                return False
-            data += more
+        data = peer.read_until(b'\r\n')
+        going = 'data' not in self.at or self._happens(peer, 'data', '', b'')[0]
+        if going and data != b'.\r\n':
+            peer.pending = data + peer.pending
+            data = peer.read_until(b'\r\n.\r\n')
+            going = data.endswith(b'\r\n.\r\n')
+        if not going:
+            return False
         with self.lock:
             self.data_ended += 1
         mail['raw'] = data

@@ -154,6 +154,8 @@ class Server:
                 sock, _ = self.listener.accept()
             except OSError:
                 return
+            if not self.path:
+                sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             self.connections += 1
             thread = threading.Thread(target=self._serve, args=(sock,), daemon=True)
             self.threads.append(thread)
