@@ -42,7 +42,8 @@ void delivery_step_failed(struct delivery *delivery, const struct reply *why)
 {
 	bool fetching = delivery->step == STEP_FETCH;
 
-	if (!delivery->pause_ms || reply_is_permanent(why))
+	/* That the lease is lost was said before. */
+	if ((!delivery->pause_ms && !delivery->lost) || reply_is_permanent(why))
 		delivery_log_failed(delivery, fetching ? "could not fetch" : "could not record", why);
 	if (fetching && (delivery->draining || delivery->pause_ms >= FETCH_PAUSE_LAST_MS))
 		delivery_give_back(delivery, UNREAD_MS);

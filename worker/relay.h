@@ -66,7 +66,7 @@ struct relay_driver {
 	int (*open)(struct relay *);
 	void (*deliver)(struct relay *, const struct relay_delivery *);
 	/* Begins nothing more: what is not begun is settled as not attempted, what is under way goes on: for `bound_ms`
-	 * where it can be broken off, else to its end. */
+	 * where it can be broken off, else to its end. Once more: with another bound. */
 	void (*drain)(struct relay *, int64_t bound_ms);
 	/* Nothing is under way, or the process ends: no callback runs after it. Called for an unopened one too. */
 	void (*close)(struct relay *);

@@ -122,6 +122,21 @@ static void on_bound(evutil_socket_t fd, short what, void *arg)
 		child_extend(worker->child, worker->relay->answer_ms);
 }
 
+static void set_bound(struct worker *worker, int64_t ms)
+{
+	event_add(worker->bound, &(struct timeval){ ms / 1000, ms % 1000 * 1000 });
+}
+
+static void hurry(void *arg, int64_t timeout_ms)
+{
+	struct worker *worker = arg;
+
+	if (!worker->claims)
+		return;
+	set_bound(worker, timeout_ms);
+	relay_drain(worker->relay, timeout_ms);
+}
+
 static void drain(void *arg, const struct child_drain *how)
 {
 	struct worker *worker = arg;
@@ -132,7 +147,7 @@ static void drain(void *arg, const struct child_drain *how)
 		child_finished(worker->child);
 		return;
 	}
-	event_add(worker->bound, &(struct timeval){ how->timeout_ms / 1000, how->timeout_ms % 1000 * 1000 });
+	set_bound(worker, how->timeout_ms);
 	claims_drain(worker->claims, how->timeout_ms, on_ended, worker);
 }
 
@@ -213,6 +228,7 @@ static int serve(struct worker *worker, bool allow_root)
 	if (!worker->bound)
 		BUG("no timer event");
 	child->drain = drain;
+	child->hurry = hurry;
 	child->stats = stats;
 	child->arg = worker;
 	queue_open(worker->queue, on_queue_open, worker);
