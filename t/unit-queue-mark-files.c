@@ -201,6 +201,35 @@ static void test_damaged(void)
 	free(path);
 }
 
+/* A suspect is the only one of its claim, and is not passed by. */
+static void test_alone(void)
+{
+	struct envelope *items[6];
+	struct answer claimed;
+	unsigned claims = 0, alone = 0, together = 0;
+
+	for (unsigned i = 0; i < 6; i++)
+		items[i] = written(i < 4 ? HOUR_MS : 0);
+	do_mark(&place, items[1]->id, MARK_SUSPECT, NULL);
+	do_mark(&place, items[3]->id, MARK_STRIKE, NULL);
+	for (unsigned i = 0; i < 4; i++)
+		do_mark(&place, items[i]->id, MARK_RETRY, NULL);
+	for (unsigned got = 0; got < 6 && claims < 12; claims++) {
+		do_claim(&place, 6, &claimed, WAIT_MS);
+		for (size_t i = 0; i < claimed.lease_count; i++) {
+			if (claimed.leases[i]->suspect)
+				claimed.lease_count == 1 ? alone++ : together++;
+			do_remove(&place, claimed.leases[i]);
+		}
+		got += (unsigned)claimed.lease_count;
+	}
+	is_int(alone, 2, "each suspect came alone");
+	is_int(together, 0, "none with others");
+	ok(claims < 6, "the others came together (%u claims)", claims);
+	for (unsigned i = 0; i < 6; i++)
+		envelope_free(items[i]);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -211,6 +240,7 @@ int main(void)
 	test_found_by_scan();
 	test_many();
 	test_locked();
+	test_alone();
 	test_damaged();
 	place_close(&place);
 	is_int(count_files("meta"), 0, "no file is left");

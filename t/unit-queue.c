@@ -203,6 +203,71 @@ static void test_fairness(struct place *place)
 		envelope_free(items[i]);
 }
 
+/* Taken one by one, neither kind waits for the end of the other. */
+static void test_fairness_one_by_one(struct place *place)
+{
+	struct envelope *items[8];
+	struct answer claimed, got;
+	unsigned deferred = 0;
+
+	for (unsigned i = 0; i < 8; i++)
+		items[i] = message("fair@example.org", "Subject: f\r\n\r\n");
+	do_write(place, items, 4, 0);
+	do_claim(place, 4, &claimed, WAIT_MS);
+	for (size_t i = 0; i < claimed.lease_count; i++)
+		do_defer(place, claimed.leases[i], 0, true, NULL, NULL);
+	do_write(place, items + 4, 4, 0);
+	for (unsigned i = 0; i < 8; i++) {
+		is_int(do_claim(place, 1, &claimed, WAIT_MS), 1, "one claimed");
+		do_get(place, claimed.leases[0], &got);
+		deferred += i < 4 && got.state.attempts > 0;
+		answer_release(&got);
+		do_remove(place, claimed.leases[0]);
+	}
+	is_int(deferred, 2, "half of the first four were deferred ones");
+	for (unsigned i = 0; i < 8; i++)
+		envelope_free(items[i]);
+}
+
+static void test_max_bytes(struct place *place)
+{
+	struct buffer octets = { 0 };
+	struct envelope *items[6];
+	struct answer claimed;
+	unsigned left = 6, most = 0;
+
+	buffer_append_str(&octets, "Subject: b\r\n\r\n");
+	while (octets.size < 100000)
+		buffer_append_str(&octets, "0123456789\r\n");
+	for (unsigned i = 0; i < 6; i++)
+		items[i] = message("bytes@example.org", buffer_str(&octets));
+	do_write(place, items, 6, 0);
+	for (unsigned turn = 0; left && turn < 6; turn++) {
+		memset(&claimed, 0, sizeof(claimed));
+		place->storage->driver->claim(place->storage, 6, 250000, 60000, on_claimed, &claimed);
+		answered(place, &claimed);
+		if (claimed.lease_count > most)
+			most = (unsigned)claimed.lease_count;
+		left -= (unsigned)claimed.lease_count;
+		for (size_t i = 0; i < claimed.lease_count; i++)
+			do_remove(place, claimed.leases[i]);
+	}
+	is_int(most, 2, "250,000 octets are two messages of 100,000");
+	is_int(left, 0, "all are claimed in turn");
+	do_write(place, items, 1, 0);
+	for (unsigned i = 0; i < 6; i++)
+		envelope_free(items[i]);
+	items[0] = message("bytes@example.org", buffer_str(&octets));
+	do_write(place, items, 1, 0);
+	memset(&claimed, 0, sizeof(claimed));
+	place->storage->driver->claim(place->storage, 6, 10, 60000, on_claimed, &claimed);
+	answered(place, &claimed);
+	is_int(claimed.lease_count, 1, "one that is larger than that comes alone");
+	do_remove(place, claimed.leases[0]);
+	envelope_free(items[0]);
+	buffer_release(&octets);
+}
+
 static void test_list(struct place *place)
 {
 	enum { COUNT = 250 };
@@ -365,6 +430,8 @@ static void walk(void)
 	test_discard_leased(&place);
 	test_claim_id(&place);
 	test_fairness(&place);
+	test_fairness_one_by_one(&place);
+	test_max_bytes(&place);
 	test_list(&place);
 	test_large(&place);
 	test_spooled(&place);

@@ -265,6 +265,7 @@ void disk_scan_free(struct disk *);
 struct now_view *disk_owners(struct disk *);
 void disk_owner_of_entry(const struct now_view *, struct list_entry *);
 void disk_owner_of_peeked(const struct now_view *, const char *id, struct peeked *);
+
 /* ---- disk_settings.c */
 void disk_set(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *, void *arg);
 void disk_settings(struct storage *, storage_settings_fn *, void *arg);

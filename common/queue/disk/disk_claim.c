@@ -26,21 +26,38 @@ struct claim_job {
 	struct due_item *items;
 	enum disk_take *results;
 	struct disk_lease **leases;
-	size_t count, tried;		/* those behind `tried` were too many octets */
+	size_t count, tried;		/* those from `tried` on are left for the next claim */
 	uint64_t max_bytes;
 };
+
+/* Too many octets, or it has to be the only one of its claim: it is left for the next. */
+static bool fits(const struct disk_lease *lease, size_t before, uint64_t bytes, uint64_t max_bytes)
+{
+	return !before || (!lease->lease.suspect && lease->size <= max_bytes - bytes);
+}
 
 static void claim_work(struct disk *disk, void *arg)
 {
 	struct claim_job *job = arg;
 	uint64_t bytes = 0;
+	size_t taken = 0;
+	bool full = false;
 
-	for (; job->tried < job->count && bytes < job->max_bytes; job->tried++) {
+	for (; job->tried < job->count && !full; job->tried++) {
 		size_t i = job->tried;
+		struct disk_lease **lease = &job->leases[i];
 
-		job->results[i] = disk_take(disk, job->items[i].id, false, &job->leases[i], &job->items[i].due_ms);
-		if (job->results[i] == TAKE_OURS)
-			bytes += job->leases[i]->size;
+		job->results[i] = disk_take(disk, job->items[i].id, false, lease, &job->items[i].due_ms);
+		if (job->results[i] != TAKE_OURS)
+			continue;
+		if (!fits(*lease, taken, bytes, job->max_bytes)) {
+			disk_lease_free(*lease);
+			*lease = NULL;
+			break;		/* untried, as those behind it */
+		}
+		taken++;
+		bytes += (*lease)->size;
+		full = (*lease)->lease.suspect || bytes >= job->max_bytes;
 	}
 }
 
@@ -60,6 +77,7 @@ static void report_failures(struct disk *disk, const struct claim_job *job)
 		[TAKE_BUSY] = DISK_PARKED, [TAKE_GONE] = DISK_GONE, [TAKE_HELD] = DISK_PARKED,
 		[TAKE_LATER] = DISK_DUE, [TAKE_FAILED] = DISK_DUE
 	};
+	int64_t now_ms = clock_wall_ms();
 
 	for (size_t i = 0; i < job->count; i++) {
 		enum disk_event event = DISK_DUE;
@@ -68,8 +86,8 @@ static void report_failures(struct disk *disk, const struct claim_job *job)
 			continue;
 		if (i < job->tried)
 			event = events[job->results[i]];
-		else
-			job->items[i].due_ms = clock_wall_ms();
+		else if (job->items[i].due_ms > now_ms)
+			job->items[i].due_ms = now_ms;
 		if (event == DISK_DUE && i < job->tried)
 			job->items[i].tried = true;
 		disk_report(disk, event, &job->items[i], 1);
@@ -113,6 +131,21 @@ static void claim_done(struct disk *disk, void *arg)
 	free(job);
 }
 
+/* Only deferred ones can be suspect: the first of them comes first, so that it is not passed by for ever. */
+static struct due_item *deferred_first(const struct due_item *items, size_t count)
+{
+	struct due_item *sorted = xcalloc(count, sizeof(*sorted));
+	size_t at = 0;
+
+	for (size_t i = 0; i < count; i++)
+		if (items[i].tried)
+			sorted[at++] = items[i];
+	for (size_t i = 0; i < count; i++)
+		if (!items[i].tried)
+			sorted[at++] = items[i];
+	return sorted;
+}
+
 void disk_claim_ids(struct disk *disk, const struct due_item *items, size_t count)
 {
 	struct claim_job *job;
@@ -123,7 +156,7 @@ void disk_claim_ids(struct disk *disk, const struct due_item *items, size_t coun
 	}
 	disk->claim->running = true;
 	job = xcalloc(1, sizeof(*job));
-	job->items = xmemdup(items, count * sizeof(*items));
+	job->items = deferred_first(items, count);
 	job->results = xcalloc(count, sizeof(*job->results));
 	job->leases = xcalloc(count, sizeof(struct disk_lease *));
 	job->count = count;

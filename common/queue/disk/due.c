@@ -147,10 +147,11 @@ size_t due_pop(struct due_table *table, int64_t now_ms, size_t max, uint16_t hol
 	size_t ready = due_ready(table, now_ms), count = ready < max ? ready : max;
 
 	for (size_t i = 0; i < count; i++) {
-		bool retry = table->retry.count && (i % 2 == 0 || !table->fresh.count);
+		bool retry = table->retry.count && (!table->fresh_next || !table->fresh.count);
 		struct heap *heap = retry ? &table->retry : &table->fresh;
 		struct due_entry *entry = entry_of(heap_first(heap));
 
+		table->fresh_next = retry;
 		out[i] = (struct due_item){ .due_ms = entry->node.key, .tried = entry->tried };
 		memcpy(out[i].id, entry->id, ID_LENGTH);
 		heap_remove(heap, &entry->node);

@@ -32,6 +32,7 @@ struct due_table {
 	struct due_entry **slots;	/* open addressing; a power of two */
 	size_t slot_count, count;
 	struct heap later, fresh, retry;	/* not due yet; due: new ones, deferred ones */
+	bool fresh_next;			/* whose turn it is, from one due_pop to the next */
 };
 
 void due_release(struct due_table *);
@@ -43,7 +44,8 @@ void due_park(struct due_table *, struct due_entry *);
 
 /* How many are due now. */
 size_t due_ready(struct due_table *, int64_t now_ms);
-/* Up to `max` of them, half deferred and half new, each giving way to the other; they are DUE_TAKEN by `holder`. */
+/* Up to `max` of them, half deferred and half new, over all calls, each giving way to the other; they are DUE_TAKEN by
+ * `holder`. */
 size_t due_pop(struct due_table *, int64_t now_ms, size_t max, uint16_t holder, struct due_item *out);
 /* When the next becomes due; INT64_MAX: none waits. */
 int64_t due_next(const struct due_table *, int64_t now_ms);
