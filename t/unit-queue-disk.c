@@ -432,6 +432,39 @@ static void test_no_descriptors(void)
 	place_close(&place);
 }
 
+/* More siblings than a scanner serves: those who are refused try again, each time later, until there is room. */
+static void test_too_many_siblings(void)
+{
+	struct place scanner, sibling;
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	struct envelope *envelope = message("many@example.org", "\r\n");
+	struct answer claimed;
+	int fds[PEERS_MAX];
+
+	open_or_bail(&scanner, STORAGE_FOR_WORKER, SECTION);
+	turns_within(&scanner, 100);
+	snprintf(address.sun_path, sizeof(address.sun_path), "%s/run/due-test", scratch);
+	for (unsigned i = 0; i < PEERS_MAX; i++) {
+		fds[i] = socket(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC, 0);
+		if (connect(fds[i], (struct sockaddr *)&address, sizeof(address)) < 0)
+			abort();
+		event_base_loop(scanner.base, EVLOOP_NONBLOCK);
+	}
+	place_open_beside(&sibling, &scanner, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&sibling, 1, &claimed, 10), 0, "a sibling too many waits");
+	ok(turns_within(&scanner, 1000) < 300, "and does not spin");
+	close(fds[0]);
+	do_write(&scanner, &envelope, 1, 0);
+	ok(wait_for(&sibling, &claimed, 5000) && claimed.lease_count == 1, "when another goes it is served");
+	if (claimed.lease_count)
+		do_remove(&sibling, claimed.leases[0]);
+	for (unsigned i = 1; i < PEERS_MAX; i++)
+		close(fds[i]);
+	place_close(&sibling);
+	place_close(&scanner);
+	envelope_free(envelope);
+}
+
 struct closing {
 	struct place *place;
 	struct lease *lease;
@@ -494,6 +527,7 @@ int main(void)
 	test_no_free_folder();
 	test_table_has_room();
 	test_no_descriptors();
+	test_too_many_siblings();
 	test_asked_while_closing();
 	test_recycling();
 	test_linked();

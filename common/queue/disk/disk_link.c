@@ -16,6 +16,7 @@
 
 #define RETRY_FIRST_MS 10
 #define RETRY_LAST_MS 1000
+#define LIVED_MS 1000		/* a link that ends sooner was refused, or will be soon again */
 
 /* By way of the directory's descriptor, as a socket's address has room for 107 octets only. */
 int disk_socket_address(const struct disk *disk, const char *suffix, void *out)
@@ -143,7 +144,8 @@ void disk_link_flush(struct disk *disk)
 	if (!count)
 		return;
 	if (!share->missed && send_packet(disk, share->gathered_event, share->gathered, count)) {
-		share->retry_ms = RETRY_FIRST_MS;
+		if (announces_only(disk))
+			share->retry_ms = RETRY_FIRST_MS;
 		return;
 	}
 	disk_link_missed(disk);
@@ -178,12 +180,18 @@ static void on_packet(evutil_socket_t fd, short what, void *arg)
 
 	(void)what;
 	/* What is reported meanwhile may close the link. */
-	while (disk->share->fd == fd && (result = disk_packet_read(fd, &packet)) > 0)
+	while (disk->share->fd == fd && (result = disk_packet_read(fd, &packet)) > 0) {
+		disk->share->retry_ms = RETRY_FIRST_MS;
 		if (packet.event == DISK_TAKE)
 			disk_claim_ids(disk, packet.items, packet.count);
+	}
 	if (result >= 0)
 		return;
 	disk_link_close(disk);
+	if (clock_boot_ms() - disk->share->linked_boot_ms < LIVED_MS) {
+		try_again(disk);	/* it has more siblings than it serves: the next one may have room */
+		return;
+	}
 	disk->share->retry_ms = RETRY_FIRST_MS;
 	disk_link_start(disk);
 }
@@ -230,7 +238,7 @@ void disk_link_start(struct disk *disk)
 		try_again(disk);
 		return;
 	}
-	share->retry_ms = RETRY_FIRST_MS;
+	share->linked_boot_ms = clock_boot_ms();
 	share->readable = event_new(disk->storage.context.base, share->fd, EV_READ | EV_PERSIST, on_packet, disk);
 	if (!share->readable || event_add(share->readable, NULL) < 0)
 		BUG("no event");

@@ -43,7 +43,7 @@ struct disk_share {
 	/* a sibling's, or an edge's */
 	int fd;
 	struct event *readable, *retry, *flush;
-	int64_t retry_ms;
+	int64_t retry_ms, linked_boot_ms;
 	enum disk_event gathered_event;	/* what one turn of the loop reports is one packet */
 	struct due_item gathered[PACKET_ITEMS];
 	size_t gathered_count;
