@@ -49,7 +49,16 @@ def with_master(t):
 
 def without_master(t):
     t.config(CONFIG)
+    done = t.run('slimta-queuectl', '-c', t.path('slimta.conf'), '--json', 'status')
+    is_(done.returncode, 1, 'queues whose directories are not there')
+    for name, folder in (('slow', 'env'), ('idle', 'idle')):
+        like(done.stderr.decode(), rf'(?m)^slimta-queuectl: {name}: 451 .*envelope_dir {t.path(folder)} is not there', 'are said')
+    is_(sorted(set(os.listdir(t.path('.'))) & {'env', 'meta', 'idle', 'idle.meta', 'runtime'}), [], 'and nothing is made by looking')
+    t.queuectl('list', code=1)
+    for folder in ('env', 'meta', 'idle', 'idle.meta'):
+        os.mkdir(t.path(folder))
     text = t.queuectl('status')
+    is_([os.listdir(t.path(folder)) for folder in ('env', 'meta')], [[], []], 'nor in them')
     like(text, r'(?m)^slow +0 +0 +0 +0 +0 +-$', 'queues are known without a master')
     like(text, r'(?m)^no processes are known: .*/runtime/master: No such file or directory \(no slimta-master is running here\)$', 'processes are not')
     is_(json_lines(t.queuectl('--json', 'status'))[-1]['state'], 'unknown', 'as JSON')

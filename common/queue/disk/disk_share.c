@@ -340,7 +340,7 @@ void disk_share_open(struct disk *disk)
 	share->pause = event_new(disk->storage.context.base, -1, 0, on_pause_over, disk);
 	if (!share->pause || !share->dispatch || !share->retry || !share->flush)
 		BUG("no event");
-	if (directory && directory_make(directory, 0750) == 0)
+	if (directory && (disk->storage.context.role == STORAGE_FOR_OPERATOR || directory_make(directory, 0750) == 0))
 		share->directory_fd = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (share->directory_fd < 0 && disk->storage.context.role != STORAGE_FOR_OPERATOR)
 		log_warn("queue", "runtime_dir not usable, new messages wait for a scan",

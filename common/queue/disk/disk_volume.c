@@ -131,12 +131,22 @@ static int keep_directory(const char *path)
 	return -1;
 }
 
+/* An operator looks at what there is, and makes nothing. */
+static bool only_looks(const struct disk *disk)
+{
+	return disk->storage.context.role == STORAGE_FOR_OPERATOR;
+}
+
 static int open_directory(const struct disk *disk, const char *key, const char *path, struct reply *why)
 {
 	int fd = -1;
 
-	if (directory_make(path, 0700) == 0 && keep_directory(path) == 0)
+	if (only_looks(disk) || (directory_make(path, 0700) == 0 && keep_directory(path) == 0))
 		fd = FAULT("disk.open", open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+	if (fd < 0 && only_looks(disk) && errno == ENOENT) {
+		reply_set(why, 451, "4.3.0", "%s %s is not there; who writes to the queue first makes it", key, path);
+		return -1;
+	}
 	if (fd < 0)
 		return refuse_errno(path, why);
 	if (check_volume(disk, fd, key, path, why) < 0)
@@ -221,16 +231,16 @@ int disk_volume_open(struct disk *disk, struct reply *why)
 
 	disk->envelope_fd = open_directory(disk, "envelope_dir", disk->envelope_dir, why);
 	disk->meta_fd = disk->envelope_fd < 0 ? -1 : open_directory(disk, "meta_dir", disk->meta_dir, why);
-	if (disk->meta_fd >= 0 && choose_spool_dir(disk, why) == 0) {
-		if (recycler_open(&disk->envelopes, disk->envelope_fd) < 0)
+	if (disk->meta_fd >= 0 && (only_looks(disk) || choose_spool_dir(disk, why) == 0)) {
+		if (recycler_open(&disk->envelopes, disk->envelope_fd, !only_looks(disk)) < 0)
 			refuse_errno(disk->envelope_dir, why);
-		else if (recycler_open(&disk->metas, disk->meta_fd) < 0)
+		else if (recycler_open(&disk->metas, disk->meta_fd, !only_looks(disk)) < 0)
 			refuse_errno(disk->meta_dir, why);
 		else
 			result = 0;
 	}
 	if (result == 0) {
-		disk->finished = finished_open(path);
+		disk->finished = finished_open(path, !only_looks(disk));
 		look(disk, &disk->room);
 	} else {
 		disk_volume_close(disk);

@@ -41,9 +41,9 @@ static struct entry *set_of(const struct finished *finished, const char *id)
 	return &finished->entries[(value ^ value >> 16) % SETS * WAYS];
 }
 
-static struct entry *map_file(const char *path)
+static struct entry *map_file(const char *path, bool make)
 {
-	int fd = open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
+	int fd = open(path, O_RDWR | (make ? O_CREAT : 0) | O_CLOEXEC | O_NOFOLLOW, 0600);
 	struct stat status;
 	void *map = MAP_FAILED;
 
@@ -58,11 +58,11 @@ static struct entry *map_file(const char *path)
 	return map == MAP_FAILED ? NULL : map;
 }
 
-struct finished *finished_open(const char *path)
+struct finished *finished_open(const char *path, bool make)
 {
 	struct finished *finished = xcalloc(1, sizeof(*finished));
 
-	finished->entries = path ? map_file(path) : NULL;
+	finished->entries = path ? map_file(path, make) : NULL;
 	finished->shared = finished->entries != NULL;
 	if (!finished->shared)
 		finished->entries = xcalloc(SETS * WAYS, sizeof(struct entry));

@@ -12,7 +12,7 @@
 
 struct finished;
 
-struct finished *finished_open(const char *path);	/* never NULL */
+struct finished *finished_open(const char *path, bool make);	/* never NULL; `make`: the file, if it is not there */
 void finished_close(struct finished *);
 void finished_add(struct finished *, const char *id);		/* any thread */
 bool finished_has(const struct finished *, const char *id);

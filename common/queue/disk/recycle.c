@@ -56,14 +56,14 @@ static void look(struct recycler *recycler, bool now)
 	closedir(directory);
 }
 
-int recycler_open(struct recycler *recycler, int directory_fd)
+int recycler_open(struct recycler *recycler, int directory_fd, bool make)
 {
 	*recycler = (struct recycler){ .directory_fd = directory_fd, .free_fd = -1 };
-	if (mkdirat(directory_fd, ".free", 0700) < 0 && errno != EEXIST)
+	if (make && mkdirat(directory_fd, ".free", 0700) < 0 && errno != EEXIST)
 		return -1;
 	recycler->free_fd = openat(directory_fd, ".free", O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	if (recycler->free_fd < 0)
-		return -1;
+		return make ? -1 : 0;
 	pthread_mutex_init(&recycler->lock, NULL);
 	/* Processes begin at different places, so that they seldom want the same slot. */
 	recycler->next_take = recycler->next_put = (unsigned)getpid() * 61 % RECYCLE_SLOTS;
@@ -85,6 +85,8 @@ static int choose(struct recycler *recycler, bool used)
 	unsigned *next = used ? &recycler->next_take : &recycler->next_put;
 	int found = -1;
 
+	if (recycler->free_fd < 0)
+		return -1;
 	pthread_mutex_lock(&recycler->lock);
 	for (unsigned turn = 0; turn < 2 && found < 0; turn++) {
 		if (turn == 1)

@@ -7,6 +7,7 @@
 #define SLIMTA_QUEUE_DISK_RECYCLE_H
 
 #include <pthread.h>
+#include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
 
@@ -22,7 +23,8 @@ struct recycler {
 	int64_t looked_boot_ms;
 };
 
-int recycler_open(struct recycler *, int directory_fd);	/* makes `.free`; 0, or -1 with errno */
+/* `make`: makes `.free`; else, where it is not there, what is put there is unlinked. 0, or -1 with errno. */
+int recycler_open(struct recycler *, int directory_fd, bool make);
 void recycler_close(struct recycler *);
 
 /* A file called `name` in the directory, opened O_RDWR: a used one with its old octets (a lock on it keeps it from
