@@ -49,7 +49,6 @@ static const struct unbuilt table[] = {
 
 	{ "queue", "type=aws" },
 	{ "queue", "type=custom" },
-	{ "queue", "type=memory" },
 	{ "queue", "type=proxy" },
 	{ "queue", "type=rackspace" },
 	{ "queue", "type=redis" },

@@ -315,3 +315,31 @@ enum stored_result stored_decode(const void *data, size_t size, struct envelope 
 
 	return read_all(&source, SIZE_MAX, true, envelope, why);
 }
+
+/* The JSON at its place, with the newline behind it. */
+static enum stored_result decode_json(const char *json, const struct form *form, struct envelope **envelope,
+	const char **why)
+{
+	if (json[form->json_size] != '\n')
+		return damaged(why, "its JSON does not end where its first line says");
+	return parse_json(json, (size_t)form->json_size, envelope, why);
+}
+
+enum stored_result stored_decode_head(const void *data, size_t size, bool check_sum, struct envelope **envelope,
+	struct stored_extent *extent, const char **why)
+{
+	struct source source = { .data = data, .fd = -1, .size = size };
+	struct form form = { 0 };
+	enum stored_result result = read_line(&source, &form, why);
+
+	if (result != STORED_OK)
+		return result;
+	extent->octets_at = (size_t)form.body_at;
+	extent->size = (size_t)(form.body_at + form.body_size);
+	if (check_sum)
+		result = check_octets(&source, &form, crc32c(0, source.data + form.json_at, (size_t)form.json_size + 1), 0,
+			why);
+	if (result == STORED_OK)
+		result = decode_json(source.data + form.json_at, &form, envelope, why);
+	return result;
+}

@@ -29,4 +29,12 @@ enum stored_result stored_read(int fd, size_t memory_max, bool check_sum, struct
 /* The same from memory (a storage that is no file system); the content is copied. */
 enum stored_result stored_decode(const void *data, size_t size, struct envelope **envelope, const char **why);
 
+/* Where in a run of memory a message stands: its octets from `octets_at`; what is behind `size` is another's. */
+struct stored_extent {
+	size_t octets_at, size;
+};
+/* Of the first message in memory: the envelope with no content, and its extent. `check_sum`: over its octets too. */
+enum stored_result stored_decode_head(const void *data, size_t size, bool check_sum, struct envelope **envelope,
+	struct stored_extent *, const char **why);
+
 #endif

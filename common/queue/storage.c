@@ -6,9 +6,11 @@
 
 #include "common/base/memory.h"
 #include "common/queue/disk/disk.h"
+#include "common/queue/memory/memory.h"
 
 const struct storage_driver *const storage_drivers[] = {
 	&disk_driver,
+	&memory_driver,
 	NULL,
 };
 

@@ -11,6 +11,7 @@ static const struct contract_driver {
 	bool lasts;		/* what is in it is there when it is opened again */
 } contract_drivers[] = {
 	{ "type: disk, envelope_dir: @/env, meta_dir: @/meta, scan_interval: 3600, allow_volatile: true", .lasts = true },
+	{ "type: memory" },
 };
 static const struct contract_driver *driver;	/* the one that is walked now */
 

@@ -1,0 +1,204 @@
+/* store_look.c - what a memory queue holds, shown: peek, list, info
+ * SPDX-License-Identifier: MIT
+ * Envelopes are read from their stored form in a thread, from copies of what is known here. */
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/queue/memory/store.h"
+
+#define LIST_OCTETS 1048576	/* of envelopes that one batch reads */
+
+static char *owner_of(const struct store *store)
+{
+	const char *host = store->storage->context.process->hostname;
+
+	return xasprintf("%s/slimta-worker[%d]", host ? host : "localhost", (int)getpid());
+}
+
+static void look(const struct store *store, const struct store_message *message, struct store_look *seen)
+{
+	*seen = (struct store_look){ .form = form_hold(message->form), .place = message->place };
+	if (message->state)
+		message_state_copy(&seen->state, message->state);
+	seen->state.due_in_ms = message->due_boot_ms - clock_boot_ms();
+	if (message->place == PLACE_LEASED)
+		seen->owner = owner_of(store);
+}
+
+int store_look(const struct store *store, const char *id, struct store_look *seen, struct reply *why)
+{
+	const struct store_message *message = store_find(store, id);
+
+	if (message) {
+		look(store, message, seen);
+		return 0;
+	}
+	reply_set(why, 550, "5.1.1", "No such message");
+	return -1;
+}
+
+void store_look_release(struct store_look *seen)
+{
+	form_release(seen->form);
+	message_state_release(&seen->state);
+	free(seen->owner);
+	*seen = (struct store_look){ 0 };
+}
+
+/* ---- peek */
+
+struct peek_task {
+	struct task task;
+	struct store_look seen;
+	bool content;
+	struct envelope *envelope;
+	struct reply why;
+	storage_peeked_fn *done;
+	void *arg;
+};
+
+static void peek_work(struct task *task)
+{
+	struct peek_task *peek = (struct peek_task *)task;
+
+	peek->envelope = form_decode(peek->seen.form, peek->content, &peek->why);
+}
+
+static void peek_done(struct task *task)
+{
+	struct peek_task *peek = (struct peek_task *)task;
+	struct peeked peeked = { .envelope = peek->envelope, .state = peek->seen.state, .place = peek->seen.place,
+		.owner = peek->seen.owner, .leased_for_ms = -1 };
+
+	peek->seen.state = (struct message_state){ 0 };
+	peek->seen.owner = NULL;
+	peek->done(peek->arg, reply_is_none(&peek->why) ? NULL : &peek->why, peek->seen.form ? &peeked : NULL);
+	envelope_free(peeked.envelope);
+	message_state_release(&peeked.state);
+	free(peeked.owner);
+	store_look_release(&peek->seen);
+	reply_release(&peek->why);
+	free(peek);
+}
+
+void store_peek(struct store *store, const char *id, bool content, storage_peeked_fn *done, void *arg)
+{
+	struct peek_task *peek = xcalloc(1, sizeof(*peek));
+
+	*peek = (struct peek_task){ .content = content, .done = done, .arg = arg };
+	peek->task.work = peek_work;
+	peek->task.done = peek_done;
+	if (store_look(store, id, &peek->seen, &peek->why) == 0)
+		tasks_run(store->tasks, &peek->task);
+	else
+		tasks_soon(store->tasks, &peek->task);
+}
+
+/* ---- list */
+
+struct list_task {
+	struct task task;
+	struct store_look *seen;
+	struct envelope **envelopes;
+	size_t count;
+	char cursor[LIST_CURSOR_SIZE];
+	storage_list_fn *done;
+	void *arg;
+};
+
+static void list_work(struct task *task)
+{
+	struct list_task *list = (struct list_task *)task;
+
+	for (size_t i = 0; i < list->count; i++) {
+		struct reply why = { 0 };
+
+		list->envelopes[i] = form_decode_head(list->seen[i].form, &why);
+		reply_release(&why);
+	}
+}
+
+static void describe(struct list_entry *entry, const struct store_look *seen, const struct envelope *envelope)
+{
+	const struct message_state *state = &seen->state;
+
+	memcpy(entry->id, seen->form->id, ID_SIZE);
+	entry->sender = "";
+	entry->size = form_content_size(seen->form);
+	entry->age_ms = clock_wall_ms() - id_wall_ms(entry->id);
+	entry->attempts = state->attempts;
+	entry->due_in_ms = state->due_in_ms;
+	entry->place = seen->place;
+	entry->owner = seen->owner;
+	entry->held = state->held;
+	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
+	if (!envelope)
+		return;
+	memcpy(entry->origin, envelope->origin, ID_SIZE);
+	entry->sender = envelope->sender;
+	entry->recipients = envelope->recipients;
+	entry->recipient_count = envelope->recipient_count;
+}
+
+static void list_done(struct task *task)
+{
+	struct list_task *list = (struct list_task *)task;
+	struct list_entry *entries = xcalloc(list->count + 1, sizeof(*entries));
+
+	for (size_t i = 0; i < list->count; i++)
+		describe(&entries[i], &list->seen[i], list->envelopes[i]);
+	list->done(list->arg, NULL, entries, list->count, list->cursor);
+	for (size_t i = 0; i < list->count; i++) {
+		envelope_free(list->envelopes[i]);
+		store_look_release(&list->seen[i]);
+	}
+	free(entries);
+	free((void *)list->envelopes);
+	free(list->seen);
+	free(list);
+}
+
+static void gather(const struct store *store, struct list_task *list, const char *after, size_t max)
+{
+	const struct store_message *message = store_next(store, after);
+	size_t octets = 0;
+
+	for (; message && list->count < max && octets < LIST_OCTETS; message = store_next(store, list->cursor)) {
+		look(store, message, &list->seen[list->count++]);
+		octets += message->form->octets_at;
+		memcpy(list->cursor, message->lease.id, ID_SIZE);
+	}
+	if (!message)
+		list->cursor[0] = '\0';
+}
+
+void store_list(struct store *store, const struct list_filter *filter, const char *cursor, size_t max,
+	storage_list_fn *done, void *arg)
+{
+	struct list_task *list = xcalloc(1, sizeof(*list));
+	const struct store_message *only;
+
+	max = max && max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
+	*list = (struct list_task){ .done = done, .arg = arg };
+	list->task.work = list_work;
+	list->task.done = list_done;
+	list->seen = xcalloc(max, sizeof(*list->seen));
+	list->envelopes = xcalloc(max, sizeof(struct envelope *));
+	if (!filter || !filter->id)
+		gather(store, list, cursor && id_is_valid(cursor) ? cursor : "", max);
+	else if ((only = store_find(store, filter->id)))
+		look(store, only, &list->seen[list->count++]);
+	tasks_run(store->tasks, &list->task);
+}
+
+void store_info(const struct store *store, struct queue_counts *counts)
+{
+	const struct store_message *oldest = store_next(store, "");
+
+	*counts = (struct queue_counts){ .fresh = store->counts[PLACE_NEW], .deferred = store->counts[PLACE_DEFERRED],
+		.leased = store->counts[PLACE_LEASED], .held = store->counts[PLACE_HELD], .octets = store->octets,
+		.oldest_age_ms = oldest ? clock_wall_ms() - id_wall_ms(oldest->lease.id) : -1 };
+}

@@ -1,0 +1,156 @@
+/* store_mark.c - marks, messages taken back, and settings of a memory queue
+ * SPDX-License-Identifier: MIT */
+#include <limits.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/clock.h"
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/queue/memory/store.h"
+
+void store_marks_release(struct store_mark *marks, size_t count)
+{
+	for (size_t i = 0; i < count; i++)
+		free(marks[i].reason);
+	free(marks);
+}
+
+/* For when its lease ends. The same again, but for a strike, says nothing new. */
+static int add_mark(struct store_message *message, enum mark mark, const char *reason, struct reply *why)
+{
+	struct store_mark *last = message->mark_count ? &message->marks[message->mark_count - 1] : NULL;
+
+	if (last && last->mark == mark && mark != MARK_STRIKE) {
+		xstrset(&last->reason, reason);
+		return 0;
+	}
+	if (message->mark_count == STORE_MARKS_MAX) {
+		reply_set(why, 452, "4.3.1", "The message has too many marks");
+		return -1;
+	}
+	message->marks = xrealloc(message->marks, message->mark_count + 1, sizeof(*message->marks));
+	message->marks[message->mark_count++] = (struct store_mark){ mark, reason ? xstrdup(reason) : NULL };
+	return 0;
+}
+
+int store_discard(struct store *store, const char *id, struct reply *why)
+{
+	struct store_message *message = store_find(store, id);
+
+	if (!message)
+		return 0;
+	if (message->place == PLACE_LEASED)
+		return add_mark(message, MARK_DISCARD, NULL, why);
+	store_finish(store, message);
+	return 0;
+}
+
+int store_mark(struct store *store, const char *id, enum mark mark, const char *reason, struct reply *why)
+{
+	struct store_message *message = store_find(store, id);
+
+	if (!message) {
+		reply_set(why, 550, "5.1.1", "No such message");
+		return -1;
+	}
+	if (mark == MARK_DISCARD)
+		return store_discard(store, id, why);
+	if (message->place == PLACE_LEASED)
+		return add_mark(message, mark, reason, why);
+	if (message_state_mark(store_state(message), mark, reason, store->storage->max_strikes))
+		message->due_boot_ms = clock_boot_ms();
+	store_settle(store, message);
+	return 0;
+}
+
+/* ---- settings */
+
+static void drop_setting(struct store *store, size_t at)
+{
+	free(store->settings[at].key);
+	free(store->settings[at].value);
+	store->setting_count--;
+	memmove(&store->settings[at], &store->settings[at + 1], (store->setting_count - at) * sizeof(*store->settings));
+}
+
+static void drop_expired(struct store *store)
+{
+	int64_t now_ms = clock_boot_ms();
+
+	for (size_t at = store->setting_count; at-- > 0;)
+		if (store->settings[at].until_boot_ms <= now_ms)
+			drop_setting(store, at);
+}
+
+static bool is_key(const char *key)
+{
+	size_t size = strlen(key);
+
+	if (!size || size > STORE_KEY_MAX || !utf8_is_valid(key, size))
+		return false;
+	for (; *key; key++)
+		if ((unsigned char)*key < 0x20 || *key == 0x7f)
+			return false;
+	return true;
+}
+
+static int check_setting(const struct store *store, const char *key, const char *value, struct reply *why)
+{
+	if (!is_key(key))
+		reply_set(why, 501, "5.5.4", "A setting's key has 1 to %d octets of text", STORE_KEY_MAX);
+	else if (value && (strlen(value) > STORE_VALUE_MAX || !utf8_is_valid(value, strlen(value))))
+		reply_set(why, 501, "5.5.4", "A setting's value has at most %d octets of text", STORE_VALUE_MAX);
+	else if (value && store->setting_count >= STORE_SETTINGS_MAX)
+		reply_set(why, 452, "4.3.1", "There are too many settings");
+	else
+		return 0;
+	return -1;
+}
+
+int store_set(struct store *store, const char *key, const char *value, int64_t expiry_ms, struct reply *why)
+{
+	int64_t now_ms = clock_boot_ms();
+	size_t at = 0;
+
+	drop_expired(store);
+	while (at < store->setting_count && strcmp(store->settings[at].key, key) < 0)
+		at++;
+	if (at < store->setting_count && strcmp(store->settings[at].key, key) == 0)
+		drop_setting(store, at);
+	if (check_setting(store, key, value, why) < 0)
+		return -1;
+	if (!value || expiry_ms <= 0)
+		return 0;
+	store->settings = xrealloc(store->settings, store->setting_count + 1, sizeof(*store->settings));
+	memmove(&store->settings[at + 1], &store->settings[at], (store->setting_count - at) * sizeof(*store->settings));
+	store->settings[at] = (struct store_setting){ xstrdup(key), xstrdup(value),
+		expiry_ms < INT64_MAX - now_ms ? now_ms + expiry_ms : INT64_MAX };
+	store->setting_count++;
+	return 0;
+}
+
+void store_settings(struct store *store, storage_settings_fn *done, void *arg)
+{
+	struct setting *settings;
+	int64_t now_ms = clock_boot_ms();
+
+	drop_expired(store);
+	settings = xcalloc(store->setting_count + 1, sizeof(*settings));
+	for (size_t i = 0; i < store->setting_count; i++) {
+		const struct store_setting *from = &store->settings[i];
+
+		settings[i] = (struct setting){ from->key, from->value,
+			from->until_boot_ms == INT64_MAX ? INT64_MAX : from->until_boot_ms - now_ms };
+	}
+	done(arg, NULL, settings, store->setting_count);
+	free(settings);
+}
+
+void store_settings_release(struct store *store)
+{
+	while (store->setting_count)
+		drop_setting(store, store->setting_count - 1);
+	free(store->settings);
+	store->settings = NULL;
+}
