@@ -6,7 +6,7 @@
 #include <sys/queue.h>
 
 #include "common/smtp/client.h"
-#include "worker/mail_source.h"
+#include "common/message/mail_source.h"
 #include "worker/relay.h"
 
 struct outgoing {

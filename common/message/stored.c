@@ -169,9 +169,19 @@ static enum stored_result read_line(const struct source *source, struct form *fo
 	if (!form->json_size || form->json_size > STORED_JSON_MAX)
 		return damaged(why, "the length of its JSON cannot be");
 	form->body_at = form->json_at + form->json_size + 1;
-	if (source->size < form->body_at || source->size - form->body_at < form->body_size)
+	if (source->size < form->body_at)
 		return damaged(why, "it is shorter than its first line says");
 	return STORED_OK;
+}
+
+/* The line, and whether all is there that it speaks of. */
+static enum stored_result read_whole_line(const struct source *source, struct form *form, const char **why)
+{
+	enum stored_result result = read_line(source, form, why);
+
+	if (result == STORED_OK && source->size - form->body_at < form->body_size)
+		return damaged(why, "it is shorter than its first line says");
+	return result;
 }
 
 static bool knows_all_needs(const json_t *needs)
@@ -271,7 +281,7 @@ static enum stored_result read_all(const struct source *source, size_t memory_ma
 	struct form form = { 0 };
 	uint32_t sum = 0;
 	char *json;
-	enum stored_result result = read_line(source, &form, why);
+	enum stored_result result = read_whole_line(source, &form, why);
 
 	if (result != STORED_OK)
 		return result;
@@ -330,7 +340,7 @@ enum stored_result stored_decode_head(const void *data, size_t size, bool check_
 {
 	struct source source = { .data = data, .fd = -1, .size = size };
 	struct form form = { 0 };
-	enum stored_result result = read_line(&source, &form, why);
+	enum stored_result result = check_sum ? read_whole_line(&source, &form, why) : read_line(&source, &form, why);
 
 	if (result != STORED_OK)
 		return result;

@@ -33,7 +33,8 @@ enum stored_result stored_decode(const void *data, size_t size, struct envelope 
 struct stored_extent {
 	size_t octets_at, size;
 };
-/* Of the first message in memory: the envelope with no content, and its extent. `check_sum`: over its octets too. */
+/* Of the first message in memory: the envelope with no content, and its extent. `check_sum`: over its octets too, else
+ * they need not be there. */
 enum stored_result stored_decode_head(const void *data, size_t size, bool check_sum, struct envelope **envelope,
 	struct stored_extent *, const char **why);
 

@@ -27,6 +27,7 @@ struct storage_context {
 	const struct process_options *process;	/* runtime_dir, hostname, spool */
 	const char *queue;			/* name in slimta.conf */
 	enum storage_role role;
+	bool supervised;			/* a worker of a master, whose next generation may begin before we end */
 };
 
 /* What became of one recipient. It only grows: open -> DELAYED -> WARNED, and from any of these to DELIVERED ->

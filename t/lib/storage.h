@@ -214,6 +214,7 @@ MAYBE bool place_load_beside(struct place *place, const struct place *beside, en
 	place->base = beside ? beside->base : event_base_new();
 	place->pool = beside ? beside->pool : pool_new(place->base, "disk", 4);
 	place->process.runtime_dir = xasprintf("%s/run", scratch);
+	mkdir(place->process.runtime_dir, 0700);
 	place->storage->context = (struct storage_context){ .base = place->base, .disk = place->pool,
 		.process = &place->process, .queue = "test", .role = role };
 	return true;

@@ -115,41 +115,53 @@ int forms_split(struct forms *forms, struct buffer *from, struct reply *why)
 	return 0;
 }
 
-struct envelope *form_decode_head(const struct form *form, struct reply *why)
+static struct envelope *read_head(const char *data, size_t size, struct stored_extent *extent, struct reply *why)
 {
 	struct envelope *envelope = NULL;
-	struct stored_extent extent;
 	const char *text;
-	enum stored_result result = stored_decode_head(form->data, form->size, false, &envelope, &extent, &text);
+	enum stored_result result = stored_decode_head(data, size, false, &envelope, extent, &text);
 
 	if (result != STORED_OK)
 		set_why(result, text, why);
 	return envelope;
 }
 
-static struct envelope *decode_all(const struct form *form, struct reply *why)
+static struct envelope *read_all(const char *data, size_t size, struct reply *why)
 {
 	struct envelope *envelope = NULL;
 	const char *text;
-	enum stored_result result = stored_decode(form->data, form->size, &envelope, &text);
+	enum stored_result result = stored_decode(data, size, &envelope, &text);
 
 	if (result != STORED_OK)
 		set_why(result, text, why);
 	return envelope;
 }
 
-struct envelope *form_decode(const struct form *form, bool content, struct reply *why)
+struct envelope *form_read(const char *data, size_t size, bool content, struct reply *why)
 {
-	struct envelope *envelope = content ? decode_all(form, why) : form_decode_head(form, why);
+	struct stored_extent extent = { 0 };
+	struct envelope *envelope = content ? read_all(data, size, why) : read_head(data, size, &extent, why);
 
-	if (!envelope || content)
+	if (!envelope || content || extent.size == extent.octets_at)
 		return envelope;
 	/* Reading it fails, as it has to. */
 	envelope->content.fd = FAULT("memory.open", open("/dev/null", O_RDONLY | O_CLOEXEC));
-	envelope->content.fd_size = form_content_size(form);
+	envelope->content.fd_size = extent.size - extent.octets_at;
 	if (envelope->content.fd >= 0)
 		return envelope;
 	set_why(STORED_FAILED, "no descriptor is left", why);
 	envelope_free(envelope);
 	return NULL;
+}
+
+struct envelope *form_decode(const struct form *form, bool content, struct reply *why)
+{
+	return form_read(form->data, form->size, content, why);
+}
+
+struct envelope *form_decode_head(const struct form *form, struct reply *why)
+{
+	struct stored_extent extent;
+
+	return read_head(form->data, form->size, &extent, why);
 }

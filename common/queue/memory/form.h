@@ -29,6 +29,8 @@ struct form *form_encode(const struct envelope *, struct reply *why);
 /* In a thread: all the messages that stand in the buffer, one behind the other, their sums checked. Empties it. 0, or
  * -1 with *why: 554 5.6.0 (damaged), 451 4.3.0 (of another version). */
 int forms_split(struct forms *, struct buffer *, struct reply *why);
+/* The same from any memory; `content` false: its octets need not be there. */
+struct envelope *form_read(const char *data, size_t size, bool content, struct reply *why);
 /* Any thread: the envelope; `content` false: its content has the right size and no octets. NULL with *why. */
 struct envelope *form_decode(const struct form *, bool content, struct reply *why);
 /* Any thread: the envelope, with no content. */

@@ -6,6 +6,8 @@
 
 #include "common/base/memory.h"
 
+#define ANSWER_MORE 134217728	/* what an answer may have beyond a message that fits into max_memory */
+
 static const struct option rows[] = {
 	{ "max_memory", SIZE_FIELD(memory, max_memory_bytes), "64M", 65536, 1LL << 40,
 		"what its messages take in memory; none is accepted beyond (452 4.3.1)" },
@@ -17,9 +19,29 @@ static struct memory *memory_of(struct storage *storage)
 	return (struct memory *)storage;
 }
 
+/* The store of the queue's worker; NULL: we are its client. */
 static struct store *store_of(struct storage *storage)
 {
-	return &memory_of(storage)->store;
+	return memory_of(storage)->serves ? &memory_of(storage)->store : NULL;
+}
+
+static struct memory_client *client_of(struct storage *storage)
+{
+	return &memory_of(storage)->client;
+}
+
+/* ---- begin and end */
+
+static void open_as_worker(struct memory *memory, storage_done_fn *done, void *arg)
+{
+	struct reply why = { 0 };
+
+	store_open(&memory->store, &memory->storage, &memory->tasks, memory->max_memory_bytes);
+	memory->serves = true;
+	if (server_open(&memory->server, &memory->storage.context, &memory->store, &memory->tasks, &why) < 0)
+		memory->refused = true;
+	store_answer(&memory->tasks, done, arg, &why);
+	reply_release(&why);
 }
 
 static void memory_open(struct storage *storage, storage_done_fn *done, void *arg)
@@ -27,9 +49,27 @@ static void memory_open(struct storage *storage, storage_done_fn *done, void *ar
 	struct memory *memory = memory_of(storage);
 
 	tasks_open(&memory->tasks, storage->context.base, storage->context.disk);
-	store_open(&memory->store, storage, &memory->tasks, memory->max_memory_bytes);
 	memory->is_open = true;
-	store_answer(&memory->tasks, done, arg, NULL);
+	if (storage->context.role == STORAGE_FOR_WORKER) {
+		open_as_worker(memory, done, arg);
+		return;
+	}
+	memory->client.persistent = storage->context.role == STORAGE_FOR_EDGE;
+	memory->client.answer_max = memory->max_memory_bytes + ANSWER_MORE;
+	client_open(&memory->client, &storage->context, done, arg);
+}
+
+static void claimed_nothing(struct memory *memory);
+
+static void memory_stop(struct storage *storage)
+{
+	struct memory *memory = memory_of(storage);
+
+	memory->stopped = true;
+	if (memory->serves)
+		store_stop(&memory->store);
+	else
+		claimed_nothing(memory);
 }
 
 static void memory_close(struct storage *storage)
@@ -39,14 +79,29 @@ static void memory_close(struct storage *storage)
 	if (!memory->is_open)
 		return;
 	memory->is_open = false;
+	if (!memory->serves) {
+		memory_stop(storage);
+		tasks_close(&memory->tasks);
+		client_close(&memory->client);
+		return;
+	}
 	tasks_close(&memory->tasks);
+	if (!memory->refused)
+		server_close(&memory->server);
 	store_close(&memory->store);
 }
+
+/* ---- messages in, and out again */
 
 static void memory_write(struct storage *storage, struct envelope *const items[], size_t count, int64_t delay_ms,
 	storage_done_fn *done, void *arg)
 {
-	store_write(store_of(storage), items, count, delay_ms, done, arg);
+	struct memory *memory = memory_of(storage);
+
+	if (memory->serves)
+		store_write(&memory->store, items, count, delay_ms, done, arg);
+	else
+		client_write(&memory->client, &memory->tasks, items, count, delay_ms, memory->max_memory_bytes, done, arg);
 }
 
 static void memory_discard(struct storage *storage, const char *const ids[], size_t count, storage_done_fn *done,
@@ -54,34 +109,79 @@ static void memory_discard(struct storage *storage, const char *const ids[], siz
 {
 	struct reply why = { 0 };
 
+	if (!store_of(storage)) {
+		client_discard(client_of(storage), ids, count, done, arg);
+		return;
+	}
 	for (size_t i = 0; i < count && reply_is_none(&why); i++)
 		store_discard(store_of(storage), ids[i], &why);
 	store_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
 }
 
+/* ---- leases: the worker's alone */
+
+struct nothing_task {
+	struct task task;
+	storage_claimed_fn *done;
+	void *arg;
+};
+
+static void nothing_done(struct task *task)
+{
+	struct nothing_task *nothing = (struct nothing_task *)task;
+
+	nothing->done(nothing->arg, NULL, 0);
+	free(nothing);
+}
+
+static void claimed_nothing(struct memory *memory)
+{
+	struct nothing_task *nothing;
+
+	if (!memory->waits)
+		return;
+	memory->waits = false;
+	nothing = xcalloc(1, sizeof(*nothing));
+	*nothing = (struct nothing_task){ .task.done = nothing_done, .done = memory->claimed, .arg = memory->claimed_arg };
+	tasks_soon(&memory->tasks, &nothing->task);
+}
+
 static void memory_claim(struct storage *storage, size_t max, uint64_t max_bytes, int64_t lease_ms,
 	storage_claimed_fn *done, void *arg)
 {
+	struct memory *memory = memory_of(storage);
+
 	(void)lease_ms;		/* it lasts as long as we live */
-	store_claim(store_of(storage), max, max_bytes, done, arg);
+	if (memory->serves) {
+		store_claim(&memory->store, max, max_bytes, done, arg);
+		return;
+	}
+	memory->waits = true;
+	memory->claimed = done;
+	memory->claimed_arg = arg;
+	if (memory->stopped)
+		claimed_nothing(memory);
 }
 
 static void memory_claim_id(struct storage *storage, const char *id, int64_t lease_ms, storage_claimed_fn *done,
 	storage_done_fn *refused, void *arg)
 {
+	struct reply why = { 0 };
+
 	(void)lease_ms;
-	store_claim_id(store_of(storage), id, done, refused, arg);
+	if (store_of(storage)) {
+		store_claim_id(store_of(storage), id, done, refused, arg);
+		return;
+	}
+	reply_set(&why, 502, "5.3.3", "Only the worker of a memory queue has its messages");
+	store_answer(&memory_of(storage)->tasks, refused, arg, &why);
+	reply_release(&why);
 }
 
 static void memory_get(struct storage *storage, struct lease *lease, storage_message_fn *done, void *arg)
 {
 	store_get(store_of(storage), lease, done, arg);
-}
-
-static void memory_peek(struct storage *storage, const char *id, bool content, storage_peeked_fn *done, void *arg)
-{
-	store_peek(store_of(storage), id, content, done, arg);
 }
 
 static void memory_renew(struct storage *storage, struct lease *lease, const struct outcomes *done_so_far,
@@ -101,40 +201,70 @@ static void memory_remove(struct storage *storage, struct lease **lease, storage
 	store_remove(store_of(storage), lease, done, arg);
 }
 
-static void memory_stop(struct storage *storage)
+/* ---- to be seen, and steered */
+
+static void memory_peek(struct storage *storage, const char *id, bool content, storage_peeked_fn *done, void *arg)
 {
-	store_stop(store_of(storage));
+	if (store_of(storage))
+		store_peek(store_of(storage), id, content, done, arg);
+	else
+		client_peek(client_of(storage), id, content, done, arg);
 }
 
 static void memory_list(struct storage *storage, const struct list_filter *filter, const char *cursor, size_t max,
 	storage_list_fn *done, void *arg)
 {
-	store_list(store_of(storage), filter, cursor, max, done, arg);
+	if (store_of(storage))
+		store_list(store_of(storage), filter, cursor, max, done, arg);
+	else
+		client_list(client_of(storage), filter, cursor, max, done, arg);
 }
 
-struct info_task {
+struct show_task {
 	struct task task;
 	struct store *store;
-	storage_info_fn *done;
+	storage_info_fn *info;
+	storage_settings_fn *settings;
 	void *arg;
 };
 
-static void info_done(struct task *task)
+static void show_done(struct task *task)
 {
-	struct info_task *info = (struct info_task *)task;
+	struct show_task *show = (struct show_task *)task;
 	struct queue_counts counts;
 
-	store_info(info->store, &counts);
-	info->done(info->arg, NULL, &counts);
-	free(info);
+	if (show->info) {
+		store_info(show->store, &counts);
+		show->info(show->arg, NULL, &counts);
+	} else {
+		store_settings(show->store, show->settings, show->arg);
+	}
+	free(show);
+}
+
+static void show_soon(struct storage *storage, storage_info_fn *info, storage_settings_fn *settings, void *arg)
+{
+	struct show_task *show = xcalloc(1, sizeof(*show));
+
+	*show = (struct show_task){ .task.done = show_done, .store = store_of(storage), .info = info,
+		.settings = settings, .arg = arg };
+	tasks_soon(&memory_of(storage)->tasks, &show->task);
 }
 
 static void memory_info(struct storage *storage, storage_info_fn *done, void *arg)
 {
-	struct info_task *info = xcalloc(1, sizeof(*info));
+	if (store_of(storage))
+		show_soon(storage, done, NULL, arg);
+	else
+		client_info(client_of(storage), done, arg);
+}
 
-	*info = (struct info_task){ .task.done = info_done, .store = store_of(storage), .done = done, .arg = arg };
-	tasks_soon(&memory_of(storage)->tasks, &info->task);
+static void memory_settings(struct storage *storage, storage_settings_fn *done, void *arg)
+{
+	if (store_of(storage))
+		show_soon(storage, NULL, done, arg);
+	else
+		client_settings(client_of(storage), done, arg);
 }
 
 static void memory_mark(struct storage *storage, const char *id, enum mark mark, const char *reason,
@@ -142,6 +272,10 @@ static void memory_mark(struct storage *storage, const char *id, enum mark mark,
 {
 	struct reply why = { 0 };
 
+	if (!store_of(storage)) {
+		client_mark(client_of(storage), id, mark, reason, done, arg);
+		return;
+	}
 	store_mark(store_of(storage), id, mark, reason, &why);
 	store_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
@@ -152,38 +286,20 @@ static void memory_set(struct storage *storage, const char *key, const char *val
 {
 	struct reply why = { 0 };
 
+	if (!store_of(storage)) {
+		client_set(client_of(storage), key, value, expiry_ms, done, arg);
+		return;
+	}
 	store_set(store_of(storage), key, value, expiry_ms, &why);
 	store_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
 }
 
-struct settings_task {
-	struct task task;
-	struct store *store;
-	storage_settings_fn *done;
-	void *arg;
-};
-
-static void settings_done(struct task *task)
-{
-	struct settings_task *settings = (struct settings_task *)task;
-
-	store_settings(settings->store, settings->done, settings->arg);
-	free(settings);
-}
-
-static void memory_settings(struct storage *storage, storage_settings_fn *done, void *arg)
-{
-	struct settings_task *settings = xcalloc(1, sizeof(*settings));
-
-	*settings = (struct settings_task){ .task.done = settings_done, .store = store_of(storage), .done = done,
-		.arg = arg };
-	tasks_soon(&memory_of(storage)->tasks, &settings->task);
-}
-
 static int memory_accepts(struct storage *storage, uint64_t size, struct reply *why)
 {
-	return store_accepts(store_of(storage), size, why);
+	if (store_of(storage))
+		return store_accepts(store_of(storage), size, why);
+	return client_accepts(client_of(storage), storage->max_messages, size, why);
 }
 
 const struct storage_driver memory_driver = {

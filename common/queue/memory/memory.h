@@ -4,9 +4,9 @@
 #ifndef SLIMTA_QUEUE_MEMORY_MEMORY_H
 #define SLIMTA_QUEUE_MEMORY_MEMORY_H
 
+#include "common/queue/memory/client.h"
+#include "common/queue/memory/server.h"
 #include "common/queue/memory/store.h"
-#include "common/queue/memory/tasks.h"
-#include "common/queue/storage.h"
 
 extern const struct storage_driver memory_driver;
 
@@ -14,9 +14,15 @@ struct memory {
 	struct storage storage;
 	uint64_t max_memory_bytes;
 
+	bool is_open, serves;		/* serves: it is the queue's worker */
+	bool refused;			/* as another serves it */
 	struct tasks tasks;
-	bool is_open;
-	struct store store;		/* in the queue's worker */
+	struct store store;		/* where it serves */
+	struct server server;
+	struct memory_client client;	/* where it does not */
+	bool waits, stopped;		/* a claim that gets nothing */
+	storage_claimed_fn *claimed;
+	void *claimed_arg;
 };
 
 #endif

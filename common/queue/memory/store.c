@@ -175,6 +175,12 @@ void store_finish(struct store *store, struct store_message *message)
 		store->finished(store->arg, id);
 }
 
+void store_know(struct store *store, const char *id)
+{
+	if (!store_find(store, id))
+		recent_add(&store->recent, id, clock_boot_ms());
+}
+
 /* ---- written */
 
 static bool is_same(const struct form *one, const struct form *two)

@@ -84,6 +84,7 @@ void store_take_over(struct store *, struct form *, struct message_state *, int6
 /* It is finished, and known as such; or passed on, and forgotten. */
 void store_finish(struct store *, struct store_message *);
 void store_forget(struct store *, struct store_message *);
+void store_know(struct store *, const char *id);	/* as finished, unless it is there */
 struct message_state *store_state(struct store_message *);	/* makes it where there is none */
 /* Waits, from then on, in its heap, or is held; counts anew. */
 void store_settle(struct store *, struct store_message *);

@@ -1,7 +1,7 @@
 /* mail_source.h - the octets of a message, a piece at a time, without ever waiting for a disk
  * SPDX-License-Identifier: MIT */
-#ifndef SLIMTA_WORKER_MAIL_SOURCE_H
-#define SLIMTA_WORKER_MAIL_SOURCE_H
+#ifndef SLIMTA_MESSAGE_MAIL_SOURCE_H
+#define SLIMTA_MESSAGE_MAIL_SOURCE_H
 
 #include "common/base/pool.h"
 #include "common/message/content.h"

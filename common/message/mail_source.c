@@ -1,6 +1,6 @@
 /* mail_source.c - the octets of a message, a piece at a time
  * SPDX-License-Identifier: MIT */
-#include "worker/mail_source.h"
+#include "common/message/mail_source.h"
 
 #include <errno.h>
 #include <stdlib.h>

@@ -1,0 +1,332 @@
+/* server_requests.c - what may be asked of a memory queue by its socket
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/queue/memory/server.h"
+
+#define SMALL_MAX 4194304	/* octets of requests that store no message: lists of ids */
+
+static void answer(struct request *request)
+{
+	server_answer(request, NULL, NULL, NULL);
+}
+
+static void refuse(struct request *request, const char *text)
+{
+	reply_set(&request->why, 501, "5.5.4", "%s", text);
+	answer(request);
+}
+
+/* NULL: it has none, and was answered. */
+static const char *id_of(struct request *request)
+{
+	const char *id = wire_text(request->line, "id");
+
+	if (id && id_is_valid(id))
+		return id;
+	refuse(request, "No such id can be");
+	return NULL;
+}
+
+/* ---- write */
+
+static void split_work(struct task *task)
+{
+	struct request *request = (struct request *)task;
+
+	forms_split(&request->forms, &request->octets, &request->why);
+}
+
+static void write_done(struct task *task)
+{
+	struct request *request = (struct request *)task;
+	struct store *store = request->server->store;
+
+	store_unreserve(store, request->reserved);
+	request->reserved = 0;
+	if (reply_is_none(&request->why))
+		store_publish(store, &request->forms, wire_number(request->line, "delay", 0), &request->why);
+	answer(request);
+}
+
+static void run_write(struct request *request)
+{
+	request->task.work = split_work;
+	request->task.done = write_done;
+	tasks_run(request->server->tasks, &request->task);
+}
+
+/* ---- hand over */
+
+/* The state stands before the message. */
+static void hand_over_work(struct task *task)
+{
+	struct request *request = (struct request *)task;
+	int64_t size = wire_number(request->line, "state_bytes", 0);
+
+	if (size > 0 && (uint64_t)size <= request->octets.size) {
+		request->state = json_loadb(request->octets.data, (size_t)size, 0, NULL);
+		buffer_consume(&request->octets, (size_t)size);
+	}
+	if (forms_split(&request->forms, &request->octets, &request->why) == 0 && request->forms.count != 1)
+		reply_set(&request->why, 501, "5.5.4", "One message is handed over at a time");
+}
+
+static void take_marks(const json_t *list, struct store_mark marks[STORE_MARKS_MAX], size_t *count)
+{
+	const json_t *item;
+	size_t i;
+
+	*count = 0;
+	json_array_foreach(list, i, item) {
+		if (*count < STORE_MARKS_MAX && wire_mark(wire_text(item, "mark"), &marks[*count].mark) == 0)
+			marks[(*count)++].reason = (char *)wire_text(item, "reason");
+	}
+}
+
+static void hand_over_done(struct task *task)
+{
+	struct request *request = (struct request *)task;
+	struct store *store = request->server->store;
+	struct store_mark marks[STORE_MARKS_MAX];
+	struct message_state state = { 0 };
+	enum message_place place;
+	const char *owner;
+	size_t count;
+
+	store_unreserve(store, request->reserved);
+	request->reserved = 0;
+	if (reply_is_none(&request->why) && wire_read_state(request->state, &state, &place, &owner) < 0)
+		reply_set(&request->why, 501, "5.5.4", "Its state cannot be read");
+	if (reply_is_none(&request->why)) {
+		take_marks(json_object_get(request->state, "marks"), marks, &count);
+		store_take_over(store, request->forms.items[0], &state, state.due_in_ms, place, marks, count);
+	}
+	answer(request);
+}
+
+static void run_hand_over(struct request *request)
+{
+	request->task.work = hand_over_work;
+	request->task.done = hand_over_done;
+	tasks_run(request->server->tasks, &request->task);
+}
+
+static void run_take_over(struct request *request)
+{
+	struct server *server = request->server;
+
+	if (serving_show(&server->serving) < 0) {
+		reply_set(&request->why, 451, "4.3.0", "The socket cannot be renamed");
+		log_error("queue", "could not begin to serve a memory queue", LOG_TEXT("queue", server->context->queue));
+	} else {
+		log_info("queue", "took over a memory queue", LOG_TEXT("queue", server->context->queue));
+	}
+	answer(request);
+}
+
+/* ---- lists of ids, a line each */
+
+/* The next; false at the end, and with `why` where it is none. */
+static bool next_id(struct request *request, size_t *at, char id[ID_SIZE])
+{
+	const struct buffer *octets = &request->octets;
+
+	if (*at == octets->size)
+		return false;
+	if (octets->size - *at >= ID_SIZE && octets->data[*at + ID_LENGTH] == '\n') {
+		memcpy(id, octets->data + *at, ID_LENGTH);
+		id[ID_LENGTH] = '\0';
+		*at += ID_SIZE;
+		if (id_is_valid(id))
+			return true;
+	}
+	reply_set(&request->why, 501, "5.5.4", "No such id can be");
+	return false;
+}
+
+static void run_discard(struct request *request)
+{
+	char id[ID_SIZE];
+
+	for (size_t at = 0; next_id(request, &at, id);)
+		if (store_discard(request->server->store, id, &request->why) < 0)
+			break;
+	answer(request);
+}
+
+/* Finished by who served before us, or on its way from there. */
+static void run_known(struct request *request)
+{
+	char id[ID_SIZE];
+
+	for (size_t at = 0; next_id(request, &at, id);)
+		store_know(request->server->store, id);
+	answer(request);
+}
+
+/* ---- one message */
+
+static void run_mark(struct request *request)
+{
+	const char *id = id_of(request);
+	enum mark mark;
+
+	if (!id)
+		return;
+	if (wire_mark(wire_text(request->line, "mark"), &mark) < 0) {
+		refuse(request, "There is no such mark");
+		return;
+	}
+	store_mark(request->server->store, id, mark, wire_text(request->line, "reason"), &request->why);
+	answer(request);
+}
+
+/* Without its content: the form's line and JSON alone, and how much there would be. */
+static void answer_look(struct request *request, struct store_look *seen)
+{
+	bool content = json_is_true(json_object_get(request->line, "content"));
+	struct buffer octets = { 0 };
+
+	wire_append(&octets, wire_state(&seen->state, seen->place, seen->owner));
+	json_t *members = json_pack("{s:I}", "state_bytes", (json_int_t)octets.size);
+
+	if (!content)
+		buffer_append(&octets, seen->form->data, seen->form->octets_at);
+	server_answer(request, members, &octets, content ? seen->form : NULL);
+}
+
+static void run_peek(struct request *request)
+{
+	const char *id = id_of(request);
+	struct store_look seen;
+
+	if (!id)
+		return;
+	if (store_look(request->server->store, id, &seen, &request->why) < 0) {
+		answer(request);
+		return;
+	}
+	answer_look(request, &seen);
+	store_look_release(&seen);
+}
+
+/* ---- all of them */
+
+static void on_listed(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
+	const char *cursor)
+{
+	struct request *request = arg;
+	struct buffer octets = { 0 };
+	json_t *list = json_array();
+
+	(void)why;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, wire_entry(&entries[i]));
+	wire_append(&octets, list);
+	server_answer(request, json_pack("{s:s}", "cursor", cursor), &octets, NULL);
+}
+
+static void run_list(struct request *request)
+{
+	const struct list_filter filter = { .id = wire_text(request->line, "id") };
+	int64_t max = wire_number(request->line, "max", 0);
+
+	store_list(request->server->store, &filter, wire_text(request->line, "cursor"), max > 0 ? (size_t)max : 0,
+		on_listed, request);
+}
+
+static void run_info(struct request *request)
+{
+	struct queue_counts counts;
+
+	store_info(request->server->store, &counts);
+	server_answer(request, json_pack("{s:I, s:I, s:I, s:I, s:I, s:I}", "fresh", (json_int_t)counts.fresh, "deferred",
+		(json_int_t)counts.deferred, "leased", (json_int_t)counts.leased, "held", (json_int_t)counts.held,
+		"octets", (json_int_t)counts.octets, "oldest_age", (json_int_t)counts.oldest_age_ms), NULL, NULL);
+}
+
+static void run_set(struct request *request)
+{
+	const char *key = wire_text(request->line, "key");
+
+	store_set(request->server->store, key ? key : "", wire_text(request->line, "value"),
+		wire_number(request->line, "expires_in", INT64_MAX), &request->why);
+	answer(request);
+}
+
+static void on_settings(void *arg, const struct reply *why, const struct setting *settings, size_t count)
+{
+	struct buffer octets = { 0 };
+	json_t *list = json_array();
+
+	(void)why;
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, wire_setting(&settings[i]));
+	wire_append(&octets, list);
+	server_answer(arg, NULL, &octets, NULL);
+}
+
+static void run_settings(struct request *request)
+{
+	store_settings(request->server->store, on_settings, request);
+}
+
+/* ---- which there are */
+
+enum octets { NONE, IDS, MESSAGES, ONE_MESSAGE };
+
+static const struct operation {
+	const char *name;
+	enum octets octets;
+	void (*run)(struct request *);
+} operations[] = {
+	{ "write", MESSAGES, run_write },
+	{ "discard", IDS, run_discard },
+	{ "mark", NONE, run_mark },
+	{ "peek", NONE, run_peek },
+	{ "list", NONE, run_list },
+	{ "info", NONE, run_info },
+	{ "set", NONE, run_set },
+	{ "settings", NONE, run_settings },
+	{ "known", IDS, run_known },
+	{ "take over", NONE, run_take_over },
+	{ "hand over", ONE_MESSAGE, run_hand_over },
+};
+
+static const struct operation *find_operation(const json_t *line)
+{
+	const char *name = wire_text(line, "op");
+
+	for (size_t i = 0; name && i < ARRAY_SIZE(operations); i++)
+		if (strcmp(operations[i].name, name) == 0)
+			return &operations[i];
+	return NULL;
+}
+
+int server_admit(struct server *server, const json_t *line, uint64_t bytes, uint64_t *reserved, struct reply *why)
+{
+	const struct operation *operation = find_operation(line);
+	static const uint64_t most[] = { [NONE] = 0, [IDS] = SMALL_MAX, [MESSAGES] = UINT64_MAX,
+		[ONE_MESSAGE] = SERVER_HAND_OVER_MAX };
+
+	if (!operation) {
+		reply_set(why, 502, "5.5.1", "There is no such operation");
+	} else if (bytes > most[operation->octets]) {
+		reply_set(why, 552, "5.3.4", "Too many octets");
+	} else if (operation->octets != MESSAGES) {
+		return 0;
+	} else if (store_reserve(server->store, bytes, why) == 0) {
+		*reserved = bytes;
+		return 0;
+	}
+	return -1;
+}
+
+void server_run(struct request *request)
+{
+	find_operation(request->line)->run(request);
+}

@@ -1,0 +1,163 @@
+/* wire_show.c - what is known of messages, and settings, as JSON and back
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/queue/memory/wire.h"
+
+static void set(json_t *object, const char *key, json_t *value)
+{
+	if (json_object_set_new(object, key, value) < 0)
+		BUG("no JSON for %s", key);
+}
+
+/* Texts of envelopes and states are UTF-8 already; what is not, is escaped. */
+static json_t *text(const char *value)
+{
+	struct buffer clean = { 0 };
+	json_t *string;
+
+	if (utf8_is_valid(value, strlen(value)))
+		return json_string(value);
+	escaped(&clean, value, strlen(value));
+	string = json_string(buffer_str(&clean));
+	buffer_release(&clean);
+	return string;
+}
+
+static void set_text(json_t *object, const char *key, const char *value)
+{
+	if (value)
+		set(object, key, text(value));
+}
+
+json_t *wire_entry(const struct list_entry *entry)
+{
+	json_t *object = json_object(), *recipients = json_array();
+
+	for (size_t i = 0; i < entry->recipient_count; i++)
+		json_array_append_new(recipients, text(entry->recipients[i].address));
+	set_text(object, "id", entry->id);
+	if (*entry->origin)
+		set_text(object, "origin", entry->origin);
+	set_text(object, "sender", entry->sender);
+	set(object, "recipients", recipients);
+	set(object, "size", json_integer((json_int_t)entry->size));
+	set(object, "age", json_integer(entry->age_ms));
+	set(object, "attempts", json_integer(entry->attempts));
+	set(object, "due_in", json_integer(entry->due_in_ms));
+	set_text(object, "place", wire_place_name(entry->place));
+	set_text(object, "owner", entry->owner);
+	set_text(object, "held", entry->held);
+	if (entry->last)
+		set(object, "last", reply_to_json(entry->last));
+	return object;
+}
+
+static int read_recipients(const json_t *list, struct list_entry *entry)
+{
+	struct recipient *recipients;
+
+	if (!json_is_array(list))
+		return -1;
+	recipients = xcalloc(json_array_size(list) + 1, sizeof(*recipients));
+	entry->recipients = recipients;
+	for (; entry->recipient_count < json_array_size(list); entry->recipient_count++) {
+		const char *address = json_string_value(json_array_get(list, entry->recipient_count));
+
+		if (!address)
+			return -1;
+		recipients[entry->recipient_count].address = (char *)address;	/* borrowed */
+	}
+	return 0;
+}
+
+static int read_last(const json_t *value, struct list_entry *entry)
+{
+	struct reply *last;
+
+	if (!value)
+		return 0;
+	last = xcalloc(1, sizeof(*last));
+	entry->last = last;
+	return reply_from_json(last, value);
+}
+
+int wire_read_entry(const json_t *object, struct list_entry *entry)
+{
+	const char *id = wire_text(object, "id"), *origin = wire_text(object, "origin");
+
+	*entry = (struct list_entry){ 0 };
+	entry->sender = wire_text(object, "sender");
+	if (!id || !id_is_valid(id) || (origin && !id_is_valid(origin)) || !entry->sender ||
+			wire_place(wire_text(object, "place"), &entry->place) < 0)
+		return -1;
+	memcpy(entry->id, id, ID_SIZE);
+	if (origin)
+		memcpy(entry->origin, origin, ID_SIZE);
+	entry->size = (uint64_t)wire_number(object, "size", 0);
+	entry->age_ms = wire_number(object, "age", 0);
+	entry->attempts = (unsigned)wire_number(object, "attempts", 0);
+	entry->due_in_ms = wire_number(object, "due_in", 0);
+	entry->owner = wire_text(object, "owner");
+	entry->held = wire_text(object, "held");
+	if (read_recipients(json_object_get(object, "recipients"), entry) == 0 &&
+			read_last(json_object_get(object, "last"), entry) == 0)
+		return 0;
+	wire_entry_release(entry);
+	return -1;
+}
+
+void wire_entry_release(struct list_entry *entry)
+{
+	free((void *)entry->recipients);
+	if (entry->last)
+		reply_release((struct reply *)entry->last);
+	free((void *)entry->last);
+	*entry = (struct list_entry){ 0 };
+}
+
+json_t *wire_setting(const struct setting *setting)
+{
+	json_t *object = json_object();
+
+	set_text(object, "key", setting->key);
+	set_text(object, "value", setting->value);
+	if (setting->expires_in_ms != INT64_MAX)
+		set(object, "expires_in", json_integer(setting->expires_in_ms));
+	return object;
+}
+
+int wire_read_setting(const json_t *object, struct setting *setting)
+{
+	*setting = (struct setting){ wire_text(object, "key"), wire_text(object, "value"),
+		wire_number(object, "expires_in", INT64_MAX) };
+	return setting->key && setting->value ? 0 : -1;
+}
+
+json_t *wire_state(const struct message_state *state, enum message_place place, const char *owner)
+{
+	json_t *object = json_object();
+
+	set(object, "state", message_state_to_json(state, NULL));
+	set(object, "due_in", json_integer(state->due_in_ms));
+	set_text(object, "place", wire_place_name(place));
+	set_text(object, "owner", owner);
+	return object;
+}
+
+int wire_read_state(const json_t *object, struct message_state *state, enum message_place *place, const char **owner)
+{
+	const char *why;
+
+	*owner = wire_text(object, "owner");
+	if (message_state_from_json(state, json_object_get(object, "state"), &why) < 0)
+		return -1;
+	state->due_in_ms = wire_number(object, "due_in", 0);
+	if (wire_place(wire_text(object, "place"), place) == 0)
+		return 0;
+	message_state_release(state);
+	return -1;
+}
