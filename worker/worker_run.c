@@ -78,6 +78,7 @@ static int load_queue(struct worker *worker)
 		STORAGE_FOR_WORKER };
 	struct config_errors errors = { 0 };
 
+	context.supervised = !child->alone;
 	worker->queue = queue_load(child->config, child->queue, &context, &errors);
 	if (print_errors(&errors) < 0)
 		return -1;

@@ -116,6 +116,7 @@ void client_read_peeked(const json_t *line, const struct buffer *octets, bool co
 	bool known = wire_read_state(state, &peeked.state, &peeked.place, &owner) == 0;
 
 	if (known) {
+		peeked.leased_for_ms = wire_number(state, "leased_for", -1);
 		peeked.owner = owner ? xstrdup(owner) : NULL;
 		peeked.envelope = form_read(octets->data + state_size, octets->size - (size_t)state_size, content, &why);
 	} else {

@@ -14,6 +14,15 @@ static const struct option rows[] = {
 	{ 0 }
 };
 
+/* Nobody else holds its messages. */
+static void memory_check(const struct storage *storage, const struct config_node *section, struct config_errors *errors)
+{
+	if (!config_get(section, "relay"))
+		config_error_at(errors, section, "expected a relay: a queue in memory lives in the worker that empties it");
+	else if (!process_instances(storage->context.process, section->key))
+		config_error_at(errors, section, "expected instances of its worker, in which a queue in memory lives");
+}
+
 static struct memory *memory_of(struct storage *storage)
 {
 	return (struct memory *)storage;
@@ -88,6 +97,7 @@ static void memory_close(struct storage *storage)
 	tasks_close(&memory->tasks);
 	if (!memory->refused)
 		server_close(&memory->server);
+	store_log_lost(&memory->store, LOG_LEVEL_WARN);
 	store_close(&memory->store);
 }
 
@@ -306,6 +316,7 @@ const struct storage_driver memory_driver = {
 	.type = "memory",
 	.size = sizeof(struct memory),
 	.options = rows,
+	.check = memory_check,
 	.open = memory_open,
 	.close = memory_close,
 	.write = memory_write,

@@ -118,11 +118,12 @@ static void run_hand_over(struct request *request)
 static void run_take_over(struct request *request)
 {
 	struct server *server = request->server;
+	bool before = server->serving.shown;
 
 	if (serving_show(&server->serving) < 0) {
 		reply_set(&request->why, 451, "4.3.0", "The socket cannot be renamed");
 		log_error("queue", "could not begin to serve a memory queue", LOG_TEXT("queue", server->context->queue));
-	} else {
+	} else if (!before) {
 		log_info("queue", "took over a memory queue", LOG_TEXT("queue", server->context->queue));
 	}
 	answer(request);
@@ -191,7 +192,7 @@ static void answer_look(struct request *request, struct store_look *seen)
 	bool content = json_is_true(json_object_get(request->line, "content"));
 	struct buffer octets = { 0 };
 
-	wire_append(&octets, wire_state(&seen->state, seen->place, seen->owner));
+	wire_append(&octets, wire_state(&seen->state, seen->place, seen->owner, seen->leased_for_ms));
 	json_t *members = json_pack("{s:I}", "state_bytes", (json_int_t)octets.size);
 
 	if (!content)

@@ -5,6 +5,7 @@
 #define SLIMTA_QUEUE_MEMORY_STORE_H
 
 #include "common/base/heap.h"
+#include "common/base/log.h"
 #include "common/queue/memory/form.h"
 #include "common/queue/memory/order.h"
 #include "common/queue/memory/recent.h"
@@ -67,6 +68,8 @@ struct store {
 
 void store_open(struct store *, struct storage *, struct tasks *, uint64_t max_memory_bytes);
 void store_close(struct store *);
+/* Says what is lost as it ends: a line for all, and one for each. */
+void store_log_lost(const struct store *, enum log_level);
 
 /* ---- store.c: what is there */
 struct store_message *store_find(const struct store *, const char *id);
@@ -122,6 +125,7 @@ struct store_look {			/* a copy of what is known */
 	struct message_state state;
 	enum message_place place;
 	char *owner;			/* NULL: nobody */
+	int64_t leased_for_ms;		/* -1: nobody */
 };
 int store_look(const struct store *, const char *id, struct store_look *, struct reply *why);
 void store_look_release(struct store_look *);

@@ -259,7 +259,7 @@ static void claim_id_done(struct task *task)
 		reply_set(&why, 550, "5.1.1", "No such message");
 	else if (message->place == PLACE_LEASED)
 		reply_set(&why, 450, "4.2.0", "Message is under a lease");
-	if (reply_is_none(&why)) {
+	if (message && reply_is_none(&why)) {
 		put_under_lease(op->store, message, op->asked_boot_ms);
 		op->done(op->arg, (struct lease *const[]){ &message->lease }, 1);
 	} else {

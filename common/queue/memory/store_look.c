@@ -20,12 +20,14 @@ static char *owner_of(const struct store *store)
 
 static void look(const struct store *store, const struct store_message *message, struct store_look *seen)
 {
-	*seen = (struct store_look){ .form = form_hold(message->form), .place = message->place };
+	*seen = (struct store_look){ .form = form_hold(message->form), .place = message->place, .leased_for_ms = -1 };
 	if (message->state)
 		message_state_copy(&seen->state, message->state);
 	seen->state.due_in_ms = message->due_boot_ms - clock_boot_ms();
-	if (message->place == PLACE_LEASED)
-		seen->owner = owner_of(store);
+	if (message->place != PLACE_LEASED)
+		return;
+	seen->owner = owner_of(store);
+	seen->leased_for_ms = clock_boot_ms() - message->lease.claimed_boot_ms;
 }
 
 int store_look(const struct store *store, const char *id, struct store_look *seen, struct reply *why)
@@ -46,6 +48,29 @@ void store_look_release(struct store_look *seen)
 	message_state_release(&seen->state);
 	free(seen->owner);
 	*seen = (struct store_look){ 0 };
+}
+
+static void log_one(const struct store *store, const struct store_message *message)
+{
+	struct reply why = { 0 };
+	struct envelope *envelope = form_decode_head(message->form, &why);
+
+	log_warn("queue", "lost", LOG_TEXT("id", message->lease.id), LOG_TEXT("queue", store->storage->context.queue),
+		LOG_TEXT("sender", envelope ? envelope->sender : NULL),
+		LOG_INT("recipients", envelope ? envelope->recipient_count : 0));
+	envelope_free(envelope);
+	reply_release(&why);
+}
+
+void store_log_lost(const struct store *store, enum log_level level)
+{
+	if (!store->messages.count)
+		return;
+	log_at(level, "queue", "ended with messages in memory, which are lost",
+		LOG_TEXT("queue", store->storage->context.queue), LOG_INT("messages", store->messages.count));
+	for (const struct store_message *message = store_next(store, ""); message;
+			message = store_next(store, message->lease.id))
+		log_one(store, message);
 }
 
 /* ---- peek */
@@ -71,7 +96,7 @@ static void peek_done(struct task *task)
 {
 	struct peek_task *peek = (struct peek_task *)task;
 	struct peeked peeked = { .envelope = peek->envelope, .state = peek->seen.state, .place = peek->seen.place,
-		.owner = peek->seen.owner, .leased_for_ms = -1 };
+		.owner = peek->seen.owner, .leased_for_ms = peek->seen.leased_for_ms };
 
 	peek->seen.state = (struct message_state){ 0 };
 	peek->seen.owner = NULL;

@@ -53,7 +53,7 @@ int wire_place(const char *name, enum message_place *);
 /* Entries of list(), settings, and the state of a message; new references. */
 json_t *wire_entry(const struct list_entry *);
 json_t *wire_setting(const struct setting *);
-json_t *wire_state(const struct message_state *, enum message_place, const char *owner);
+json_t *wire_state(const struct message_state *, enum message_place, const char *owner, int64_t leased_for_ms);
 /* What these say, borrowed from the JSON but for `recipients` and `last`, which wire_entry_release frees. 0 or -1. */
 int wire_read_entry(const json_t *, struct list_entry *);
 void wire_entry_release(struct list_entry *);

@@ -137,7 +137,7 @@ int wire_read_setting(const json_t *object, struct setting *setting)
 	return setting->key && setting->value ? 0 : -1;
 }
 
-json_t *wire_state(const struct message_state *state, enum message_place place, const char *owner)
+json_t *wire_state(const struct message_state *state, enum message_place place, const char *owner, int64_t leased_for_ms)
 {
 	json_t *object = json_object();
 
@@ -145,6 +145,7 @@ json_t *wire_state(const struct message_state *state, enum message_place place, 
 	set(object, "due_in", json_integer(state->due_in_ms));
 	set_text(object, "place", wire_place_name(place));
 	set_text(object, "owner", owner);
+	set(object, "leased_for", json_integer(leased_for_ms));
 	return object;
 }
 
