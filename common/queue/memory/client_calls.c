@@ -85,10 +85,13 @@ static json_t *text_or_none(const char *text, size_t max)
 void client_mark(struct memory_client *client, const char *id, enum mark mark, const char *reason, storage_done_fn *done,
 	void *arg)
 {
-	json_t *line = json_pack("{s:s, s:o, s:s}", "op", "mark", "id", text_or_none(id, ID_SIZE), "mark", wire_mark_name(mark));
+	json_t *line = json_pack("{s:s, s:o, s:s}", "op", "mark", "id", text_or_none(id, ID_SIZE), "mark", mark_name(mark));
 
-	if (reason)
-		json_object_set_new(line, "reason", text_or_none(reason, REASON_MAX));
+	char *cut = reason ? xstrndup(reason, REASON_MAX) : NULL;
+
+	if (cut)
+		json_object_set_new(line, "reason", wire_string(cut));
+	free(cut);
 	client_tell(client, line, NULL, done, arg);
 }
 
@@ -108,26 +111,20 @@ void client_set(struct memory_client *client, const char *key, const char *value
 
 void client_read_peeked(const json_t *line, const struct buffer *octets, bool content, storage_peeked_fn *done, void *arg)
 {
-	uint64_t state_size = (uint64_t)wire_number(line, "state_bytes", 0);
-	struct peeked peeked = { .leased_for_ms = -1 };
+	uint64_t known_size = (uint64_t)wire_number(line, "state_bytes", 0);
+	json_t *known = known_size <= octets->size ? json_loadb(octets->data, (size_t)known_size, 0, NULL) : NULL;
+	struct peeked peeked;
 	struct reply why = { 0 };
-	const char *owner;
-	json_t *state = state_size <= octets->size ? json_loadb(octets->data, (size_t)state_size, 0, NULL) : NULL;
-	bool known = wire_read_state(state, &peeked.state, &peeked.place, &owner) == 0;
+	bool readable = wire_read_known(known, &peeked) == 0;
 
-	if (known) {
-		peeked.leased_for_ms = wire_number(state, "leased_for", -1);
-		peeked.owner = owner ? xstrdup(owner) : NULL;
-		peeked.envelope = form_read(octets->data + state_size, octets->size - (size_t)state_size, content, &why);
-	} else {
+	if (readable)
+		peeked.envelope = form_read(octets->data + known_size, octets->size - (size_t)known_size, content, &why);
+	else
 		set_senseless(&why);
-	}
-	done(arg, reply_is_none(&why) ? NULL : &why, known ? &peeked : NULL);
-	envelope_free(peeked.envelope);
-	message_state_release(&peeked.state);
-	free(peeked.owner);
+	done(arg, reply_is_none(&why) ? NULL : &why, readable ? &peeked : NULL);
+	wire_known_release(&peeked);
 	reply_release(&why);
-	json_decref(state);
+	json_decref(known);
 }
 
 static void on_peeked(struct call *call, const json_t *line, const struct buffer *octets, const struct reply *why)
@@ -184,7 +181,8 @@ static void on_listed(struct call *call, const json_t *line, const struct buffer
 void client_list(struct memory_client *client, const struct list_filter *filter, const char *cursor, size_t max,
 	storage_list_fn *done, void *arg)
 {
-	json_t *line = json_pack("{s:s, s:o, s:I}", "op", "list", "cursor", text_or_none(cursor, LIST_CURSOR_SIZE), "max", (json_int_t)max);
+	json_t *line = json_pack("{s:s, s:o, s:I}", "op", "list",
+		"cursor", text_or_none(cursor, LIST_CURSOR_SIZE), "max", (json_int_t)max);
 
 	if (filter && filter->id)
 		json_object_set_new(line, "id", text_or_none(filter->id, ID_SIZE));

@@ -82,7 +82,9 @@ static void take_marks(const json_t *list, struct store_mark marks[STORE_MARKS_M
 
 	*count = 0;
 	json_array_foreach(list, i, item) {
-		if (*count < STORE_MARKS_MAX && wire_mark(wire_text(item, "mark"), &marks[*count].mark) == 0)
+		const char *name = wire_text(item, "mark");
+
+		if (*count < STORE_MARKS_MAX && name && mark_find(name, &marks[*count].mark))
 			marks[(*count)++].reason = (char *)wire_text(item, "reason");
 	}
 }
@@ -92,18 +94,17 @@ static void hand_over_done(struct task *task)
 	struct request *request = (struct request *)task;
 	struct store *store = request->server->store;
 	struct store_mark marks[STORE_MARKS_MAX];
-	struct message_state state = { 0 };
-	enum message_place place;
-	const char *owner;
+	struct peeked known;
 	size_t count;
 
 	store_unreserve(store, request->reserved);
 	request->reserved = 0;
-	if (reply_is_none(&request->why) && wire_read_state(request->state, &state, &place, &owner) < 0)
+	if (reply_is_none(&request->why) && wire_read_known(request->state, &known) < 0)
 		reply_set(&request->why, 501, "5.5.4", "Its state cannot be read");
 	if (reply_is_none(&request->why)) {
 		take_marks(json_object_get(request->state, "marks"), marks, &count);
-		store_take_over(store, request->forms.items[0], &state, state.due_in_ms, place, marks, count);
+		store_take_over(store, request->forms.items[0], &known, marks, count);
+		wire_known_release(&known);
 	}
 	answer(request);
 }
@@ -173,12 +174,12 @@ static void run_known(struct request *request)
 
 static void run_mark(struct request *request)
 {
-	const char *id = id_of(request);
+	const char *id = id_of(request), *name = wire_text(request->line, "mark");
 	enum mark mark;
 
 	if (!id)
 		return;
-	if (wire_mark(wire_text(request->line, "mark"), &mark) < 0) {
+	if (!name || !mark_find(name, &mark)) {
 		refuse(request, "There is no such mark");
 		return;
 	}
@@ -192,7 +193,7 @@ static void answer_look(struct request *request, struct store_look *seen)
 	bool content = json_is_true(json_object_get(request->line, "content"));
 	struct buffer octets = { 0 };
 
-	wire_append(&octets, wire_state(&seen->state, seen->place, seen->owner, seen->leased_for_ms));
+	wire_append(&octets, wire_known(&seen->known));
 	json_t *members = json_pack("{s:I}", "state_bytes", (json_int_t)octets.size);
 
 	if (!content)

@@ -232,34 +232,27 @@ int store_publish(struct store *store, const struct forms *forms, int64_t delay_
 	return 0;
 }
 
-void store_take_over(struct store *store, struct form *form, struct message_state *state, int64_t due_in_ms,
-	enum message_place place, const struct store_mark *marks, size_t mark_count)
+void store_take_over(struct store *store, struct form *form, struct peeked *known, const struct store_mark *marks,
+	size_t mark_count)
 {
 	struct store_message *message;
 
-	if (store_find(store, form->id)) {
-		message_state_release(state);
+	if (store_find(store, form->id))
 		return;
-	}
 	recent_forget(&store->recent, form->id);
 	message = add(store, form);
-	if (place != PLACE_NEW) {
-		message->state = xmemdup(state, sizeof(*state));
-		*state = (struct message_state){ 0 };
+	message->due_boot_ms = clock_boot_ms() + known->state.due_in_ms;
+	if (known->place != PLACE_NEW) {
+		message->state = xmemdup(&known->state, sizeof(known->state));
+		known->state = (struct message_state){ 0 };
 	}
-	message_state_release(state);
-	message->due_boot_ms = clock_boot_ms() + due_in_ms;
-	for (size_t i = 0; i < mark_count && message; i++) {
-		if (marks[i].mark == MARK_DISCARD) {
+	for (size_t i = 0; i < mark_count; i++) {
+		if (!store_obey(store, message, &marks[i])) {
 			store_finish(store, message);
-			message = NULL;
-		} else if (message_state_mark(store_state(message), marks[i].mark, marks[i].reason,
-				   store->storage->max_strikes)) {
-			message->due_boot_ms = clock_boot_ms();
+			return;
 		}
 	}
-	if (message)
-		store_settle(store, message);
+	store_settle(store, message);
 }
 
 /* ---- begin and end */

@@ -82,8 +82,8 @@ int store_accepts(const struct store *, uint64_t size, struct reply *why);
  * known as finished, is left out. */
 int store_publish(struct store *, const struct forms *, int64_t delay_ms, struct reply *why);
 /* One that another held: with what is known of it, which is taken; beyond max_memory too. */
-void store_take_over(struct store *, struct form *, struct message_state *, int64_t due_in_ms, enum message_place,
-	const struct store_mark *marks, size_t mark_count);
+void store_take_over(struct store *, struct form *, struct peeked *known, const struct store_mark *marks,
+	size_t mark_count);
 /* It is finished, and known as such; or passed on, and forgotten. */
 void store_finish(struct store *, struct store_message *);
 void store_forget(struct store *, struct store_message *);
@@ -116,16 +116,15 @@ int store_mark(struct store *, const char *id, enum mark, const char *reason, st
 int store_set(struct store *, const char *key, const char *value, int64_t expiry_ms, struct reply *why);
 /* The callback runs within. */
 void store_settings(struct store *, storage_settings_fn *, void *arg);
+/* Applies it to a message that is nobody's; false: it is to be discarded. */
+bool store_obey(struct store *, struct store_message *, const struct store_mark *);
 void store_marks_release(struct store_mark *, size_t count);
 void store_settings_release(struct store *);
 
 /* ---- store_look.c */
-struct store_look {			/* a copy of what is known */
+struct store_look {
 	struct form *form;		/* held */
-	struct message_state state;
-	enum message_place place;
-	char *owner;			/* NULL: nobody */
-	int64_t leased_for_ms;		/* -1: nobody */
+	struct peeked known;		/* a copy, without the envelope */
 };
 int store_look(const struct store *, const char *id, struct store_look *, struct reply *why);
 void store_look_release(struct store_look *);

@@ -355,25 +355,21 @@ void store_renew(struct store *store, struct lease *lease, const struct outcomes
 	store_answer(store->tasks, done, arg, NULL);
 }
 
-/* True: it is gone. */
-static bool obey_marks(struct store *store, struct store_message *message)
+/* A result outweighs the deaths found meanwhile: they are older. False: it is to be discarded. */
+static bool obey_marks(struct store *store, struct store_message *message, bool survived)
 {
-	for (size_t i = 0; i < message->mark_count; i++) {
-		const struct store_mark *mark = &message->marks[i];
+	bool stays = true;
 
-		if (mark->mark == MARK_DISCARD) {
-			log_info("queue", "discarded", LOG_TEXT("id", message->lease.id),
-				LOG_TEXT("queue", store->storage->context.queue));
-			store_finish(store, message);
-			return true;
-		}
-		if (message_state_mark(message->state, mark->mark, mark->reason, store->storage->max_strikes))
-			message->due_boot_ms = clock_boot_ms();
+	for (size_t i = 0; i < message->mark_count && stays; i++) {
+		enum mark mark = message->marks[i].mark;
+
+		if (!survived || (mark != MARK_STRIKE && mark != MARK_SUSPECT))
+			stays = store_obey(store, message, &message->marks[i]);
 	}
 	store_marks_release(message->marks, message->mark_count);
 	message->marks = NULL;
 	message->mark_count = 0;
-	return false;
+	return stays;
 }
 
 void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bool attempted,
@@ -391,8 +387,13 @@ void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bo
 		if (attempt)
 			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
 	}
-	if (!obey_marks(store, message))
+	if (obey_marks(store, message, attempted)) {
 		store_settle(store, message);
+	} else {
+		log_info("queue", "discarded", LOG_TEXT("id", message->lease.id),
+			LOG_TEXT("queue", store->storage->context.queue));
+		store_finish(store, message);
+	}
 	store_answer(store->tasks, done, arg, NULL);
 }
 

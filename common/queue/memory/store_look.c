@@ -8,6 +8,7 @@
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/queue/memory/store.h"
+#include "common/queue/memory/wire.h"
 
 #define LIST_OCTETS 1048576	/* of envelopes that one batch reads */
 
@@ -18,16 +19,30 @@ static char *owner_of(const struct store *store)
 	return xasprintf("%s/slimta-worker[%d]", host ? host : "localhost", (int)getpid());
 }
 
+static void add_asked(struct strings *asked, const struct store_mark *mark)
+{
+	char *text = xasprintf("%s%s%s", mark_name(mark->mark), mark->reason ? ": " : "", mark->reason ? mark->reason : "");
+
+	strings_add(asked, text);
+	free(text);
+}
+
 static void look(const struct store *store, const struct store_message *message, struct store_look *seen)
 {
-	*seen = (struct store_look){ .form = form_hold(message->form), .place = message->place, .leased_for_ms = -1 };
+	struct peeked *known = &seen->known;
+
+	*seen = (struct store_look){ .form = form_hold(message->form) };
+	known->place = message->place;
+	known->leased_for_ms = -1;
 	if (message->state)
-		message_state_copy(&seen->state, message->state);
-	seen->state.due_in_ms = message->due_boot_ms - clock_boot_ms();
+		message_state_copy(&known->state, message->state);
+	known->state.due_in_ms = message->due_boot_ms - clock_boot_ms();
+	for (size_t i = 0; i < message->mark_count; i++)
+		add_asked(&known->asked, &message->marks[i]);
 	if (message->place != PLACE_LEASED)
 		return;
-	seen->owner = owner_of(store);
-	seen->leased_for_ms = clock_boot_ms() - message->lease.claimed_boot_ms;
+	known->owner = owner_of(store);
+	known->leased_for_ms = clock_boot_ms() - message->lease.claimed_boot_ms;
 }
 
 int store_look(const struct store *store, const char *id, struct store_look *seen, struct reply *why)
@@ -45,9 +60,8 @@ int store_look(const struct store *store, const char *id, struct store_look *see
 void store_look_release(struct store_look *seen)
 {
 	form_release(seen->form);
-	message_state_release(&seen->state);
-	free(seen->owner);
-	*seen = (struct store_look){ 0 };
+	wire_known_release(&seen->known);
+	seen->form = NULL;
 }
 
 static void log_one(const struct store *store, const struct store_message *message)
@@ -79,7 +93,6 @@ struct peek_task {
 	struct task task;
 	struct store_look seen;
 	bool content;
-	struct envelope *envelope;
 	struct reply why;
 	storage_peeked_fn *done;
 	void *arg;
@@ -89,21 +102,14 @@ static void peek_work(struct task *task)
 {
 	struct peek_task *peek = (struct peek_task *)task;
 
-	peek->envelope = form_decode(peek->seen.form, peek->content, &peek->why);
+	peek->seen.known.envelope = form_decode(peek->seen.form, peek->content, &peek->why);
 }
 
 static void peek_done(struct task *task)
 {
 	struct peek_task *peek = (struct peek_task *)task;
-	struct peeked peeked = { .envelope = peek->envelope, .state = peek->seen.state, .place = peek->seen.place,
-		.owner = peek->seen.owner, .leased_for_ms = peek->seen.leased_for_ms };
 
-	peek->seen.state = (struct message_state){ 0 };
-	peek->seen.owner = NULL;
-	peek->done(peek->arg, reply_is_none(&peek->why) ? NULL : &peek->why, peek->seen.form ? &peeked : NULL);
-	envelope_free(peeked.envelope);
-	message_state_release(&peeked.state);
-	free(peeked.owner);
+	peek->done(peek->arg, reply_is_none(&peek->why) ? NULL : &peek->why, peek->seen.form ? &peek->seen.known : NULL);
 	store_look_release(&peek->seen);
 	reply_release(&peek->why);
 	free(peek);
@@ -148,7 +154,7 @@ static void list_work(struct task *task)
 
 static void describe(struct list_entry *entry, const struct store_look *seen, const struct envelope *envelope)
 {
-	const struct message_state *state = &seen->state;
+	const struct message_state *state = &seen->known.state;
 
 	memcpy(entry->id, seen->form->id, ID_SIZE);
 	entry->sender = "";
@@ -156,8 +162,8 @@ static void describe(struct list_entry *entry, const struct store_look *seen, co
 	entry->age_ms = clock_wall_ms() - id_wall_ms(entry->id);
 	entry->attempts = state->attempts;
 	entry->due_in_ms = state->due_in_ms;
-	entry->place = seen->place;
-	entry->owner = seen->owner;
+	entry->place = seen->known.place;
+	entry->owner = seen->known.owner;
 	entry->held = state->held;
 	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
 	if (!envelope)

@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/queue/memory/store.h"
@@ -14,6 +15,18 @@ void store_marks_release(struct store_mark *marks, size_t count)
 	for (size_t i = 0; i < count; i++)
 		free(marks[i].reason);
 	free(marks);
+}
+
+bool store_obey(struct store *store, struct store_message *message, const struct store_mark *mark)
+{
+	log_info("queue", "marked", LOG_TEXT("id", message->lease.id), LOG_TEXT("queue", store->storage->context.queue),
+		LOG_TEXT("mark", mark_name(mark->mark)), LOG_TEXT("reason", mark->reason));
+	if (mark->mark == MARK_DISCARD)
+		return false;
+	if (message_state_mark(store_state(message), mark->mark, mark->reason, store->storage->max_strikes) &&
+			message->due_boot_ms > clock_boot_ms())
+		message->due_boot_ms = clock_boot_ms();
+	return true;
 }
 
 /* For when its lease ends. The same again, but for a strike, says nothing new. */
@@ -54,13 +67,12 @@ int store_mark(struct store *store, const char *id, enum mark mark, const char *
 		reply_set(why, 550, "5.1.1", "No such message");
 		return -1;
 	}
-	if (mark == MARK_DISCARD)
-		return store_discard(store, id, why);
 	if (message->place == PLACE_LEASED)
 		return add_mark(message, mark, reason, why);
-	if (message_state_mark(store_state(message), mark, reason, store->storage->max_strikes))
-		message->due_boot_ms = clock_boot_ms();
-	store_settle(store, message);
+	if (store_obey(store, message, &(struct store_mark){ mark, (char *)reason }))
+		store_settle(store, message);
+	else
+		store_finish(store, message);
 	return 0;
 }
 

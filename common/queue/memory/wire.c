@@ -75,34 +75,9 @@ void wire_append(struct buffer *out, json_t *line)
 
 /* ---- words */
 
-static const char *const mark_names[] = {
-	[MARK_HOLD] = "hold", [MARK_RELEASE] = "release", [MARK_DISCARD] = "discard", [MARK_RETRY] = "retry",
-	[MARK_BOUNCE] = "bounce", [MARK_SUSPECT] = "suspect", [MARK_STRIKE] = "strike",
-};
 static const char *const place_names[] = {
 	[PLACE_NEW] = "new", [PLACE_DEFERRED] = "deferred", [PLACE_LEASED] = "leased", [PLACE_HELD] = "held",
 };
-
-static int find(const char *const names[], size_t count, const char *name)
-{
-	for (size_t i = 0; name && i < count; i++)
-		if (strcmp(names[i], name) == 0)
-			return (int)i;
-	return -1;
-}
-
-const char *wire_mark_name(enum mark mark)
-{
-	return mark_names[mark];
-}
-
-int wire_mark(const char *name, enum mark *mark)
-{
-	int found = find(mark_names, ARRAY_SIZE(mark_names), name);
-
-	*mark = found < 0 ? MARK_HOLD : (enum mark)found;
-	return found < 0 ? -1 : 0;
-}
 
 const char *wire_place_name(enum message_place place)
 {
@@ -111,8 +86,11 @@ const char *wire_place_name(enum message_place place)
 
 int wire_place(const char *name, enum message_place *place)
 {
-	int found = find(place_names, ARRAY_SIZE(place_names), name);
-
-	*place = found < 0 ? PLACE_NEW : (enum message_place)found;
-	return found < 0 ? -1 : 0;
+	for (unsigned i = 0; name && i < ARRAY_SIZE(place_names); i++) {
+		if (strcmp(place_names[i], name) == 0) {
+			*place = (enum message_place)i;
+			return 0;
+		}
+	}
+	return -1;
 }

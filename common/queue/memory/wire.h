@@ -44,21 +44,22 @@ const char *wire_text(const json_t *line, const char *key);		/* NULL */
 /* `line` as text and LF; takes the reference. */
 void wire_append(struct buffer *out, json_t *line);
 
-/* The names of what is said in words. 0, or -1: no such word. */
-const char *wire_mark_name(enum mark);
-int wire_mark(const char *name, enum mark *);
+/* Text as JSON; what is no UTF-8 is escaped. */
+json_t *wire_string(const char *text);
+/* "new", "deferred", ... 0, or -1: no such word. */
 const char *wire_place_name(enum message_place);
 int wire_place(const char *name, enum message_place *);
 
-/* Entries of list(), settings, and the state of a message; new references. */
+/* Entries of list(), settings, and what is known of a message beside its envelope; new references. */
 json_t *wire_entry(const struct list_entry *);
 json_t *wire_setting(const struct setting *);
-json_t *wire_state(const struct message_state *, enum message_place, const char *owner, int64_t leased_for_ms);
+json_t *wire_known(const struct peeked *);
 /* What these say, borrowed from the JSON but for `recipients` and `last`, which wire_entry_release frees. 0 or -1. */
 int wire_read_entry(const json_t *, struct list_entry *);
 void wire_entry_release(struct list_entry *);
 int wire_read_setting(const json_t *, struct setting *);
-/* `state` is to be released, `*owner` borrowed. 0, or -1 and the state all-zero. */
-int wire_read_state(const json_t *, struct message_state *, enum message_place *, const char **owner);
+/* All of it owned: see wire_known_release. 0, or -1 and all-zero. */
+int wire_read_known(const json_t *, struct peeked *);
+void wire_known_release(struct peeked *);	/* the envelope too */
 
 #endif

@@ -13,8 +13,7 @@ static void set(json_t *object, const char *key, json_t *value)
 		BUG("no JSON for %s", key);
 }
 
-/* Texts of envelopes and states are UTF-8 already; what is not, is escaped. */
-static json_t *text(const char *value)
+json_t *wire_string(const char *value)
 {
 	struct buffer clean = { 0 };
 	json_t *string;
@@ -30,7 +29,7 @@ static json_t *text(const char *value)
 static void set_text(json_t *object, const char *key, const char *value)
 {
 	if (value)
-		set(object, key, text(value));
+		set(object, key, wire_string(value));
 }
 
 json_t *wire_entry(const struct list_entry *entry)
@@ -38,7 +37,7 @@ json_t *wire_entry(const struct list_entry *entry)
 	json_t *object = json_object(), *recipients = json_array();
 
 	for (size_t i = 0; i < entry->recipient_count; i++)
-		json_array_append_new(recipients, text(entry->recipients[i].address));
+		json_array_append_new(recipients, wire_string(entry->recipients[i].address));
 	set_text(object, "id", entry->id);
 	if (*entry->origin)
 		set_text(object, "origin", entry->origin);
@@ -137,28 +136,55 @@ int wire_read_setting(const json_t *object, struct setting *setting)
 	return setting->key && setting->value ? 0 : -1;
 }
 
-json_t *wire_state(const struct message_state *state, enum message_place place, const char *owner, int64_t leased_for_ms)
+json_t *wire_known(const struct peeked *known)
 {
-	json_t *object = json_object();
+	json_t *object = json_object(), *asked = json_array();
 
-	set(object, "state", message_state_to_json(state, NULL));
-	set(object, "due_in", json_integer(state->due_in_ms));
-	set_text(object, "place", wire_place_name(place));
-	set_text(object, "owner", owner);
-	set(object, "leased_for", json_integer(leased_for_ms));
+	for (size_t i = 0; i < known->asked.count; i++)
+		json_array_append_new(asked, wire_string(known->asked.items[i]));
+	set(object, "state", message_state_to_json(&known->state, NULL));
+	set(object, "due_in", json_integer(known->state.due_in_ms));
+	set_text(object, "place", wire_place_name(known->place));
+	set_text(object, "owner", known->owner);
+	set(object, "leased_for", json_integer(known->leased_for_ms));
+	set(object, "asked", asked);
 	return object;
 }
 
-int wire_read_state(const json_t *object, struct message_state *state, enum message_place *place, const char **owner)
+static int read_asked(const json_t *list, struct strings *asked)
 {
-	const char *why;
+	const json_t *item;
+	size_t i;
 
-	*owner = wire_text(object, "owner");
-	if (message_state_from_json(state, json_object_get(object, "state"), &why) < 0)
-		return -1;
-	state->due_in_ms = wire_number(object, "due_in", 0);
-	if (wire_place(wire_text(object, "place"), place) == 0)
+	json_array_foreach(list, i, item) {
+		if (!json_is_string(item))
+			return -1;
+		strings_add(asked, json_string_value(item));
+	}
+	return 0;
+}
+
+int wire_read_known(const json_t *object, struct peeked *known)
+{
+	const char *owner = wire_text(object, "owner"), *why;
+
+	*known = (struct peeked){ .leased_for_ms = wire_number(object, "leased_for", -1) };
+	if (message_state_from_json(&known->state, json_object_get(object, "state"), &why) == 0 &&
+			wire_place(wire_text(object, "place"), &known->place) == 0 &&
+			read_asked(json_object_get(object, "asked"), &known->asked) == 0) {
+		known->state.due_in_ms = wire_number(object, "due_in", 0);
+		known->owner = owner ? xstrdup(owner) : NULL;
 		return 0;
-	message_state_release(state);
+	}
+	wire_known_release(known);
 	return -1;
+}
+
+void wire_known_release(struct peeked *known)
+{
+	envelope_free(known->envelope);
+	message_state_release(&known->state);
+	strings_release(&known->asked);
+	free(known->owner);
+	*known = (struct peeked){ .leased_for_ms = -1 };
 }
