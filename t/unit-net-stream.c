@@ -21,7 +21,7 @@ struct peer {
 	struct buffer got;		/* what `input` was given and took */
 	size_t take;			/* most octets taken at once */
 	bool finish_at_end, pause_after_input;
-	unsigned inputs, ends, timeouts, closed;
+	unsigned inputs, ends, timeouts, closed, ticks;
 	int error;
 };
 
@@ -228,6 +228,37 @@ static void test_blocked(void)
 	close_peer(&p);
 }
 
+static void on_tick(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+
+	(void)fd;
+	(void)what;
+	if (!p->closed)
+		stream_touch(&p->stream);
+	p->ticks++;
+}
+
+/* The owner has reasons of its own to touch it: that gives the peer no more time. */
+static void test_blocked_and_touched(void)
+{
+	struct timeval often = { 0, 10000 };
+	struct event *ticker;
+	struct peer p;
+
+	open_peer(&p, 100);
+	for (unsigned i = 0; i < 100000; i++)
+		buffer_append_str(&p.stream.out, "12345678");
+	stream_touch(&p.stream);
+	ticker = event_new(base, -1, EV_PERSIST, on_tick, &p);
+	event_add(ticker, &often);
+	while (!p.closed && p.ticks < 500)
+		event_base_loop(base, EVLOOP_ONCE);
+	is_int(p.error, ETIMEDOUT, "a peer that takes nothing is given up in time");
+	event_free(ticker);
+	close_peer(&p);
+}
+
 static void test_linger(void)
 {
 	struct peer p;
@@ -324,6 +355,7 @@ int main(void)
 	test_pause();
 	test_ends();
 	test_blocked();
+	test_blocked_and_touched();
 	test_linger();
 	test_drained();
 	event_base_free(base);

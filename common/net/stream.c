@@ -121,9 +121,17 @@ static void cannot_send(struct stream *s, int error)
 	stream_abort(s, error);
 }
 
+/* Every touch comes by here: only what the peer takes gives it more time. */
+static void wait_for_room(struct stream *s)
+{
+	int64_t left = s->write_until_ms - clock_boot_ms();
+	struct timeval timeout = timeval_of(left > 0 ? left : 0);
+
+	event_add(&s->write_event, &timeout);
+}
+
 static void flush(struct stream *s)
 {
-	struct timeval timeout = timeval_of(s->timeout_ms);
 	size_t sent = 0;
 
 	while (sent < s->out.size) {
@@ -139,10 +147,12 @@ static void flush(struct stream *s)
 			break;
 		sent += (size_t)n;
 	}
+	if (sent || !s->blocked)
+		s->write_until_ms = clock_boot_ms() + s->timeout_ms;
 	s->blocked = sent < s->out.size;
 	buffer_consume(&s->out, sent);
 	if (s->blocked)
-		event_add(&s->write_event, &timeout);
+		wait_for_room(s);
 	else if (s->out.capacity > KEEP_SIZE)
 		buffer_release(&s->out);
 }

@@ -44,7 +44,7 @@ struct stream {
 	struct buffer in;
 	struct event read_event, write_event;
 	size_t read_size, lingered;
-	int64_t timeout_ms, linger_until_ms;
+	int64_t timeout_ms, linger_until_ms, write_until_ms;
 	int error;
 	unsigned char state;
 	bool busy, paused, offer_due, listening, blocked, peer_ended, linger;
