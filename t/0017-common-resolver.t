@@ -2,6 +2,7 @@
 # 0017-common-resolver.t - names to addresses: what servers answer, do not answer, and answer wrongly
 # SPDX-License-Identifier: MIT
 # P10
+import ipaddress
 import os
 import struct
 
@@ -69,6 +70,20 @@ def without_asking(t):
     server.close()
 
 
+def hosts_file(t):
+    server = DnsServer(answer)
+    known = {}
+    with open('/etc/hosts', encoding='utf-8') as lines:
+        for line in lines:
+            address, *names = line.split('#')[0].split() or ['']
+            for name in names:
+                known.setdefault(name.lower().rstrip('.'), []).append(str(ipaddress.ip_address(address)))
+    found = resolve(t, server, *known)
+    is_({name: addresses.split() for name, addresses in found.items()}, known, 'the names of /etc/hosts, in its order')
+    is_(server.asked, [], 'nobody was asked')
+    server.close()
+
+
 def silence(t):
     server = DnsServer(answer)
     found = resolve(t, server, 'silent.example.net', 'half.example.net', '-silent2.example.net', 'four.example.net',
@@ -131,4 +146,4 @@ relay:
         like(bad.stderr, rf'process\.slimta\.resolver\.{where}: ', 'and it says where')
 
 
-run(configured, answers, without_asking, silence, malformed, many, dnssec)
+run(configured, answers, without_asking, hosts_file, silence, malformed, many, dnssec)

@@ -63,7 +63,7 @@ def at_each_step():
             yield row(name, say(octets), invalid, doubt=doubt)
         yield row('the other class', say(b'250 ok\r\n' if step == 'DATA' else b'354 go\r\n'), invalid, doubt=doubt)
         # Replies in odd forms
-        for name, octets in (('no text', code + b'\r\n'), ('LF alone', code + b' ok\n'), ('no text, but a space', code + b' \r\n'),
+        for name, octets in (('no text', code + b'\r\n'), ('LF alone', code + b' ok\n'), ('a space', code + b' \r\n'),
                 ('100 lines', (code + b'-x\r\n') * 99 + code + b' ' + rest + b'\r\n'),
                 ('octets and NUL', code + b' \0\xff\x1b[2J' + rest + b'\r\n')):
             wanted = '250 2.0.0.*' if step == '.' else TAKEN
@@ -75,8 +75,8 @@ def refusals():
     """The code decides, not the text."""
     for step in GOOD:
         for said, reply in (('450 550 5.1.1 no', '450 4.0.0 550 5.1.1 no'), ('451 5.1.1 no', '451 4.0.0 5.1.1 no'),
-                ('552 450 4.2.0 later', '552 5.0.0 450 4.2.0 later'), ('554-5.7.1 go\r\n554 5.7.1 a\x1bway', '554 5.7.1 go / a way'),
-                ('550', '550 5.0.0')):
+                ('552 450 4.2.0 later', '552 5.0.0 450 4.2.0 later'), ('550', '550 5.0.0'),
+                ('554-5.7.1 go\r\n554 5.7.1 a\x1bway', '554 5.7.1 go / a way')):
             at = {'EHLO': ['502 what', '502 what']} if step == 'HELO' else {}
             if step == 'EHLO' and said[0] == '5':
                 yield Row(step, f'{said!r}, then HELO is good', said, TAKEN, 1)
@@ -128,7 +128,8 @@ def ahead():
     for step in 'connect', 'EHLO', 'MAIL', 'RCPT':
         yield Row(step, 'one reply too many', f'{GOOD[step]}\r\n250 more', early, 2, at={}, mode=1)
     for step in 'MAIL', 'RCPT':
-        yield Row(step, 'one reply too many, in advance', f'{GOOD[step]}\r\n250 more', '451 4.5.0 Invalid reply to DATA', 2, mode=0)
+        yield Row(step, 'one reply too many, in advance', f'{GOOD[step]}\r\n250 more', '451 4.5.0 Invalid reply to DATA', 2,
+            mode=0)
     for said in '250 2.6.0 taken', '554 no', '421 4.4.2 idle', 'nonsense', '354 go':
         yield Row('.', f'and then {said}', f'250 2.6.0 taken\r\n{said}', TAKEN, 2)
     for then in CLOSE, RESET:

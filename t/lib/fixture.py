@@ -310,9 +310,9 @@ class Fixture:
         self.sockets.append(sock)
         return Client(sock, timeout or self.timeout)
 
-    def server(self, script, path=None):
+    def server(self, script, path=None, address=('127.0.0.1', 0)):
         """A Server that runs `script(peer)` for each connection."""
-        server = Server(script, self.timeout, path)
+        server = Server(script, self.timeout, path, address)
         self.servers.append(server)
         return server
 

@@ -195,4 +195,5 @@ def check_log(t, master, outcomes):
     ok(text.decode('utf-8'), 'the log is UTF-8')
     is_(sorted(set(text) & set(range(32)) | {127} & set(text)), [10], 'without control characters')
     unlike(text, 'BUG|in doubt.*m2@', 'nothing went wrong by the way')
-    like(text, r'could not use a next hop relay=r\d host="?127\.0\.0\.1\[127\.0\.0\.1\]"? port=\d+ reply="', 'what could not be used is named')
+    like(text, r'could not use a next hop relay=r\d host="?127\.0\.0\.1\[127\.0\.0\.1\]"? port=\d+ reply="',
+        'what could not be used is named')

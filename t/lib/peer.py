@@ -127,9 +127,9 @@ def dot_stuffed(data):
 
 class Server:
     """Listens and runs `script(peer)` in a thread for each connection. A script that raises fails the
-    test. With `path` it is a unix socket."""
+    test. With `path` it is a unix socket, else `address` has host and port."""
 
-    def __init__(self, script, timeout, path=None):
+    def __init__(self, script, timeout, path=None, address=('127.0.0.1', 0)):
         self.script = script
         self.timeout = timeout
         self.path = path
@@ -140,7 +140,8 @@ class Server:
             self.listener.listen(64)
             self.port = None
         else:
-            self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+            family = socket.AF_INET6 if ':' in address[0] else socket.AF_INET
+            self.listener = socket.create_server(address, family=family, backlog=64)
             self.port = self.listener.getsockname()[1]
         self.connections = 0
         self.errors = []
