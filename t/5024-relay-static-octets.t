@@ -2,17 +2,13 @@
 # 5024-relay-static-octets.t - from an edge through the queue to the next hop not an octet changes
 # SPDX-License-Identifier: MIT
 # P15 S16
-import os
 import random
-import subprocess
 
-from lib.fixture import TOP, is_, ok, run, wait_for
+from lib.fixture import is_, ok, run
 from lib.next_hop import NextHop
-from lib.relay import config, queued, send
-from lib.tap import skip
+from lib.relay import config, send
 
 HEADER = b'subject:x\r\nTo: a@example.net,\r\n\tb@example.net\r\nX-Odd:  spaces  \r\n\r\n'
-PEERS = os.path.join(TOP, 't/.peers')
 
 
 def bodies():
@@ -41,32 +37,4 @@ def passes_through(t):
     is_(len(hop.messages), len(list(bodies())), 'none was taken for two')
 
 
-def postfix(t):
-    sink = os.path.join(PEERS, 'usr/sbin/smtp-sink')
-    if not os.path.exists(sink):
-        skip("Postfix's smtp-sink is not unpacked under t/.peers")
-        return
-    libraries = [folder for folder, _, names in os.walk(PEERS) if any('.so' in name for name in names)]
-    port = t.port('sink')
-    options = ['-u', 'nobody'] if os.geteuid() == 0 else []
-    os.chmod(t.folder('sunk'), 0o777)
-    log = open(t.path('sink.log'), 'wb')
-    started = subprocess.Popen([sink, *options, '-d', t.path('sunk', '%M.'), f'127.0.0.1:{port}', '100'], stdout=log, stderr=log,
-        env=dict(t.env, LD_LIBRARY_PATH=':'.join(libraries)), cwd=t.path('sunk'))
-    try:
-        master = t.master(config(f'type: static, host: 127.0.0.1, port: {port}', delay=1))
-        data = HEADER + b'.\r\n..\r\n' + b'x' * 900 + b'\r\n'
-        idents = [send(t, 'a@example.net', 'b@example.net', data=data) for _ in range(20)]
-        for ident in idents:
-            master.wait_log(rf' delivered id={ident} recipient=b@example.net ', timeout=30)
-        wait_for(lambda: not queued(t), what='an empty queue')
-        sunk = [open(t.path('sunk', name), 'rb').read() for name in os.listdir(t.path('sunk'))]
-        is_(len(sunk), 20, 'smtp-sink took 20 messages')
-        ok(all(data.replace(b'\r\n', b'\n') in mail for mail in sunk), 'as they were')
-    finally:
-        started.terminate()
-        started.wait(10)
-        log.close()
-
-
-run(passes_through, postfix)
+run(passes_through)
