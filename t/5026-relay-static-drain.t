@@ -83,4 +83,19 @@ def late_answer(t):
     is_(queued(t), [], 'so that it is delivered once')
 
 
-run(in_hand, before_the_dot, behind_the_dot, late_answer)
+def hurried(t):
+    """A stop in the middle of a reload: the worker of before has less time than it was told."""
+    hop = NextHop(t, {'RCPT': [SILENCE]}, extensions=())
+    master = t.master(setting(hop, 1))
+    ident = send(t, 'r@example.net')
+    wait_for(lambda: any(line.startswith('RCPT') for line in hop.said), what='RCPT')
+    master.kill(signal.SIGHUP)
+    master.wait_log(r'slimta-worker.* began to drain .*timeout_ms=\d{6}')
+    master.kill(signal.SIGTERM)
+    is_(master.wait(), 0, 'at the bound of the stop it is broken off')
+    like(master.log, 'slimta-worker.* drains sooner timeout_ms=', 'as the worker was told')
+    is_(queued(t), [ident], 'the message is in the queue')
+    unlike(master.log, ' deferred | in doubt |killed child', 'without an attempt, and nobody was killed')
+
+
+run(in_hand, before_the_dot, behind_the_dot, late_answer, hurried)
