@@ -72,7 +72,7 @@ int main(void)
 	do_write(&place, &envelope, 1, 0);
 	now = now_open(place.process.runtime_dir, "test", &(struct now_keeper){ "slimta-worker", "mx.example.net" }, 4);
 	row = now_hold(now, envelope->id);
-	owner_is(&place, envelope->id, NULL, LEASE_PHASE_UNKNOWN, "a message that is not locked is nobody's, whatever a file says");
+	owner_is(&place, envelope->id, NULL, LEASE_PHASE_UNKNOWN, "what is not locked is nobody's");
 	is_int(do_claim(&place, 1, &claimed, 5000), 1, "claimed");
 	owner_is(&place, envelope->id, owner, LEASE_CLAIMED, "who claimed it");
 	now_reach(now, row, LEASE_PAST_THE_DOT);
