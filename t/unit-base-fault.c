@@ -98,13 +98,17 @@ static void test_once(void)
 
 	if (!mkdtemp(folder))
 		BUG("no folder");
-	file = xasprintf("%s/died", folder);
-	setenv("SLIMTA_FAULT_ONCE", file, 1);
+	file = xasprintf("%s/a.b:2", folder);
+	setenv("SLIMTA_FAULT_ONCE", folder, 1);
 	ok(WTERMSIG(child_of("a.b:2:die", three_visits, &said)) == SIGKILL, "the first dies");
 	is_int(WEXITSTATUS(child_of("a.b:2:die", three_visits, &said)), 111, "its successor lives");
+	ok(WTERMSIG(child_of("a.b:*:die", three_visits, &said)) == SIGKILL, "at another visit there is another first");
 	is_int(WEXITSTATUS(child_of("a.b:2:EIO", three_visits, &said)), 191, "other faults are not of once");
 	unsetenv("SLIMTA_FAULT_ONCE");
 	unlink(file);
+	free(file);
+	file = xasprintf("%s/a.b:0", folder);
+	ok(unlink(file) == 0, "by its name");
 	rmdir(folder);
 	free(file);
 	buffer_release(&said);

@@ -6,8 +6,11 @@
 #ifdef SLIMTA_FAULTS
 
 #include <fcntl.h>
+#include <inttypes.h>
+#include <limits.h>
 #include <pthread.h>
 #include <signal.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -74,12 +77,17 @@ static void parse(void)
 		parse_one(one);
 }
 
-/* The first that makes the file dies; its successors live. */
-static void die(void)
+/* Who makes the file dies; its successors find it and live. */
+static void die(const struct fault *fault)
 {
 	const char *once = getenv("SLIMTA_FAULT_ONCE");
-	int fd = once ? open(once, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600) : -1;
+	char path[PATH_MAX];
+	int fd = -1;
 
+	if (once) {
+		snprintf(path, sizeof(path), "%s/%s:%" PRIu64, once, fault->point, fault->visit);
+		fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	}
 	if (once && fd < 0)
 		return;
 	kill(getpid(), SIGKILL);
@@ -88,6 +96,7 @@ static void die(void)
 
 int fault_at(const char *point)
 {
+	const struct fault *struck = NULL;
 	int what = FAULT_NONE;
 
 	pthread_once(&parsed, parse);
@@ -100,14 +109,15 @@ int fault_at(const char *point)
 		if (strcmp(fault->point, point))
 			continue;
 		fault->visited++;
-		if (!what && (!fault->visit || fault->visit == fault->visited))
-			what = fault->what;
+		if (!struck && (!fault->visit || fault->visit == fault->visited))
+			struck = fault;
 	}
 	pthread_mutex_unlock(&lock);
-	if (what != WHAT_DIE)
-		return what;
-	die();
-	return FAULT_NONE;
+	if (struck && struck->what == WHAT_DIE)
+		die(struck);
+	else if (struck)
+		what = struck->what;
+	return what;
 }
 
 #endif

@@ -2,7 +2,7 @@
  * SPDX-License-Identifier: MIT
  * Only builds with FAULTS=1 have them: SLIMTA_FAULT=POINT:VISIT:WHAT[,...] with VISIT a number from 1 or
  * `*`, WHAT an errno name, `skip` (the call is left out and succeeds) or `die` (SIGKILL to ourselves).
- * SLIMTA_FAULT_ONCE=FILE: only who makes that file dies, so that a successor with the same setting lives. */
+ * SLIMTA_FAULT_ONCE=FOLDER: only who makes FOLDER/POINT:VISIT dies, so that successors with the same setting live. */
 #ifndef SLIMTA_BASE_FAULT_H
 #define SLIMTA_BASE_FAULT_H
 

@@ -9,9 +9,10 @@ import threading
 import time
 
 from .fixture import IS_ROOT, Failure, descendants, process_stat
-from .judge import Kill, Message, Take, bounce_of
+from .judge import Kill, Log, Message, Take, bounce_of, judge
 from .next_hop import NextHop
 from .peer import Client, dot_stuffed
+from .tap import diag
 
 # What a command does with a message: $1 the folder, $2 its id, $3 the recipient.
 COMMAND = '''#!/bin/sh
@@ -22,7 +23,32 @@ esac
 cat >"$1/.$2.$$" && mv "$1/.$2.$$" "$1/$2,$3,$$"
 [ $(($$ % 4)) != 0 ] || sleep 0.05
 '''
+REFUSALS = False        # bounces are not built yet
+CONFIG = '''@process@    logging: {format: json, output: @dir@/log}
+    spool_threshold: 4K
+    drain_timeout: 10
+  edge: {instances: 2}
+  worker: {instances: 2}
+edge:
+  hop: {type: smtp, queue: hop, listener: {port: @port:hop@}}
+  run: {type: smtp, queue: run, listener: {port: @port:run@}}
+queue:
+  hop: {type: disk, relay: hop, envelope_dir: @dir@/hop, meta_dir: @dir@/hop.meta, allow_volatile: yes, scan_interval: 5,
+    retry: {delay: 0.3}, policies: [{type: add_received_header}]}
+  run: {type: disk, relay: run, envelope_dir: @dir@/run, meta_dir: @dir@/run.meta, allow_volatile: yes, scan_interval: 5,
+    retry: {delay: 0.3}, policies: [{type: recipient_split}, {type: add_received_header}]}
+relay:
+  hop: {type: static, host: 127.0.0.1, port: @hop@, idle_timeout: 2}
+  run: {type: pipe, args: [@dir@/command, @dir@/saved, "{message_id}", "{recipient}"], concurrent_processes: 4}
+'''
 WEIGHTS = {'worker': 40, 'edge': 25, 'spawner': 12, 'master': 18, 'all': 5}
+
+
+def config(t, hop):
+    """Two queues: `hop` goes to the next hop, `run` to COMMAND."""
+    t.write('command', COMMAND, 0o755)
+    t.folder('saved')
+    return CONFIG.replace('@hop@', str(hop.port))
 
 
 def content(token, size):
@@ -90,16 +116,19 @@ def takes_of_commands(folder):
 
 
 class Sender(threading.Thread):
-    """Sends messages to a port until it is stopped, each once; `messages` has what came of them."""
+    """Sends messages to a port until it is stopped, or `most` were answered 250, each once; `messages` has what came of them."""
 
-    def __init__(self, port, name, dice, refused, pause):
+    def __init__(self, port, queue, number, dice, pause, most=None):
         super().__init__(daemon=True)
-        self.port, self.prefix, self.dice, self.refused, self.pause = port, name, dice, refused, pause
-        self.messages, self.client = [], None
+        self.port, self.queue, self.prefix, self.dice, self.pause, self.most = port, queue, f'{queue}{number}', dice, pause, most
+        self.going = threading.Event()
+        self.going.set()
+        self.messages, self.client, self.answered = [], None, 0
         self.ending = threading.Event()
 
     def run(self):
-        while not self.ending.wait(self.dice.random() * 2 * self.pause):
+        while self.answered != self.most and not self.ending.wait(self.dice.random() * 2 * self.pause):
+            self.going.wait()
             try:
                 if not self.client:
                     self._connect()
@@ -108,8 +137,16 @@ class Sender(threading.Thread):
                 self._disconnect()
         self._disconnect()
 
+    def hold(self, held):
+        """Between messages, while the queue cannot follow."""
+        if held:
+            self.going.clear()
+        else:
+            self.going.set()
+
     def stop(self):
         self.ending.set()
+        self.going.set()
         self.join(60)
 
     def _disconnect(self):
@@ -133,7 +170,7 @@ class Sender(threading.Thread):
     def _next(self):
         token = f'{self.prefix}-{len(self.messages)}'
         kinds = self.dice.choices(('ok', 'later'), (80, 20), k=self.dice.choice((1, 1, 1, 2, 3)))
-        refused = [f'refused-{token}@example.net'] if self.refused and self.dice.random() < 0.2 else []
+        refused = [f'refused-{token}@example.net'] if REFUSALS and self.dice.random() < 0.2 else []
         message = Message(token, [f'{kind}-{n}-{token}@example.net' for n, kind in enumerate(kinds)], refused)
         self.messages.append(message)
         return message
@@ -151,6 +188,24 @@ class Sender(threading.Thread):
         if reply.code != 250:
             raise ConnectionError(f'{reply}')
         message.ident = re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
+        self.answered += 1
+
+
+def report(t, messages, takes, kills):
+    """The verdict; what is wrong goes to the diagnostics, with the lines of the log about it."""
+    with open(t.path('log'), encoding='utf-8') as log:
+        verdict = judge(messages, takes, kills, Log(log), announced=True)
+    for one in verdict.lost[:10] + verdict.wrong[:10]:
+        diag(one)
+        for ident in set(re.findall(r'[0-9a-z]{26}', one)):
+            with open(t.path('log'), encoding='utf-8') as log:
+                diag('\n'.join(line[:300] for line in log if ident in line))
+    accepted = sum(message.code == 250 for message in messages)
+    kinds = [kill.kind for kill in kills]
+    verdict.summary = (f'{len(messages)} sent, {accepted} answered 250, {sum(m.code == 0 for m in messages)} not answered, '
+        f'{sum(m.code >= 400 for m in messages)} refused; {len(takes)} copies taken, {len(verdict.doubled)} doubled with a '
+        f'reason; kills: ' + ', '.join(f'{kinds.count(kind)} {kind}' for kind in sorted(set(kinds))))
+    return verdict
 
 
 class Killer:

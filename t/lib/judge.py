@@ -85,7 +85,7 @@ class Verdict:
     """`lost`: promised and not there. `wrong`: all else that must not be, in words. `doubled`: duplicates with a reason."""
 
     def __init__(self):
-        self.lost, self.wrong, self.doubled = [], [], []
+        self.lost, self.wrong, self.doubled, self.summary = [], [], [], ''
 
 
 def judge_copies(verdict, copies, kills, log, announced):
