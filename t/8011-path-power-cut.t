@@ -47,6 +47,8 @@ def surveyed(t, history, load, wanted, found):
     finally:
         survey.close()
     is_(wrong, [], f'{looked} of {len(found)} trees after {history.count} events: nothing lost, half, damaged or told and forgotten')
+    with open(survey.log, encoding='utf-8') as log:
+        is_(re.findall('.* error .*', log.read())[:20], [], 'and nobody is asked to act')
     ok(looked == len(found) if LONG else looked > 50, 'enough of them')
 
 

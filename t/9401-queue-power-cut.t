@@ -4,6 +4,7 @@
 import random
 
 from lib.fixture import is_, ok, run
+from lib.power_ext4 import Queue
 from lib.power_load import Load, Survey, Wanted, states
 
 SYNCS = {
@@ -52,4 +53,14 @@ def skipped(point):
     return test
 
 
-run(left_out, skipped('disk.fsync'), skipped('disk.dirsync'), faults=True)
+def on_ext4(t):
+    """A real file system keeps no promise that nobody asks it for."""
+    queue = Queue(t)
+    try:
+        queue.cut('red', {'SLIMTA_FAULT': 'disk.fsync:*:skip,disk.dirsync:*:skip'})
+        ok(queue.lost(), f'without any sync {len(queue.lost())} of {len(queue.accepted)} are lost')
+    finally:
+        queue.close()
+
+
+run(left_out, skipped('disk.fsync'), skipped('disk.dirsync'), on_ext4, faults=True)

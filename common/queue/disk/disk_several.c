@@ -147,6 +147,20 @@ static int publish_all(struct disk *disk, const char *text, bool *any)
 	return error ? -1 : 0;
 }
 
+/* After a power cut the name of one that was done with may be back, and another's octets be in the file by now: its
+ * first copy was made visible first. */
+static void log_damaged(struct disk *disk, const char *name)
+{
+	char staged[DISK_NAME_SIZE];
+
+	snprintf(staged, sizeof(staged), ".%.*s.new", ID_LENGTH, name + 1);
+	if (faccessat(disk->envelope_fd, staged, F_OK, 0) == 0)
+		log_error("queue", "damaged batch file removed", LOG_TEXT("queue", disk->storage.context.queue),
+			LOG_TEXT("file", name));
+	else
+		log_info("queue", "left-over removed", LOG_TEXT("queue", disk->storage.context.queue), LOG_TEXT("file", name));
+}
+
 bool disk_complete_batch(struct disk *disk, const char *name)
 {
 	struct buffer text = { 0 };
@@ -156,8 +170,7 @@ bool disk_complete_batch(struct disk *disk, const char *name)
 
 	if (ours && fd_read_all(fd, &text, BATCH_MAX) == 0 && faccessat(disk->envelope_fd, name, F_OK, 0) == 0) {
 		if (!batch_is_whole(name, buffer_str(&text))) {
-			log_error("queue", "damaged batch file removed", LOG_TEXT("queue", disk->storage.context.queue),
-				LOG_TEXT("file", name));
+			log_damaged(disk, name);
 			done = recycler_put(&disk->envelopes, name) == 0;
 		} else if (publish_all(disk, buffer_str(&text), &done) < 0) {
 			disk_log_error(disk, "complete a batch", name, errno);
