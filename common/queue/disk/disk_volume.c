@@ -224,9 +224,22 @@ static void look(struct disk *disk, struct disk_room *room)
 	room->known = true;
 }
 
+/* What the processes of this host share stands in runtime_dir, which a program that was started alone makes. */
+static struct finished *open_finished(struct disk *disk)
+{
+	const char *directory = disk->storage.context.process->runtime_dir;
+	char *path = directory ? xasprintf("%s/done-%s", directory, disk->storage.context.queue) : NULL;
+	struct finished *finished;
+
+	if (directory && !only_looks(disk))
+		directory_make(directory, 0750);
+	finished = finished_open(path, !only_looks(disk));
+	free(path);
+	return finished;
+}
+
 int disk_volume_open(struct disk *disk, struct reply *why)
 {
-	char *path = xasprintf("%s/done-%s", disk->storage.context.process->runtime_dir, disk->storage.context.queue);
 	int result = -1;
 
 	disk->envelope_fd = open_directory(disk, "envelope_dir", disk->envelope_dir, why);
@@ -240,12 +253,11 @@ int disk_volume_open(struct disk *disk, struct reply *why)
 			result = 0;
 	}
 	if (result == 0) {
-		disk->finished = finished_open(path, !only_looks(disk));
+		disk->finished = open_finished(disk);
 		look(disk, &disk->room);
 	} else {
 		disk_volume_close(disk);
 	}
-	free(path);
 	return result;
 }
 
