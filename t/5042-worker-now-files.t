@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5032-worker-now-files.t - the files that say what workers hold: numbers, heirs, and what strangers leave there
+# 5042-worker-now-files.t - the files that say what workers hold: numbers, heirs, and what strangers leave there
 # SPDX-License-Identifier: MIT
 import glob
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5031-worker-deaths.t - what a worker held when it was killed: marked, named where it is in doubt, and delivered
+# 5041-worker-deaths.t - what a worker held when it was killed: marked, named where it is in doubt, and delivered
 # SPDX-License-Identifier: MIT
 import glob
 import os
@@ -101,4 +101,19 @@ def waiting(t):
     is_(len(hop.messages), 1, 'it is delivered once')
 
 
-run(alone, with_others, no_death, waiting)
+def under_master(t):
+    master = t.master(config(f'type: pipe, args: [{script(t, "wait", WAIT)}, "{{message_id}}"], concurrent_processes: 1'))
+    ident = send(t, 'r@example.net')
+    for strikes in (1, 2):
+        wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+        os.remove(t.path('started'))
+        os.kill(master.children('slimta-worker')[0], signal.SIGKILL)
+        wait_for(lambda: len(re.findall(f'gave a strike id={ident} queue=q', master.log)) == strikes, what=f'strike {strikes}')
+    wait_for(lambda: re.search(r'strikes +2\n', t.queuectl('show', ident)), what='two strikes')
+    t.write('go', '')
+    master.wait_log(rf' delivered id={ident} ')
+    is_(len(re.findall(f' in doubt id={ident} queue=q', master.log)), 2, 'twice it was in doubt')
+    is_(master.stop(), 0, 'and all is well again')
+
+
+run(alone, with_others, no_death, waiting, under_master)
