@@ -51,6 +51,7 @@ struct store {
 	uint64_t used_bytes;		/* of messages, and reserved for those that arrive */
 	struct order messages;
 	struct heap later, fresh, retry;	/* not due; due: new ones, deferred ones */
+	bool fresh_next;		/* whose turn it is, from one claim to the next */
 	uint64_t counts[PLACE_HELD + 1];
 	uint64_t octets;		/* of all contents */
 	struct recent recent;

@@ -152,18 +152,19 @@ static void put_under_lease(struct store *store, struct store_message *message, 
 	message->lease.suspect = message->state && message->state->suspect;
 }
 
-/* Half of them deferred, half new, as far as there are of each. */
+/* Half of them deferred, half new, over all claims, as far as there are of each. */
 static size_t take_due(struct store *store, const struct store_claim *claim, struct lease *leases[])
 {
 	uint64_t octets = 0;
 	size_t count = 0;
 
-	while (count < claim->max && (!claim->max_bytes || octets < claim->max_bytes)) {
-		bool retry = store->retry.count && (count % 2 == 0 || !store->fresh.count);
+	while (count < claim->max) {
+		bool retry = store->retry.count && (!store->fresh_next || !store->fresh.count);
 		struct store_message *message = waiting_in(retry ? &store->retry : &store->fresh);
 
-		if (!message)
+		if (!message || (count && claim->max_bytes && octets + message->form->size > claim->max_bytes))
 			break;
+		store->fresh_next = retry;
 		put_under_lease(store, message, claim->asked_boot_ms);
 		octets += message->form->size;
 		leases[count++] = &message->lease;
