@@ -49,6 +49,17 @@ void now_boot_id(char out[48])
 
 /* ---- making it */
 
+/* What cannot be opened, and is there: a link, a directory, a file of another user. */
+static bool is_in_the_way(const char *path)
+{
+	struct stat status;
+	int why = errno;
+	bool there = (why == ELOOP || why == EISDIR || why == ENXIO || why == EACCES) && lstat(path, &status) == 0;
+
+	errno = why;
+	return there;
+}
+
 /* 1: ours, and nothing stands in it; 0: it is another's; -1 with errno. */
 static int take_file(const char *path, int *fd)
 {
@@ -59,7 +70,7 @@ static int take_file(const char *path, int *fd)
 
 		*fd = FAULT("now.open", open(path, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600));
 		if (*fd < 0)
-			return errno == ELOOP || errno == EISDIR || errno == ENXIO || errno == EACCES ? 0 : -1;
+			return is_in_the_way(path) ? 0 : -1;
 		/* Anything but a file is no more ours than another's file is. */
 		locked = fstat(*fd, &status) == 0 && S_ISREG(status.st_mode) ?
 			FAULT("now.lock", ofd_lock(*fd, 0, 1, true)) : 0;
