@@ -114,6 +114,8 @@ static void take_over(struct reload *reload)
 	master->current = master->next;
 	master->next = NULL;
 	master->current->phase = GENERATION_SERVING;
+	if (master->phase == MASTER_STARTING)
+		master_is_ready(master);
 	drain_begin(master->old, master->current->plans[PROGRAM_MASTER].process.reload_timeout_ms, master->current);
 	use_outputs(master);
 	each_line(reload->warnings, log_warning_line, NULL);
@@ -233,11 +235,22 @@ static void begin(struct reload *reload)
 	free(why);
 }
 
+/* A start in which nothing has died is waited for; another one may be what a reload is to mend. */
+static bool is_starting(const struct master *master)
+{
+	if (master->phase != MASTER_STARTING)
+		return false;
+	for (size_t i = 0; i < master->current->slot_count; i++)
+		if (master->current->slots[i].restart.last_ms)
+			return false;
+	return true;
+}
+
 void reload_begin(struct master *master)
 {
 	struct reload *reload = master->reload;
 
-	if (reload->asked && !reload->under_way && master->phase == MASTER_RUNNING && !master->old)
+	if (reload->asked && !reload->under_way && master->phase < MASTER_STOPPING && !is_starting(master) && !master->old)
 		begin(reload);
 }
 
@@ -252,7 +265,7 @@ bool reload_ask(struct master *master)
 
 	if (master->phase >= MASTER_STOPPING)
 		return false;
-	if (reload->under_way || master->old || master->phase == MASTER_STARTING)
+	if (reload->under_way || master->old || is_starting(master))
 		log_info("master", "reload waits", LOG_TEXT("for", reload->under_way ? "the reload under way" :
 			master->old ? "the old generation to end" : "the start"));
 	reload->asked = true;

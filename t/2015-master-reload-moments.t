@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 # 2015-master-reload-moments.t - SIGHUP at other times: in the middle of another one, of a start, of a stop; and the reverse
 # SPDX-License-Identifier: MIT
+import os
 import re
 import signal
 
-from lib.fixture import IS_ROOT, is_, run, wait_for
-from lib.master import CONFIG, begin_data, end_data
+from lib.fixture import IS_ROOT, is_, ok, run, wait_for
+from lib.master import CONFIG, begin_data, end_data, sighup, status, with_keys
 
+LONG = bool(os.environ.get('LONG'))
 ROOT = ['--allow-root'] if IS_ROOT else []
 
 
@@ -57,4 +59,25 @@ def at_other_times(t):
         is_(master.wait(), 0, f'a stop after "{moment}"')
 
 
-run(merged, at_other_times)
+def bounded(t):
+    """The old generation has reload_timeout of the new configuration, and no more."""
+    master = t.master(CONFIG)
+    busy = begin_data(t)
+    t.config(with_keys('    reload_timeout: 0.3\n'))
+    sighup(master)
+    busy.expect(421)
+    ok(busy.at_end(), 'a session that does not end is ended')
+    master.wait_log('master: generation ended generation=1')
+    is_(sorted(line['generation'] for line in status(t.path('runtime/master'))[1:-1]), [2] * 4, 'and gone')
+    if LONG:
+        since = len(master.log)
+        master.kill(signal.SIGHUP)
+        pid = int(master.wait_log(r'started child child=worker .*child_pid=(\d+) generation=3', since=since)[1])
+        os.kill(pid, signal.SIGSTOP)
+        master.wait_log('reload refused error="', 70, since)
+        master.wait_log('master: generation ended generation=3', 70, since)
+        is_(t.client('smtp').reply().code, 220, 'a new one that hangs is given up')
+    is_(master.stop(), 0, 'and it ends well')
+
+
+run(merged, at_other_times, bounded)

@@ -116,7 +116,7 @@ static void on_ignored(evutil_socket_t number, short what, void *arg)
 static void on_hangup(evutil_socket_t number, short what, void *arg)
 {
 	(void)number, (void)what, (void)arg;
-	log_warn("process", "ignored SIGHUP: reload is not built into this slimta yet");
+	log_warn("process", "ignored SIGHUP", LOG_TEXT("because", "only slimta-master reloads"));
 }
 
 static void reopen_log(void)
