@@ -16,11 +16,11 @@ SEED = int(os.environ.get('SEED') or time.time())
 
 
 class Client(threading.Thread):
-    """Sends until it is told to stop; `accepted` are the recipients of what was answered 250."""
+    """Sends until it is told to stop, every `pause` seconds; `accepted` are the recipients of what was answered 250."""
 
-    def __init__(self, t, name):
+    def __init__(self, t, name, pause=0):
         super().__init__(daemon=True)
-        self.t, self.name, self.chance = t, name, random.Random(f'{SEED} {name}')
+        self.t, self.name, self.pause, self.chance = t, name, pause, random.Random(f'{SEED} {name}')
         self.accepted, self.ended = {}, False
         self.start()
 
@@ -28,6 +28,7 @@ class Client(threading.Thread):
         smtp, number = None, 0
         while not self.ended:
             number += 1
+            time.sleep(self.pause)
             recipients = [f'{kind}{self.name}-{number}@d{n}.example' for n, kind in
                 enumerate(self.chance.choice((('a',), ('late',), ('a', 'a', 'a'), ('a', 'late'))))]
             body = f'{recipients[0]}\r\n' + 'x' * 70 * self.chance.choice((1, 10, 100)) + '\r\n'

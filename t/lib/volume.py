@@ -10,16 +10,20 @@ from lib.fixture import IS_ROOT, wait_for
 from lib.tap import skip_all
 
 CLONE_NEWNS, MS_REC, MS_PRIVATE = 0x20000, 0x4000, 1 << 18
+LIBC = ctypes.CDLL(None, use_errno=True)
 EXT4_IOC_SHUTDOWN, WITHOUT_JOURNAL = 0x8004587d, 2
 
 
 def namespace():
     """What is mounted from here on is seen by this process and its children alone."""
-    libc = ctypes.CDLL(None, use_errno=True)
     if not IS_ROOT:
         skip_all('not root')
-    if libc.unshare(CLONE_NEWNS) or libc.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None):
+    if LIBC.unshare(CLONE_NEWNS) or LIBC.mount(b'none', b'/', None, MS_REC | MS_PRIVATE, None):
         skip_all('no mount namespaces here')
+
+
+def mount(source, place, kind, options):
+    return LIBC.mount(source.encode(), place.encode(), kind.encode(), 0, options.encode()) == 0
 
 
 def call(*args):
@@ -46,6 +50,13 @@ class Volume:
     def unmount(self):
         wait_for(lambda: call('umount', self.place).returncode == 0, 20, f'{self.place} to be unmounted')
 
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        """At once where nobody has anything open there, else when they have ended."""
+        call('umount', '-l', self.place)
+
     def remount(self, options):
         """False while files are open that would have to be closed."""
         return call('mount', '-o', f'remount,{options}', self.place).returncode == 0
@@ -55,6 +66,22 @@ class Volume:
         fd = os.open(self.place, os.O_RDONLY)
         fcntl.ioctl(fd, EXT4_IOC_SHUTDOWN, struct.pack('I', WITHOUT_JOURNAL))
         os.close(fd)
+
+    def room(self):
+        status = os.statvfs(self.place)
+        return status.f_bavail * status.f_frsize
+
+    def fill(self, left):
+        """A file that leaves so many octets; gives its path."""
+        path = os.path.join(self.place, 'filler')
+        with open(path, 'wb') as filler:
+            while self.room() > left:
+                try:
+                    os.write(filler.fileno(), bytes(min(1 << 20, self.room() - left)))
+                except OSError:
+                    break
+                os.fsync(filler.fileno())
+        return path
 
     def files(self):
         """Paths of all files that a queue keeps there, but those that wait to be used again."""
