@@ -58,6 +58,39 @@ static void test_set_back(void)
 	ahead_s = 0;
 }
 
+/* While the queue is open, with a scan every second. */
+static void test_jumps(void)
+{
+	struct place place;
+	struct envelope *items[2] = { message("j@example.org", "Subject: j\r\n\r\n"),
+		message("j@example.org", "Subject: held\r\n\r\n") };
+	struct answer claimed;
+
+	open_or_bail(&place);
+	do_write(&place, items, 2, 2 * HOUR * 1000);
+	do_mark(&place, items[1]->id, MARK_HOLD, "held");
+	is_int(do_claim(&place, 1, &claimed, 500), 0, "due in two hours");
+	ahead_s = 3 * HOUR;
+	ok(wait_for(&place, &claimed, 5000) && claimed.lease_count == 1, "three hours forward: due");
+	is_str(claimed.leases[0]->id, items[0]->id, "but not what is held");
+	do_defer(&place, claimed.leases[0], 2 * HOUR * 1000, true, NULL, NULL);
+	is_int(do_claim(&place, 1, &claimed, 1500), 0, "deferred for two hours of the new time");
+	ahead_s = -24 * HOUR;
+	ok(wait_for(&place, &claimed, 5000) && claimed.lease_count == 1, "a day back: it does not wait for that day");
+	is_str(claimed.leases[0]->id, items[0]->id, "and what is held stays held");
+	is_int(do_mark(&place, items[1]->id, MARK_RELEASE, NULL), 0, "released in the past");
+	is_int(do_claim(&place, 1, &claimed, 5000), 1, "it is due now");
+	do_remove(&place, claimed.leases[0]);
+	ahead_s = 0;
+	place_close(&place);
+	open_or_bail(&place);
+	is_int(do_claim(&place, 1, &claimed, 500), 0, "in the present the other waits for the time that was recorded");
+	do_discard(&place, items[0]->id);
+	place_close(&place);
+	for (unsigned i = 0; i < 2; i++)
+		envelope_free(items[i]);
+}
+
 /* Committed, and found when its copies have grown old. */
 static void test_late_batch(void)
 {
@@ -110,6 +143,7 @@ int main(void)
 	setvbuf(stdout, NULL, _IOLBF, 0);
 	scratch_make();
 	test_set_back();
+	test_jumps();
 	test_late_batch();
 	scratch_remove();
 	return done_testing();

@@ -260,6 +260,134 @@ static void test_vanished(void)
 	envelope_free(items[1]);
 }
 
+static unsigned open_files(void)
+{
+	DIR *directory = opendir("/proc/self/fd");
+	unsigned count = 0;
+
+	while (readdir(directory))
+		count++;
+	closedir(directory);
+	return count;
+}
+
+/* Taken away by somebody, under each call that changes or ends a lease. */
+static void test_vanished_under_lease(void)
+{
+	struct place place;
+	struct envelope *items[3];
+	struct answer claimed;
+	struct outcomes done = { 0 };
+	unsigned files, metas = count_files("meta");
+
+	outcomes_add(&done, &(struct outcome){ 0, OUTCOME_DELIVERED });
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	for (unsigned i = 0; i < 3; i++)
+		items[i] = message("v@example.org", "Subject: v\r\n\r\n");
+	do_write(&place, items, 3, 0);
+	files = open_files();
+	do_claim(&place, 3, &claimed, WAIT_MS);
+	is_int(claimed.lease_count, 3, "three claimed");
+	is_int(do_renew(&place, claimed.leases[2], &done), 0, "one renewed, so that it has a meta");
+	for (unsigned i = 0; i < 3; i++) {
+		char *path = path_of("env", claimed.leases[i]->id);
+
+		unlink(path);
+		free(path);
+	}
+	is_int(do_renew(&place, claimed.leases[0], &done), 450, "vanished, then renewed: the lease is lost");
+	is_int(do_defer(&place, claimed.leases[0], 0, true, &done, NULL), 550, "given back: not there");
+	is_int(do_defer(&place, claimed.leases[1], 0, false, NULL, NULL), 550, "untried too");
+	is_int(do_remove(&place, claimed.leases[2]), 0, "delivered and removed: success");
+	is_int(count_files("meta"), metas, "nothing is left of them");
+	is_int(open_files(), files, "no descriptor either");
+	place_close(&place);
+	for (unsigned i = 0; i < 3; i++)
+		envelope_free(items[i]);
+	outcomes_release(&done);
+}
+
+/* Another file came under the name, as when a copy of the folder is put back: it is not ours to touch. */
+static void test_replaced_under_lease(void)
+{
+	struct place place;
+	struct envelope *items[2];
+	struct answer claimed;
+	struct buffer text = { 0 };
+	char *paths[2];
+
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	for (unsigned i = 0; i < 2; i++)
+		items[i] = message("r@example.org", "Subject: r\r\n\r\n");
+	do_write(&place, items, 2, 0);
+	do_claim(&place, 2, &claimed, WAIT_MS);
+	for (unsigned i = 0; i < 2; i++) {
+		buffer_reset(&text);
+		paths[i] = path_of("env", claimed.leases[i]->id);
+		if (file_read(paths[i], &text, 65536) < 0)
+			abort();
+		unlink(paths[i]);
+		put_file(paths[i], buffer_str(&text));
+	}
+	is_int(do_remove(&place, claimed.leases[0]), 0, "delivered: its lease ends");
+	is_int(do_defer(&place, claimed.leases[1], 3600000, true, NULL, NULL), 550, "given back: ours is not there");
+	for (unsigned i = 0; i < 2; i++)
+		ok(access(paths[i], F_OK) == 0, "what came in its place stays");
+	place_close(&place);
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	is_int(do_claim(&place, 2, &claimed, WAIT_MS), 2, "and is found by the next scan");
+	for (unsigned i = 0; i < 2; i++) {
+		do_remove(&place, claimed.leases[i]);
+		envelope_free(items[i]);
+		free(paths[i]);
+	}
+	buffer_release(&text);
+	place_close(&place);
+}
+
+/* What cannot be opened keeps nobody's slot: the others come, and no descriptor is lost. */
+static void test_unreadable(void)
+{
+	struct place place;
+	struct envelope *envelope = message("u@example.org", "Subject: u\r\n\r\n");
+	struct answer claimed;
+	char ids[4][ID_SIZE], *paths[4];
+	unsigned files = 0;
+
+	for (unsigned i = 0; i < 4; i++) {
+		id_new(ids[i]);
+		paths[i] = path_of("env", ids[i]);
+	}
+	if (mkdir(paths[0], 0700) < 0 || mkfifo(paths[1], 0600) < 0 || symlink("/etc/passwd", paths[2]) < 0 ||
+			symlink(paths[3], paths[3]) < 0)
+		abort();
+	open_or_bail(&place, STORAGE_FOR_WORKER, SECTION);
+	for (unsigned i = 0; i < 20; i++) {
+		envelope_free(envelope);
+		envelope = message("u@example.org", "Subject: u\r\n\r\n");
+		do_write(&place, &envelope, 1, 0);
+		if (do_claim(&place, 10, &claimed, WAIT_MS) != 1 || do_remove(&place, claimed.leases[0]))
+			break;
+		if (i == 2)
+			files = open_files();
+	}
+	is_int(claimed.lease_count, 1, "a folder, a pipe and links among them: the others come");
+	is_int(open_files(), files, "no descriptor is lost");
+	for (unsigned i = 0; i < 4; i++) {
+		unsigned code;
+
+		do_claim_id(&place, ids[i], &code);
+		ok(code >= 400, "such a one cannot be claimed");
+		ok(do_mark(&place, ids[i], MARK_HOLD, NULL) >= 400, "nor marked");
+	}
+	place_close(&place);
+	for (unsigned i = 0; i < 4; i++) {
+		remove(paths[i]);
+		free(paths[i]);
+	}
+	envelope_free(envelope);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -271,6 +399,9 @@ int main(void)
 	test_foreign_batch();
 	test_clash();
 	test_vanished();
+	test_vanished_under_lease();
+	test_replaced_under_lease();
+	test_unreadable();
 	scratch_remove();
 	return done_testing();
 }

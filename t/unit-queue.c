@@ -125,6 +125,51 @@ static void test_defer(struct place *place)
 	envelope_free(envelope);
 }
 
+/* What became of a recipient only grows, and is there whoever looks, also after the end of the lease without a word. */
+static void test_renew(struct place *place)
+{
+	struct envelope *envelope = message("r@example.org", "Subject: r\r\n\r\n");
+	struct outcomes first = { 0 }, second = { 0 };
+	struct reply reply = { 0 };
+	struct answer claimed, got;
+	struct place other;
+	unsigned code;
+
+	reply_set(&reply, 250, NULL, "first");
+	outcomes_add(&first, &(struct outcome){ 0, OUTCOME_DELIVERED, reply, (char *)"mx", 5 });
+	outcomes_add(&first, &(struct outcome){ 1, OUTCOME_DELAYED, reply, (char *)"mx", 6 });
+	reply_set(&reply, 550, NULL, "second");
+	outcomes_add(&second, &(struct outcome){ 0, OUTCOME_FAILED, reply, (char *)"other", 7 });
+	outcomes_add(&second, &(struct outcome){ 1, OUTCOME_FAILED, reply, (char *)"other", 8 });
+	do_write(place, &envelope, 1, 0);
+	do_claim(place, 1, &claimed, WAIT_MS);
+	is_int(do_renew(place, claimed.leases[0], &first), 0, "renewed");
+	is_int(do_renew(place, claimed.leases[0], &second), 0, "and again, with other news");
+	is_int(do_renew(place, claimed.leases[0], NULL), 0, "and with none");
+	contract_open(&other, place, STORAGE_FOR_OPERATOR);
+	do_peek(&other, envelope->id, false, &got);
+	is_int(got.place, PLACE_LEASED, "another sees that it is leased");
+	is_int(outcomes_find(&got.state.done, 0)->kind, OUTCOME_DELIVERED, "who was delivered stays so");
+	is_str(outcomes_find(&got.state.done, 0)->reply.text, "first", "with that reply");
+	is_str(outcomes_find(&got.state.done, 0)->host, "mx", "and host");
+	is_int(outcomes_find(&got.state.done, 1)->kind, OUTCOME_FAILED, "who was late has failed");
+	is_int(outcomes_find(&got.state.done, 1)->time_ms, 8, "at that time");
+	is_int(got.state.attempts, 0, "an attempt is not counted before its end");
+	answer_release(&got);
+	ok(!do_claim_id(&other, envelope->id, &code) && code, "and cannot have it");
+	place_close(&other);
+	is_int(do_defer(place, claimed.leases[0], 0, false, NULL, NULL), 0, "given back without a word");
+	do_claim(place, 1, &claimed, WAIT_MS);
+	do_get(place, claimed.leases[0], &got);
+	is_int(got.state.done.count, 2, "all of it is there");
+	answer_release(&got);
+	do_remove(place, claimed.leases[0]);
+	outcomes_release(&first);
+	outcomes_release(&second);
+	reply_release(&reply);
+	envelope_free(envelope);
+}
+
 static void test_delay(struct place *place)
 {
 	struct envelope *envelope = message("late@example.org", "Subject: l\r\n\r\n");
@@ -395,6 +440,30 @@ static void test_reopen(void)
 }
 
 /* What is under way when a storage closes is called back, each once. */
+static void test_lost_lease(void)
+{
+	struct place place;
+	struct envelope *envelope = message("lost@example.org", "Subject: l\r\n\r\n");
+	struct outcomes done = { 0 };
+	struct answer claimed, got;
+
+	outcomes_add(&done, &(struct outcome){ 1, OUTCOME_DELIVERED });
+	contract_open(&place, NULL, STORAGE_FOR_WORKER);
+	do_write(&place, &envelope, 1, 0);
+	do_claim(&place, 1, &claimed, WAIT_MS);
+	do_renew(&place, claimed.leases[0], &done);
+	place_close(&place);
+	contract_open(&place, NULL, STORAGE_FOR_WORKER);
+	is_int(do_claim(&place, 1, &claimed, WAIT_MS), 1, "its owner is gone: it is free at once");
+	do_get(&place, claimed.leases[0], &got);
+	ok(outcomes_find(&got.state.done, 1) && got.state.attempts == 0, "what was recorded while it lived is known");
+	answer_release(&got);
+	do_remove(&place, claimed.leases[0]);
+	place_close(&place);
+	outcomes_release(&done);
+	envelope_free(envelope);
+}
+
 static void test_close(void)
 {
 	struct place place;
@@ -426,6 +495,7 @@ static void walk(void)
 	test_same_id(&place);
 	test_several(&place);
 	test_defer(&place);
+	test_renew(&place);
 	test_delay(&place);
 	test_discard_leased(&place);
 	test_claim_id(&place);
@@ -437,8 +507,10 @@ static void walk(void)
 	test_spooled(&place);
 	test_stop(&place);
 	place_close(&place);
-	if (driver->lasts)
+	if (driver->lasts) {
 		test_reopen();
+		test_lost_lease();
+	}
 	test_close();
 }
 
