@@ -42,6 +42,20 @@ def dead_edge(t):
     is_(master.stop(), 0, 'and it ends well')
 
 
+def told_edge(t):
+    """An edge that drains by a signal of its own refuses nobody who waits for another one."""
+    master = t.master(CONFIG)
+    told, other = master.children('slimta-edge')
+    stand_still([other])
+    waiting = [t.client('smtp') for _ in range(30)]
+    os.kill(told, signal.SIGTERM)
+    gone([told], 20)
+    os.kill(other, signal.SIGCONT)
+    codes = [client.reply().code for client in waiting]
+    ok(220 in codes, f'{codes.count(220)} of 30 waited for the other one, and are greeted by it')
+    is_(master.stop(), 0, 'and it ends well')
+
+
 def two_dead(t):
     """Nobody is left: connections wait for the first successor, which serves both sockets."""
     master = t.master(CONFIG)
@@ -96,4 +110,4 @@ def death_with_a_session(t):
     is_(second.stop(), 0, 'and it ends well')
 
 
-run(dead_edge, two_dead, stop_closes_all, stop_with_a_session, death_with_a_session)
+run(dead_edge, told_edge, two_dead, stop_closes_all, stop_with_a_session, death_with_a_session)

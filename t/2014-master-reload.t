@@ -32,7 +32,9 @@ def takes_over(t):
     like(master.log, 'process: began to drain because="another generation does its work" timeout_ms=(600000|599\d\d\d)$', 'it drained')
     is_(sorted(os.listdir(t.path('runtime')))[-1], 'spawner-2', 'the spawner has a socket of its own')
     ok('spawner-1' not in os.listdir(t.path('runtime')), 'and that of the first one is gone')
-    is_(len(status(t.path('runtime/master'))), 6, 'as are its lines')
+    lines = status(t.path('runtime/master'))
+    is_(len(lines), 6, 'as are its lines')
+    is_(lines[-1]['counters']['edge_messages_total'], 1, 'what it has counted stays')
     is_(master.stop(), 0, 'and it ends well')
 
 

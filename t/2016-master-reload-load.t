@@ -82,11 +82,14 @@ def dead_edges(t):
 
 
 def dead_master(t):
-    """Its edges refuse, close and end; a new one is there at once."""
+    """In the middle of a reload. Its edges refuse, close and end; a new one is there at once."""
     masters = [t.master(CONFIG)]
 
     def act():
         for _ in range(5 if LONG else 1):
+            since = len(masters[-1].log)
+            masters[-1].kill(signal.SIGHUP)
+            masters[-1].wait_log('reload began', since=since)
             masters[-1].kill(signal.SIGKILL)
             masters.append(t.start('slimta-master', '-c', t.path('slimta.conf'), *ROOT, notify=True))
     load = under_load(t, 'a dead master', act, 2 * RATE)

@@ -93,6 +93,13 @@ static void on_bound(evutil_socket_t fd, short what, void *arg)
 	stop_loop(arg, 1);
 }
 
+/* What waits in a sibling's sockets is the sibling's, as far as a signal to one of us can know. */
+static void keep_of_siblings(struct child *child)
+{
+	for (size_t i = 0; i < child->listener_count; i++)
+		child->listeners[i].kept = !child->listeners[i].own;
+}
+
 static void on_term(evutil_socket_t number, short what, void *arg)
 {
 	struct child *child = arg;
@@ -100,6 +107,7 @@ static void on_term(evutil_socket_t number, short what, void *arg)
 
 	(void)what;
 	if (!child->private->draining) {
+		keep_of_siblings(child);
 		start_drain(child, name, &(struct child_drain){ child->process.drain_timeout_ms, false });
 		return;
 	}
