@@ -26,6 +26,12 @@ def recipient(action='failed', status='5.1.1', diagnostic='550 5.1.1 No such use
 UNTIL = dict(until=ACCEPTED + 86400000)
 TABLE = [
     ('failed', {}, MESSAGE, [recipient()]),
+    ('a host and its address', dict(results=[result(host='mail.d.example[192.0.2.7]')]),
+        MESSAGE, [recipient(host='dns; mail.d.example (192.0.2.7)')]),
+    ('an address alone', dict(results=[result(host='2001:db8::7[2001:db8::7]')]),
+        MESSAGE, [recipient(host='dns; [2001:db8::7]')]),
+    ('a host with a bracket alone', dict(results=[result(host=']')]),
+        MESSAGE, [recipient(host='dns; ]')]),
     ('failed after too long', dict(results=[result(code=451, status='4.4.1',
         text='No (Too many retries)')]),
         MESSAGE, [recipient(status='4.4.1', diagnostic='451 4.4.1 No (Too many retries)')]),

@@ -20,7 +20,7 @@ struct bounce_result {
 	size_t index;			/* in the original's list */
 	enum bounce_action action;
 	const struct reply *reply;	/* that decided, or the last one; maybe none */
-	const char *host;		/* the remote MTA that gave it; NULL or "": none did */
+	const char *host;		/* the remote MTA that gave it, NAME or NAME[ADDRESS]; NULL or "": none did */
 	int64_t attempt_ms;		/* wall clock of the last attempt; 0 = not known */
 };
 

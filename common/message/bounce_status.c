@@ -207,6 +207,29 @@ static void put_diagnostic(const struct reply *reply, bool utf8, size_t most, st
 	buffer_release(&clean);
 }
 
+/* "NAME[ADDRESS]", as relays say whom they spoke to, has its address as a comment; one without a name is a literal. */
+static void append_host(struct buffer *out, const char *host, bool utf8)
+{
+	const char *open = strrchr(host, '[');
+	size_t name_size = open ? (size_t)(open - host) : 0, size = strlen(host);
+	char *name, *address;
+
+	if (!open || host[size - 1] != ']') {
+		bounce_append(out, host, utf8);
+		return;
+	}
+	name = xstrndup(host, name_size);
+	address = xstrndup(open + 1, size - name_size - 2);
+	bounce_append(out, !*name || strcmp(name, address) == 0 ? open : name, utf8);
+	if (*name && strcmp(name, address) != 0) {
+		buffer_append_str(out, " (");
+		bounce_append(out, address, utf8);
+		buffer_append_char(out, ')');
+	}
+	free(name);
+	free(address);
+}
+
 static void put_recipient(const struct bounce *b, const struct bounce_result *result, bool utf8,
 	struct buffer *out, struct buffer *value)
 {
@@ -219,7 +242,7 @@ static void put_recipient(const struct bounce *b, const struct bounce_result *re
 	put_status(result, out);
 	if (result->host && result->host[0]) {
 		buffer_append_str(value, "dns; ");
-		bounce_append(value, result->host, utf8);
+		append_host(value, result->host, utf8);
 		put_field(out, "Remote-MTA", value, LINE_WIDTH);
 	}
 	if (!reply_is_none(result->reply))
