@@ -34,7 +34,7 @@ def error_pattern(t):
     fail = script(t, 'fail', 'echo noise; echo "E: 5.7.1 Not wanted here" >&2; exit 65')
     master = t.master(config(f'type: pipe, args: [{fail}], error_pattern: "E: (.*)"', delay=300))
     ident = send(t, 'r@example.net')
-    match = master.wait_log(rf' deferred id={ident} .*reply="([^"]*)"')
+    match = master.wait_log(rf' failed id={ident} .*reply="([^"]*)"')
     is_(match[1], '550 5.7.1 Not wanted here', 'the first group of the pattern is the text')
 
 

@@ -36,9 +36,12 @@ def permanent(t):
     deliver = script(t, 'deliver', DELIVER)
     master = t.master(config(f'type: pipe, args: [{deliver}, "{{recipient}}"]', delay=1))
     ident = send(t, 'never@a.example', 'ok@b.example')
-    master.wait_log(rf' deferred id={ident} recipient=never@a.example .*reply="550 5.1.1 Nobody of that name" attempts=2')
-    is_(queued(t), [ident], 'a permanent failure keeps the message: nothing is lost while there are no bounces')
-    is_(t.read('tried').decode().split().count('ok@b.example'), 1, 'and the other recipient is not served again')
+    master.wait_log(rf' failed id={ident} recipient=never@a.example .*reply="550 5.1.1 Nobody of that name" attempts=1')
+    bounce = master.wait_log(rf' bounced id={ident} notification=(\S+) to=s@example.org ')[1]
+    master.wait_log(rf' (?:failed|delivered|deferred) id={bounce} ')
+    ok(ident not in queued(t), 'a permanent failure is told, then the message is gone')
+    tried = t.read('tried').decode().split()
+    is_((tried.count('ok@b.example'), tried.count('never@a.example')), (1, 1), 'and nobody is tried again')
 
 
 def not_startable(t):
@@ -55,13 +58,13 @@ def option_by_a_peer(t):
     deliver = script(t, 'deliver', 'cat >/dev/null; echo "$@" >>tried')
     master = t.master(config(f'type: pipe, args: [{deliver}, "{{recipient}}"]', delay=300))
     ident = send(t, '-rf@a.example')
-    master.wait_log(rf' deferred id={ident} .*reply="554 5.3.0 Argument 1 of the command would begin with \\"-\\""')
+    master.wait_log(rf' failed id={ident} .*reply="554 5.3.0 Argument 1 of the command would begin with \\"-\\""')
     with t.client('smtp') as client:
         client.hello()
         client.mail('a@a.example', ['"$(touch x)"@b.example', '`touch${IFS}x`|x@b.example'], 'Subject: x\r\n\r\n')
-    wait_for(lambda: len(re.findall(' delivered id=', master.log)) == 2, what='both deliveries')
+    wait_for(lambda: len(re.findall(' delivered id=', master.log)) == 3, what='both deliveries, and that of a bounce')
     is_(sorted(t.read('tried').decode().splitlines()),
-        ['"$(touch x)"@b.example', '`touch${IFS}x`|x@b.example'], 'what a shell would run is a name')
+        ['"$(touch x)"@b.example', '`touch${IFS}x`|x@b.example', 's@example.org'], 'what a shell would run is a name')
     ok(not os.path.exists(t.path('x')), 'and nothing else')
 
 

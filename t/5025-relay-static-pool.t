@@ -17,8 +17,8 @@ edge:
   main: {{type: smtp, queue: q, listener: {{port: @port:smtp@}}}}
   other: {{type: smtp, queue: p, listener: {{port: @port:other@}}}}
 queue:
-  q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, retry: {{delay: 300}}}}
-  p: {{type: disk, relay: r, envelope_dir: @dir@/env2, meta_dir: @dir@/meta2, allow_volatile: yes, retry: {{delay: 300}}}}
+  q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, retry: {{delay: 300, maximum: 9}}}}
+  p: {{type: disk, relay: r, envelope_dir: @dir@/env2, meta_dir: @dir@/meta2, allow_volatile: yes, retry: {{delay: 300, maximum: 9}}}}
 relay:
   r: {{type: static, host: 127.0.0.1, port: {port}{more}}}
 '''

@@ -11,7 +11,7 @@ from lib.mail import send
 
 CONFIG = '''@process@
 edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
-queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: r, retry: {delay: 3600}}}
+queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: r, retry: {delay: 3600, maximum: 9}}}
 relay:
   r:
     type: pipe

@@ -13,7 +13,7 @@ CONFIG = '''@process@
   worker: {instances: 1}
 edge: {main: {type: smtp, queue: slow, listener: {port: @port:smtp@}}}
 queue:
-  slow: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: later, retry: {delay: 3600}}
+  slow: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, relay: later, retry: {delay: 3600, maximum: 9}}
   idle: {type: disk, envelope_dir: @dir@/idle, meta_dir: @dir@/idle.meta, allow_volatile: yes, relay: nothing}
 relay:
   later: {type: pipe, args: [/bin/sh, -c, 'cat >/dev/null; exit 75']}

@@ -9,7 +9,7 @@ from lib.mail import send
 
 CONFIG = '''@process@    user: nobody
 edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
-queue: {q: {type: disk, envelope_dir: @dir@/store/env, meta_dir: @dir@/store/meta, allow_volatile: yes, relay: r}}
+queue: {q: {type: disk, envelope_dir: @dir@/store/env, meta_dir: @dir@/store/meta, allow_volatile: yes, relay: r, retry: {maximum: 9}}}
 relay:
   r:
     type: pipe

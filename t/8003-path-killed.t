@@ -23,7 +23,7 @@ queue:
     meta_dir: @dir@/meta
     allow_volatile: yes
     scan_interval: 1
-    retry: {delay: 1}
+    retry: {delay: 1, maximum: 1000}
     relay: save
 relay:
   save: {type: pipe, args: [@top@/conf/save-mail.sh, @dir@/mail, "{recipient}", "{message_id}"]}

@@ -64,7 +64,7 @@ def hostile(t, form):
         client.hello()
         client.mail('%s%n@example.org', ['%d%n@example.net'], 'Subject: %s%n\x1b[2J\r\n\r\n%n\r\n')
     master.wait_log(r'delivered', 15)
-    is_(sorted(master.children()), children, f'{form}: nobody died')
+    is_(sorted(set(children) - set(master.children())), [], f'{form}: nobody died')
     is_(master.stop(), 0, f'{form}: all end well')
     # What is said about the configuration comes before there is a log.
     return ''.join(line for line in master.log.splitlines(True) if not line.startswith(master.conf))

@@ -37,11 +37,28 @@ static void test_options(void)
 	is_int(queue_options(queue)->min_free_bytes, 6 << 20, "min_free: twice the largest max_size of its edges");
 	is_int(queue_options(queue)->max_messages, 0, "max_messages: any number");
 	is_int(queue_retry_delay_ms(queue, 1), 300000, "retry.delay: 300 seconds");
+	is_int(queue_options(queue)->retry.maximum, 0, "retry.maximum: never tried again");
+	is_int(queue_options(queue)->bounce_size_limit, 51200, "bounce_size_limit: 50K");
+	is_int(queue->storage->max_strikes, 3, "max_strikes: 3, and the storage knows it");
+	ok(!queue_options(queue)->bounce_queue && !queue_options(queue)->double_bounce, "bounces go to itself");
 	queue_free(queue);
 	queue = load(DISK ", relay: r, min_free: 0, max_messages: 12, retry: {delay: '7'}", &errors);
 	is_int(queue_options(queue)->min_free_bytes, 0, "min_free: 0");
 	is_int(queue_options(queue)->max_messages, 12, "max_messages: 12");
 	is_int(queue_retry_delay_ms(queue, 1000), 7000, "retry.delay: 7");
+	queue_free(queue);
+	queue = load(DISK ", relay: r, retry: {maximum_age: 5d, notify_delay: 4h}, bounce_queue: q, "
+		"double_bounce: Postmaster, bounce_size_limit: 64M, max_strikes: 0", &errors);
+	ok(queue_options(queue)->retry.maximum == UINT32_MAX, "a maximum_age alone: any number of attempts");
+	is_int(queue_options(queue)->retry.maximum_age_ms, 432000000, "maximum_age: 5d");
+	is_int(queue_options(queue)->retry.notify_delay_ms, 14400000, "notify_delay: 4h");
+	is_str(queue_options(queue)->bounce_queue, "q", "bounce_queue: q");
+	is_str(queue_options(queue)->double_bounce, "Postmaster", "double_bounce: Postmaster");
+	is_int(queue_options(queue)->bounce_size_limit, 67108864, "bounce_size_limit: 64M");
+	is_int(queue->storage->max_strikes, 0, "max_strikes: 0");
+	queue_free(queue);
+	queue = load(DISK ", relay: r, retry: {maximum: 3, maximum_age: 1h, delay: 'log(4 - x)'}", &errors);
+	is_int(queue_options(queue)->retry.maximum, 3, "both: what comes first; and the delay is asked for no more than that");
 	queue_free(queue);
 	buffer_release(&errors);
 }
@@ -95,7 +112,16 @@ static void test_errors(void)
 		{ DISK ", relay: r, retry: {delay: 1e308 * x}", "for x = 2: expected a time that ends" },
 		{ DISK ", relay: r, retry: {delay: ''}", "expected a number, a name" },
 		{ DISK ", relay: r, retry: {delay: [300]}", "queue.q.retry.delay" },
-		{ DISK ", relay: r, retry: {maximum: 3}", "not built into this slimta yet" },
+		{ DISK ", relay: r, retry: {maximum: -1}", "queue.q.retry.maximum" },
+		{ DISK ", relay: r, retry: {maximum: 3, delay: 1 / (3 - x)}", "for x = 3: " },
+		{ DISK ", relay: r, retry: {maximum: 0, delay: 60 +}", "column 5 of the expression" },
+		{ DISK ", relay: r, retry: {maximum_age: soon}", "queue.q.retry.maximum_age" },
+		{ DISK ", relay: r, retry: {notify_delay: -4h}", "queue.q.retry.notify_delay" },
+		{ DISK ", relay: r, bounce_queue: qq", "no queue is named \"qq\" (did you mean \"q\"?)" },
+		{ DISK ", relay: r, double_bounce: p@", "expected an address" },
+		{ DISK ", relay: r, double_bounce: 'p@x, q@x'", "expected an address" },
+		{ DISK ", relay: r, bounce_size_limit: 65M", "queue.q.bounce_size_limit" },
+		{ DISK ", relay: r, max_strikes: 1001", "queue.q.max_strikes" },
 		{ DISK ", relay: r, scan_intervall: 3", "scan_interval" },
 		{ DISK ", relay: r, scan_interval: 0", "scan_interval" },
 		{ DISK ", relay: r, allow_volatile: perhaps", "allow_volatile" },

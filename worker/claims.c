@@ -162,6 +162,17 @@ void claims_drain(struct claims *claims, int64_t bound_ms, claims_ended_fn *ende
 	wake_up(claims);
 }
 
+void claims_stop(struct claims *claims)
+{
+	struct claimed *claimed;
+
+	if (!claims)
+		return;
+	claims->stopped = true;
+	TAILQ_FOREACH(claimed, &claims->under_way, link)
+		delivery_stop(claimed->delivery);
+}
+
 void claims_free(struct claims *claims)
 {
 	struct claimed *claimed;

@@ -15,7 +15,9 @@ struct claims *claims_new(const struct delivery_context *);
 /* Claims no more, gives back what has not begun, gives the rest `bound_ms` where it can be broken off; `ended` runs
  * once when nothing is under way. */
 void claims_drain(struct claims *, int64_t bound_ms, claims_ended_fn *, void *arg);
-void claims_free(struct claims *);		/* the process ends, queue and relay are closed; NULL is fine */
+/* The process ends: nothing more is asked of queues and relay. NULL is fine. */
+void claims_stop(struct claims *);
+void claims_free(struct claims *);		/* after that; queues and relay are closed; NULL is fine */
 size_t claims_under_way(const struct claims *);
 bool claims_past_the_dot(const struct claims *);	/* one of them is, and waits for its answer */
 

@@ -1,6 +1,6 @@
 /* delivery.c - one message under our lease, from the claim until it is given back or gone
  * SPDX-License-Identifier: MIT
- * The flow: one function decides what is next. delivery_record.c tells the storage. */
+ * The flow: one function decides what is next. delivery_record.c tells the storage, delivery_notify.c the sender. */
 #include "worker/delivery.h"
 
 #include <event2/event.h>
@@ -11,8 +11,9 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "worker/delivery_parts.h"
+#include "worker/verdict.h"
 
-static void release(struct delivery *delivery)
+void delivery_release(struct delivery *delivery)
 {
 	if (delivery->envelope)
 		counter_add(delivery->context.counters, COUNTER_WORKER_ATTEMPTS, -1);
@@ -30,13 +31,24 @@ void delivery_abandon(struct delivery *delivery)
 {
 	if (delivery->envelope)
 		progress_log_in_doubt(delivery->progress, delivery->envelope, delivery->context.relay->name);
-	release(delivery);
+	now_release(delivery->context.now, delivery->row);
+	delivery->context.now = NULL;
+	delivery->abandoned = true;
+	if (!delivery->notice)
+		delivery_release(delivery);
+}
+
+void delivery_stop(struct delivery *delivery)
+{
+	delivery->stopped = true;
+	if (delivery->notice)
+		notice_stop(delivery->notice);
 }
 
 void delivery_end(struct delivery *delivery)
 {
 	delivery->ended(delivery->arg, delivery);
-	release(delivery);
+	delivery_release(delivery);
 }
 
 bool delivery_is_past_the_dot(const struct delivery *delivery)
@@ -56,15 +68,36 @@ void delivery_drain(struct delivery *delivery)
 
 /* ---- fetching */
 
+static struct verdict verdict_of(struct delivery *delivery)
+{
+	return (struct verdict){ &delivery->notices, &queue_options(delivery->context.queue)->retry,
+		delivery->envelope, &delivery->state, delivery->progress, clock_wall_ms() };
+}
+
+static size_t count_open(const struct delivery *delivery)
+{
+	size_t count = 0;
+
+	for (size_t i = 0; i < delivery->envelope->recipient_count; i++)
+		if (outcome_is_open(outcomes_find(&delivery->state.done, i)))
+			count++;
+	return count;
+}
+
 static void take_message(struct delivery *delivery, struct envelope **envelope, struct message_state *state)
 {
+	struct verdict verdict;
+
 	delivery->envelope = *envelope;
 	*envelope = NULL;
 	delivery->state = *state;
 	*state = (struct message_state){ 0 };
 	delivery->pause_ms = 0;
 	counter_add(delivery->context.counters, COUNTER_WORKER_ATTEMPTS, 1);
-	delivery->progress = progress_new(delivery->envelope, &delivery->state.done, &delivery->left);
+	delivery->progress = progress_new(delivery->envelope);
+	verdict = verdict_of(delivery);
+	delivery->unrecorded = verdict_before(&verdict);
+	delivery->left = count_open(delivery);
 	log_debug("worker", "fetched", LOG_TEXT("id", delivery->id),
 		LOG_INT("recipients", delivery->envelope->recipient_count), LOG_INT("open", delivery->left),
 		LOG_INT("attempts", delivery->state.attempts));
@@ -110,7 +143,7 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 	if (!reply_is_success(reply))
 		return;
 	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *reply, (char *)host,
-		clock_wall_ms() });
+		delivery->progress[index].time_ms });
 	delivery->unrecorded = true;
 	if (delivery->left)
 		delivery_next(delivery);
@@ -119,11 +152,14 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 static void on_relay_finished(void *arg)
 {
 	struct delivery *delivery = arg;
+	struct verdict verdict = verdict_of(delivery);
 
 	if (delivery->left)
 		BUG("a relay left %zu recipients open", delivery->left);
 	delivery->relay = RELAY_OVER;
 	delivery->resume = NULL;
+	if (verdict_after(&verdict))
+		delivery->unrecorded = true;
 	delivery_next(delivery);
 }
 
@@ -138,6 +174,7 @@ static void relay(struct delivery *delivery)
 	}
 	delivery->relay = RELAY_UNDER_WAY;
 	now_reach(delivery->context.now, delivery->row, LEASE_BEGUN);
+	delivery->tried = true;
 	relay_deliver(delivery->context.relay, &what);
 }
 
@@ -149,14 +186,17 @@ static enum delivery_step what_is_next(const struct delivery *delivery)
 		return STEP_FETCH;
 	if (delivery->relay == RELAY_UNDER_WAY)
 		return STEP_RENEW;
-	if (delivery->relay == RELAY_TO_COME)
-		return STEP_RELAY;
-	return STEP_END;
+	if (delivery->put_off)
+		return STEP_END;
+	/* Recorded first, so that whoever comes after us makes the same of it. */
+	if (notice_is_owed(&delivery->notices, delivery->envelope, &delivery->state.done))
+		return delivery->unrecorded ? STEP_RECORD : STEP_NOTIFY;
+	return delivery->relay == RELAY_TO_COME ? STEP_RELAY : STEP_END;
 }
 
 void delivery_next(struct delivery *delivery)
 {
-	if (delivery->in_call)
+	if (delivery->in_call || delivery->stopped)
 		return;
 	delivery->step = what_is_next(delivery);
 	switch (delivery->step) {
@@ -167,7 +207,11 @@ void delivery_next(struct delivery *delivery)
 		relay(delivery);
 		break;
 	case STEP_RENEW:
+	case STEP_RECORD:
 		delivery_renew(delivery);
+		break;
+	case STEP_NOTIFY:
+		delivery_notify(delivery);
 		break;
 	case STEP_END:
 		delivery_record_end(delivery);
@@ -188,7 +232,7 @@ static void on_renewal_due(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	if (delivery->relay == RELAY_UNDER_WAY)
+	if (delivery->relay == RELAY_UNDER_WAY || delivery->step == STEP_NOTIFY)
 		delivery_renew(delivery);
 }
 
@@ -201,6 +245,8 @@ struct delivery *delivery_begin(const struct delivery_context *context, struct l
 	*lease = NULL;
 	memcpy(delivery->id, delivery->lease->id, sizeof(delivery->id));
 	delivery->row = now_hold(context->now, delivery->id);
+	delivery->notices = (struct notice_settings){ context->disk, context->bounce_queue,
+		queue_options(context->queue), context->hostname, context->relay->driver->is_final, context->counters };
 	delivery->pause = event_new(context->base, -1, 0, on_pause_over, delivery);
 	delivery->renewal = event_new(context->base, -1, EV_PERSIST, on_renewal_due, delivery);
 	if (!delivery->pause || !delivery->renewal)

@@ -1,7 +1,9 @@
 /* delivery.h - one message under our lease, from the claim until it is given back or gone
  * SPDX-License-Identifier: MIT
- * Fetch, relay, record. What is delivered is recorded while the relay works on the other recipients, and logged when
- * the record is made. A storage that fails is asked again until it does what it has to. */
+ * Fetch, relay, record, notify, end. What is delivered is recorded while the relay works on the other recipients, and
+ * logged when the record is made. A failure is recorded before its bounce is written, and the message ends after that;
+ * who finds a recorded one that is owed writes the bounce first, the same one. A storage that fails is asked again until
+ * it does what it has to. */
 #ifndef SLIMTA_WORKER_DELIVERY_H
 #define SLIMTA_WORKER_DELIVERY_H
 
@@ -18,6 +20,9 @@ struct delivery_context {
 	struct relay *relay;
 	struct counters *counters;
 	struct now *now;		/* where the worker keeps what it holds; NULL: nowhere */
+	struct pool *disk;
+	struct queue *bounce_queue;	/* takes the notifications; maybe the same as `queue` */
+	const char *hostname;		/* ours, in notifications */
 };
 
 typedef void delivery_ended_fn(void *arg, struct delivery *);
@@ -30,6 +35,10 @@ void delivery_drain(struct delivery *);
 bool delivery_is_past_the_dot(const struct delivery *);	/* and the relay waits for the answer */
 /* The process ends, the queue is closed, the relay is not: frees it; what was delivered and is not recorded is logged
  * `in doubt`; `ended` does not run. */
+/* The process ends: nothing more is asked of queues and relay, whose answers are taken. */
+void delivery_stop(struct delivery *);
+/* After that, the queues are closed, the relay is not: frees it, if need be when the pool is freed; what was delivered
+ * and is not recorded is logged `in doubt`; `ended` does not run. */
 void delivery_abandon(struct delivery *);
 
 #endif

@@ -4,11 +4,12 @@
 #define SLIMTA_WORKER_DELIVERY_PARTS_H
 
 #include "worker/delivery.h"
+#include "worker/notice.h"
 #include "worker/progress.h"
 
 struct event;
 
-enum delivery_step { STEP_FETCH, STEP_RELAY, STEP_RENEW, STEP_END };
+enum delivery_step { STEP_FETCH, STEP_RELAY, STEP_RENEW, STEP_RECORD, STEP_NOTIFY, STEP_END };
 enum relay_state { RELAY_TO_COME, RELAY_UNDER_WAY, RELAY_OVER };
 
 struct delivery {
@@ -26,13 +27,18 @@ struct delivery {
 	enum delivery_step step;	/* the last that was begun */
 	enum relay_state relay;
 	bool draining, in_call;
+	bool stopped, abandoned;	/* the process ends */
+	bool tried;			/* the relay was given it */
+	bool put_off;			/* what is owed is left to the next owner */
 	struct envelope *envelope;	/* NULL: not fetched */
 	struct message_state state;	/* `done` has all that is known, recorded or not */
 	struct outcomes renewing;	/* what the storage is told while the relay goes on */
-	struct attempt attempt;		/* borrowed of the first recipient that failed */
+	struct attempt attempt;		/* borrowed of the first recipient that has to wait, or failed */
 	struct progress *progress;	/* one a recipient */
 	size_t left;			/* recipients that the relay has not settled */
 	bool unrecorded;		/* state.done has results that are not in the storage yet */
+	struct notice_settings notices;
+	struct notice *notice;		/* being written */
 	struct event *pause, *renewal;
 	int64_t pause_ms;
 	int64_t delay_ms;		/* until it is tried again */
@@ -43,6 +49,7 @@ struct delivery {
 /* delivery.c. Does what is next, now; may be called at any time. */
 void delivery_next(struct delivery *);
 void delivery_end(struct delivery *);		/* runs `ended`, frees it */
+void delivery_release(struct delivery *);	/* frees it */
 
 /* delivery_lease.c */
 void delivery_lease_begin(struct delivery *);	/* under a new lease */
@@ -52,12 +59,15 @@ bool delivery_lease_is_lost(const struct reply *why);
 enum relay_go delivery_commit(void *delivery, relay_resume_fn *, void *resume_arg);
 
 /* delivery_record.c: what the storage is told. */
-void delivery_renew(struct delivery *);		/* the relay is at work */
+void delivery_renew(struct delivery *);		/* all that is known is recorded, the lease goes on */
 void delivery_record_end(struct delivery *);	/* removes the message or gives it back, for which the lease is got again */
 /* As it came, untried. */
 void delivery_give_back(struct delivery *, int64_t delay_ms);
 /* Repeats the step after a pause; gives up where that makes no sense. */
 void delivery_step_failed(struct delivery *, const struct reply *why);
 void delivery_log_failed(const struct delivery *, const char *event, const struct reply *why);
+
+/* delivery_notify.c: writes the first notification that is owed. */
+void delivery_notify(struct delivery *);
 
 #endif

@@ -2,24 +2,25 @@
  * SPDX-License-Identifier: MIT */
 #include <event2/event.h>
 
-#include "common/base/clock.h"
 #include "common/base/log.h"
 #include "worker/delivery_parts.h"
 
 #define PAUSE_FIRST_MS 200
 #define PAUSE_LAST_MS 30000
 #define FETCH_PAUSE_LAST_MS 800		/* what cannot be read after this one takes the place of others no longer */
-#define UNREAD_MS 60000
+#define PUT_OFF_MS 60000
 
 /* ---- a storage that fails */
 
 void delivery_log_failed(const struct delivery *delivery, const char *event, const struct reply *why)
 {
+	const struct delivery_context *context = &delivery->context;
+	const struct queue *queue = delivery->step == STEP_NOTIFY ? context->bounce_queue : context->queue;
 	struct buffer text = { 0 };
 
 	reply_append(why, &text);
-	log_error("worker", event, LOG_TEXT("id", delivery->id),
-		LOG_TEXT("queue", queue_name(delivery->context.queue)), LOG_TEXT("reply", buffer_str(&text)));
+	log_error("worker", event, LOG_TEXT("id", delivery->id), LOG_TEXT("queue", queue_name(queue)),
+		LOG_TEXT("reply", buffer_str(&text)));
 	buffer_release(&text);
 }
 
@@ -38,51 +39,88 @@ static void pause_step(struct delivery *delivery)
 	event_add(delivery->pause, &(struct timeval){ delivery->pause_ms / 1000, delivery->pause_ms % 1000 * 1000 });
 }
 
+static void fetch_failed(struct delivery *delivery)
+{
+	if (delivery->draining || delivery->pause_ms >= FETCH_PAUSE_LAST_MS)
+		delivery_give_back(delivery, PUT_OFF_MS);
+	else
+		pause_step(delivery);
+}
+
+/* The end records it too, and finds out whether the message is still ours (450 4.2.0: it is not). What is owed to its
+ * sender may wait, what others have in the worker's line may not. */
+static void put_off(struct delivery *delivery)
+{
+	delivery->put_off = true;
+	delivery_next(delivery);
+}
+
 void delivery_step_failed(struct delivery *delivery, const struct reply *why)
 {
-	bool fetching = delivery->step == STEP_FETCH;
+	static const char *const events[] = {
+		[STEP_FETCH] = "could not fetch", [STEP_RECORD] = "could not record",
+		[STEP_NOTIFY] = "could not notify", [STEP_END] = "could not record",
+	};
+	bool last = reply_is_permanent(why) || delivery->draining;
 
+	if (delivery->stopped)
+		return;
 	/* That the lease is lost was said before. */
 	if ((!delivery->pause_ms && !delivery->lost) || reply_is_permanent(why))
-		delivery_log_failed(delivery, fetching ? "could not fetch" : "could not record", why);
-	if (fetching && (delivery->draining || delivery->pause_ms >= FETCH_PAUSE_LAST_MS))
-		delivery_give_back(delivery, UNREAD_MS);
-	else if (reply_is_permanent(why) || delivery->draining)
+		delivery_log_failed(delivery, events[delivery->step], why);
+	if (delivery->step == STEP_FETCH)
+		fetch_failed(delivery);
+	else if (delivery->step != STEP_END && (last || why->subject == 2 || delivery->pause_ms == PAUSE_LAST_MS))
+		put_off(delivery);
+	else if (last)
 		give_up(delivery);
 	else
 		pause_step(delivery);
 }
 
-/* ---- while the relay is at work */
+/* ---- the lease goes on */
 
-static void log_delivered(struct delivery *delivery)
+static struct progress_log log_of(const struct delivery *delivery)
 {
-	const struct delivery_context *context = &delivery->context;
+	return (struct progress_log){ delivery->envelope, &delivery->state.done, &delivery->notices,
+		delivery->context.relay->name, delivery->context.counters,
+		delivery->state.attempts + (delivery->tried ? 1 : 0) };
+}
 
-	progress_log_delivered(delivery->progress, delivery->envelope, context->relay->name, context->counters,
-		delivery->state.attempts + 1);
+static void log_recorded(struct delivery *delivery)
+{
+	struct progress_log log = log_of(delivery);
+
+	progress_log_recorded(delivery->progress, &log);
 }
 
 static void on_renewed(void *arg, const struct reply *why)
 {
 	struct delivery *delivery = arg;
+	bool lost = delivery_lease_is_lost(why);
 
 	delivery->in_call = false;
-	if (why && !delivery_lease_is_lost(why)) {
-		/* What is delivered is recorded with the next renewal, or at the end. */
-		delivery->unrecorded = true;
-		delivery_log_failed(delivery, "could not renew", why);
+	if (!why || lost) {
+		delivery->pause_ms = 0;
+		log_recorded(delivery);
 	} else {
-		log_delivered(delivery);
+		/* What is settled is recorded with the next renewal, or at the end. */
+		delivery->unrecorded = true;
+		if (delivery->step != STEP_RECORD)
+			delivery_log_failed(delivery, "could not renew", why);
 	}
+	/* Who has the message now tells its sender. */
+	delivery->put_off = delivery->put_off || lost;
 	delivery_lease_answer(delivery, why);
-	if (delivery->relay == RELAY_OVER || (delivery->unrecorded && !why))
+	if (why && !lost && delivery->step == STEP_RECORD)
+		delivery_step_failed(delivery, why);
+	else if (delivery->relay != RELAY_UNDER_WAY || (delivery->unrecorded && !why))
 		delivery_next(delivery);
 }
 
 void delivery_renew(struct delivery *delivery)
 {
-	if (delivery->in_call)
+	if (delivery->in_call || delivery->stopped)
 		return;
 	delivery->in_call = true;
 	delivery->unrecorded = false;
@@ -98,7 +136,7 @@ void delivery_renew(struct delivery *delivery)
 static void on_ended(void *arg, const struct reply *why)
 {
 	struct delivery *delivery = arg;
-	struct delivery_context *context = &delivery->context;
+	struct progress_log log = log_of(delivery);
 
 	delivery->in_call = false;
 	if (why) {
@@ -106,32 +144,44 @@ static void on_ended(void *arg, const struct reply *why)
 		return;
 	}
 	progress_mark_sent(delivery->progress, delivery->envelope->recipient_count);
-	log_delivered(delivery);
-	progress_log_deferred(delivery->progress, delivery->envelope, context->relay->name, context->counters,
-		delivery->state.attempts + 1, delivery->delay_ms);
+	log_recorded(delivery);
+	progress_log_deferred(delivery->progress, &log, delivery->delay_ms);
 	delivery_end(delivery);
+}
+
+static bool is_complete(const struct delivery *delivery)
+{
+	for (size_t i = 0; i < delivery->envelope->recipient_count; i++)
+		if (outcome_is_open(outcomes_find(&delivery->state.done, i)))
+			return false;
+	return true;
+}
+
+/* An attempt counts for those who have to wait: if none of these was tried, it was none. */
+static void defer(struct delivery *delivery, bool complete)
+{
+	const struct progress *waits = progress_first_unsuccessful(delivery->progress,
+		delivery->envelope->recipient_count, !complete);
+	bool attempted = waits || (complete && delivery->tried);
+
+	delivery->delay_ms = delivery->put_off && !delivery->draining ? PUT_OFF_MS : 0;
+	if (waits && !complete)
+		delivery->delay_ms = queue_retry_delay_ms(delivery->context.queue, delivery->state.attempts + 1);
+	if (waits)
+		delivery->attempt = (struct attempt){ waits->time_ms, waits->host, waits->reply };
+	queue_defer(delivery->context.queue, &delivery->lease, delivery->delay_ms, attempted, &delivery->state.done,
+		waits ? &delivery->attempt : NULL, on_ended, delivery);
 }
 
 static void end_lease(struct delivery *delivery)
 {
-	struct queue *queue = delivery->context.queue;
-	size_t count = delivery->envelope->recipient_count;
-	const struct progress *failed = progress_first_failed(delivery->progress, count);
+	bool complete = is_complete(delivery);
 
 	delivery->in_call = true;
-	if (progress_is_complete(delivery->progress, count)) {
-		queue_remove(queue, &delivery->lease, on_ended, delivery);
-		return;
-	}
-	if (!failed) {
-		/* None of those left was tried. */
-		queue_defer(queue, &delivery->lease, 0, false, &delivery->state.done, NULL, on_ended, delivery);
-		return;
-	}
-	delivery->attempt = (struct attempt){ clock_wall_ms(), failed->host, failed->reply };
-	delivery->delay_ms = queue_retry_delay_ms(queue, delivery->state.attempts + 1);
-	queue_defer(queue, &delivery->lease, delivery->delay_ms, true, &delivery->state.done, &delivery->attempt,
-		on_ended, delivery);
+	if (complete && !notice_is_owed(&delivery->notices, delivery->envelope, &delivery->state.done))
+		queue_remove(delivery->context.queue, &delivery->lease, on_ended, delivery);
+	else
+		defer(delivery, complete);
 }
 
 /* A storage that could not record the end of a lease has ended it all the same: it is claimed anew, so that the

@@ -7,20 +7,11 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "worker/notice.h"
 
-struct progress *progress_new(const struct envelope *envelope, const struct outcomes *done, size_t *open)
+struct progress *progress_new(const struct envelope *envelope)
 {
-	struct progress *progress = xcalloc(envelope->recipient_count + 1, sizeof(*progress));
-
-	*open = 0;
-	for (size_t i = 0; i < envelope->recipient_count; i++) {
-		const struct outcome *outcome = outcomes_find(done, i);
-
-		progress[i].before = !outcome_is_open(outcome) && outcome->kind != OUTCOME_FAILED;
-		if (!progress[i].before)
-			++*open;
-	}
-	return progress;
+	return xcalloc(envelope->recipient_count + 1, sizeof(struct progress));
 }
 
 void progress_free(struct progress *progress, size_t count)
@@ -37,25 +28,23 @@ void progress_settle(struct progress *progress, const struct reply *reply, const
 	progress->settled = true;
 	reply_copy(&progress->reply, reply);
 	progress->host = xstrdup(host);
+	progress->time_ms = clock_wall_ms();
 }
 
-bool progress_is_complete(const struct progress *progress, size_t count)
-{
-	for (size_t i = 0; i < count; i++)
-		if (!progress[i].before && !reply_is_success(&progress[i].reply))
-			return false;
-	return true;
-}
-
-static bool has_failed(const struct progress *progress)
+bool progress_is_unsuccessful(const struct progress *progress)
 {
 	return progress->settled && !reply_is_none(&progress->reply) && !reply_is_success(&progress->reply);
 }
 
-const struct progress *progress_first_failed(const struct progress *progress, size_t count)
+static bool is_delivered(const struct progress *progress)
+{
+	return progress->settled && reply_is_success(&progress->reply);
+}
+
+const struct progress *progress_first_unsuccessful(const struct progress *progress, size_t count, bool open)
 {
 	for (size_t i = 0; i < count; i++)
-		if (has_failed(&progress[i]))
+		if (progress_is_unsuccessful(&progress[i]) && !(open && progress[i].failed))
 			return &progress[i];
 	return NULL;
 }
@@ -63,63 +52,88 @@ const struct progress *progress_first_failed(const struct progress *progress, si
 void progress_mark_sent(struct progress *progress, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
-		if (progress[i].settled && reply_is_success(&progress[i].reply))
+		if (is_delivered(&progress[i]) || progress[i].failed)
 			progress[i].sent = true;
 }
 
-static void log_one(const char *event, const struct progress *one, const struct envelope *envelope, size_t index,
-	const char *relay, unsigned attempts, int64_t delay_ms)
+static void log_one(const char *event, const struct progress_log *log, size_t index, const struct reply *reply,
+	const char *host, int64_t delay_ms)
 {
-	struct buffer reply = { 0 };
+	struct buffer text = { 0 };
 	struct log_field fields[] = {
-		LOG_TEXT("id", envelope->id),
-		LOG_TEXT("recipient", envelope->recipients[index].address),
-		LOG_TEXT("relay", relay),
-		LOG_TEXT("host", one->host),
-		LOG_TEXT("reply", buffer_str(&reply)),
-		LOG_INT("attempts", attempts),
-		LOG_INT("age_ms", clock_wall_ms() - envelope->timestamp_ms),
+		LOG_TEXT("id", log->envelope->id),
+		LOG_TEXT("recipient", log->envelope->recipients[index].address),
+		LOG_TEXT("relay", log->relay),
+		LOG_TEXT("host", host),
+		LOG_TEXT("reply", NULL),
+		LOG_INT("attempts", log->attempts),
+		LOG_INT("age_ms", clock_wall_ms() - log->envelope->timestamp_ms),
 		LOG_INT("delay_ms", delay_ms),
 		{ 0 },
 	};
 
 	if (!log_wants(LOG_LEVEL_INFO, "worker"))
 		return;
-	reply_append(&one->reply, &reply);
-	fields[4].text = buffer_str(&reply);
+	reply_append(reply, &text);
+	fields[4].text = buffer_str(&text);
 	if (delay_ms < 0)
 		fields[7].key = NULL;
 	log_write(LOG_LEVEL_INFO, "worker", event, fields);
-	buffer_release(&reply);
+	buffer_release(&text);
 }
 
-void progress_log_delivered(struct progress *progress, const struct envelope *envelope, const char *relay,
-	struct counters *counters, unsigned attempts)
+/* P18: there is no bounce of a bounce, so somebody has to look at it here. */
+static void log_unheard(const struct progress_log *log, size_t index, const struct reply *reply)
 {
-	for (size_t i = 0; i < envelope->recipient_count; i++) {
+	const struct envelope *envelope = log->envelope;
+	struct buffer text = { 0 };
+
+	if ((envelope->sender && *envelope->sender) || notice_is_wanted(log->notices, envelope, index, OUTCOME_FAILED))
+		return;
+	reply_append(reply, &text);
+	log_error("worker", "bounce could not be delivered", LOG_TEXT("id", envelope->id),
+		LOG_TEXT("recipient", envelope->recipients[index].address), LOG_TEXT("reply", buffer_str(&text)));
+	buffer_release(&text);
+}
+
+static void log_failed(const struct progress_log *log, size_t index)
+{
+	const struct outcome *outcome = outcomes_find(log->done, index);
+
+	counter_add(log->counters, COUNTER_WORKER_FAILED, 1);
+	log_one("failed", log, index, &outcome->reply, outcome->host, -1);
+	log_unheard(log, index, &outcome->reply);
+}
+
+void progress_log_recorded(struct progress *progress, const struct progress_log *log)
+{
+	for (size_t i = 0; i < log->envelope->recipient_count; i++) {
 		if (!progress[i].sent || progress[i].logged)
 			continue;
 		progress[i].logged = true;
-		counter_add(counters, COUNTER_WORKER_DELIVERED, 1);
-		log_one("delivered", &progress[i], envelope, i, relay, attempts, -1);
+		if (progress[i].failed) {
+			log_failed(log, i);
+			continue;
+		}
+		counter_add(log->counters, COUNTER_WORKER_DELIVERED, 1);
+		log_one("delivered", log, i, &progress[i].reply, progress[i].host, -1);
 	}
 }
 
-void progress_log_deferred(const struct progress *progress, const struct envelope *envelope, const char *relay,
-	struct counters *counters, unsigned attempts, int64_t delay_ms)
+void progress_log_deferred(const struct progress *progress, const struct progress_log *log, int64_t delay_ms)
 {
-	for (size_t i = 0; i < envelope->recipient_count; i++) {
-		if (!has_failed(&progress[i]))
+	for (size_t i = 0; i < log->envelope->recipient_count; i++) {
+		if (!progress_is_unsuccessful(&progress[i]) || progress[i].failed)
 			continue;
-		counter_add(counters, COUNTER_WORKER_DEFERRED, 1);
-		log_one("deferred", &progress[i], envelope, i, relay, attempts, delay_ms);
+		counter_add(log->counters, COUNTER_WORKER_DEFERRED, 1);
+		log_one("deferred", log, i, &progress[i].reply, progress[i].host, delay_ms);
 	}
 }
 
 void progress_log_in_doubt(const struct progress *progress, const struct envelope *envelope, const char *relay)
 {
 	for (size_t i = 0; i < envelope->recipient_count; i++)
-		if (progress[i].settled && reply_is_success(&progress[i].reply) && !progress[i].logged)
+		if (is_delivered(&progress[i]) && !progress[i].logged)
 			log_warn("worker", "in doubt", LOG_TEXT("id", envelope->id),
 				LOG_TEXT("recipient", envelope->recipients[i].address), LOG_TEXT("relay", relay),
 				LOG_TEXT("reason", "delivered, and the queue did not record it"));

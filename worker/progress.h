@@ -3,35 +3,47 @@
 #ifndef SLIMTA_WORKER_PROGRESS_H
 #define SLIMTA_WORKER_PROGRESS_H
 
-#include "common/base/counters.h"
 #include "common/message/envelope.h"
 #include "common/message/reply.h"
 #include "common/queue/storage.h"
 
+struct counters;
+struct notice_settings;
+
 /* One recipient. */
 struct progress {
-	bool before;			/* delivered in an earlier attempt */
 	bool settled;			/* the relay is done with it */
-	bool sent, logged;		/* of a delivered one: the storage was told; it did, and the log has it */
-	struct reply reply;		/* none: not attempted */
+	bool failed;			/* given up in this life: state.done says with which reply */
+	bool sent, logged;		/* of a delivered or failed one: the storage was told; it did, and the log has it */
+	struct reply reply;		/* of this attempt; none: not attempted */
 	char *host;
+	int64_t time_ms;		/* wall clock of the reply */
 };
 
-/* An array, one a recipient; *open is the number of those that the relay has to settle. */
-struct progress *progress_new(const struct envelope *, const struct outcomes *done, size_t *open);
+/* An array, one a recipient. */
+struct progress *progress_new(const struct envelope *);
 void progress_free(struct progress *, size_t count);		/* NULL is fine */
 void progress_settle(struct progress *, const struct reply *, const char *host);
 
-bool progress_is_complete(const struct progress *, size_t count);	/* all are delivered */
-/* The first that failed in this attempt; NULL: none. */
-const struct progress *progress_first_failed(const struct progress *, size_t count);
+bool progress_is_unsuccessful(const struct progress *);		/* tried in this attempt, without success */
+/* The first such one, `open`: of those that were not given up; NULL: none. */
+const struct progress *progress_first_unsuccessful(const struct progress *, size_t count, bool open);
 
-void progress_mark_sent(struct progress *, size_t count);	/* the storage is being told what is delivered now */
-/* One line, and one count, for each that the storage has recorded and that was not logged yet. */
-void progress_log_delivered(struct progress *, const struct envelope *, const char *relay, struct counters *,
-	unsigned attempts);
-void progress_log_deferred(const struct progress *, const struct envelope *, const char *relay, struct counters *,
-	unsigned attempts, int64_t delay_ms);
+void progress_mark_sent(struct progress *, size_t count);	/* the storage is being told what is settled now */
+
+/* What lines say. All borrowed. */
+struct progress_log {
+	const struct envelope *envelope;
+	const struct outcomes *done;
+	const struct notice_settings *notices;
+	const char *relay;
+	struct counters *counters;
+	unsigned attempts;
+};
+/* One line, and one count, for each delivered or failed one that the storage has recorded and that was not logged yet;
+ * an error for a failed one of whom nobody is told as the message has no sender. */
+void progress_log_recorded(struct progress *, const struct progress_log *);
+void progress_log_deferred(const struct progress *, const struct progress_log *, int64_t delay_ms);
 /* For those that were delivered, but are not known to be recorded. */
 void progress_log_in_doubt(const struct progress *, const struct envelope *, const char *relay);
 

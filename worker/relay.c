@@ -127,7 +127,5 @@ const struct command *relay_command(const struct relay *relay)
 
 bool relay_is_open(const struct relay_delivery *delivery, size_t index)
 {
-	const struct outcome *outcome = outcomes_find(delivery->done, index);
-
-	return !outcome || outcome->kind == OUTCOME_FAILED;
+	return outcome_is_open(outcomes_find(delivery->done, index));
 }

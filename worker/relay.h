@@ -38,8 +38,8 @@ typedef void relay_done_fn(void *arg);
 enum relay_go { RELAY_GO, RELAY_STOP, RELAY_WAIT };
 typedef void relay_resume_fn(void *arg, enum relay_go);		/* GO or STOP */
 
-/* One message on its way through a relay. The driver runs `settled` once for each recipient that is not in `done`
- * with OUTCOME_DELIVERED, as soon as it knows, then `finished` once; all of them from the loop, never inside
+/* One message on its way through a relay. The driver runs `settled` once for each recipient that is open in
+ * `done`, as soon as it knows, then `finished` once; all of them from the loop, never inside
  * deliver(). Everything is borrowed until `finished` has run; `done` may grow meanwhile by what was settled. */
 struct relay_delivery {
 	const struct envelope *envelope;
@@ -57,6 +57,7 @@ struct relay_driver {
 	const char *type;		/* value of relay.NAME.type */
 	size_t size;			/* of the driver's own struct, which begins with struct relay */
 	const struct option *options;	/* its keys but `type`; fills the driver's struct; ends with {0} */
+	bool is_final;			/* its success is a delivery; else another server has the message then */
 
 	/* What the rows cannot check, and what is derived from them: relay.capacity, relay.step_ms. Errors are
 	 * appended; the rows may have failed before. */

@@ -125,6 +125,7 @@ const struct relay_driver relay_blackhole = {
 	.type = "blackhole",
 	.size = sizeof(struct blackhole),
 	.options = rows,
+	.is_final = true,
 	.check = blackhole_check,
 	.open = blackhole_open,
 	.deliver = blackhole_deliver,

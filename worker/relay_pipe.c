@@ -415,6 +415,7 @@ const struct relay_driver relay_pipe = {
 	.type = "pipe",
 	.size = sizeof(struct pipe_relay),
 	.options = rows,
+	.is_final = true,
 	.check = pipe_check,
 	.open = pipe_open,
 	.deliver = pipe_deliver,

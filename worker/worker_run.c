@@ -19,6 +19,7 @@
 struct worker {
 	struct child *child;
 	struct queue *queue;
+	struct queue *bounce_queue;	/* the same, where the section names no other */
 	struct relay *relay;
 	struct now *now;		/* NULL: it could not be made */
 	struct deaths *deaths;		/* NULL until the queue is open */
@@ -71,18 +72,34 @@ static int load_relay(struct worker *worker, bool allow_root)
 	return print_errors(&errors);
 }
 
-static int load_queue(struct worker *worker)
+static struct queue *load_one(struct worker *worker, const char *name, enum storage_role role)
 {
 	struct child *child = worker->child;
-	struct storage_context context = { child->base, child->disk, &child->process, child->queue,
-		STORAGE_FOR_WORKER };
+	struct storage_context context = { child->base, child->disk, &child->process, name, role };
 	struct config_errors errors = { 0 };
+	struct queue *queue;
 
 	context.supervised = !child->alone;
-	worker->queue = queue_load(child->config, child->queue, &context, &errors);
-	if (print_errors(&errors) < 0)
+	queue = queue_load(child->config, name, &context, &errors);
+	if (child->alone && role == STORAGE_FOR_WORKER)
+		queue_warn(child->config, name, &errors);
+	return print_errors(&errors) == 0 ? queue : NULL;
+}
+
+/* Notifications enter their queue as mail does by an edge. One storage is not opened twice. */
+static int load_queues(struct worker *worker)
+{
+	const char *name;
+
+	worker->queue = load_one(worker, worker->child->queue, STORAGE_FOR_WORKER);
+	if (!worker->queue)
 		return -1;
-	return worker->queue ? 0 : -1;
+	name = queue_options(worker->queue)->bounce_queue;
+	if (!name || strcmp(name, worker->child->queue) == 0)
+		worker->bounce_queue = worker->queue;
+	else
+		worker->bounce_queue = load_one(worker, name, STORAGE_FOR_EDGE);
+	return worker->bounce_queue ? 0 : -1;
 }
 
 /* ---- the spawner of its commands */
@@ -177,10 +194,30 @@ static void on_deaths_seen(void *arg)
 {
 	struct worker *worker = arg;
 	struct child *child = worker->child;
-	struct delivery_context context = { child->base, worker->queue, worker->relay, child->counters, worker->now };
+	struct delivery_context context = { .base = child->base, .queue = worker->queue, .relay = worker->relay,
+		.counters = child->counters, .now = worker->now, .disk = child->disk,
+		.bounce_queue = worker->bounce_queue, .hostname = child->process.fqdn };
 
 	worker->claims = claims_new(&context);
 	child_ready(child);
+}
+
+static void log_unopened(const char *event, const struct queue *queue, const struct reply *why)
+{
+	struct buffer text = { 0 };
+
+	reply_append(why, &text);
+	log_error("worker", event, LOG_TEXT("queue", queue_name(queue)), LOG_TEXT("reply", buffer_str(&text)));
+	buffer_release(&text);
+}
+
+/* Until it can be opened, what is owed waits with its messages; other mail is delivered. */
+static void on_bounce_queue_open(void *arg, const struct reply *why)
+{
+	const struct worker *worker = arg;
+
+	if (why)
+		log_unopened("could not open the queue of its bounces", worker->bounce_queue, why);
 }
 
 static void on_queue_open(void *arg, const struct reply *why)
@@ -188,16 +225,11 @@ static void on_queue_open(void *arg, const struct reply *why)
 	struct worker *worker = arg;
 	struct child *child = worker->child;
 	struct deaths_context context = { child->base, worker->queue, child->process.runtime_dir, worker->relay->name };
-	struct buffer text = { 0 };
 
 	if (worker->draining)
 		return;
-	if (why) {
-		reply_append(why, &text);
-		log_error("worker", "could not open its queue", LOG_TEXT("queue", child->queue),
-			LOG_TEXT("reply", buffer_str(&text)));
-		buffer_release(&text);
-	}
+	if (why)
+		log_unopened("could not open its queue", worker->queue, why);
 	if (why && reply_is_permanent(why)) {
 		worker->code = 1;
 		child_finished(child);
@@ -219,7 +251,7 @@ static int serve(struct worker *worker, bool allow_root)
 		return 1;
 	}
 	if (load_relay(worker, allow_root) < 0 || prepare_spawner(worker, allow_root) < 0
-		|| child_begin(child) < 0 || load_queue(worker) < 0)
+		|| child_begin(child) < 0 || load_queues(worker) < 0)
 		return 1;
 	context.spawner_path = worker->spawner_path;
 	context.disk = child->disk;
@@ -232,6 +264,8 @@ static int serve(struct worker *worker, bool allow_root)
 	child->hurry = hurry;
 	child->stats = stats;
 	child->arg = worker;
+	if (worker->bounce_queue != worker->queue)
+		queue_open(worker->bounce_queue, on_bounce_queue_open, worker);
 	queue_open(worker->queue, on_queue_open, worker);
 	code = child_run(child);
 	return code ? code : worker->code;
@@ -246,9 +280,12 @@ int worker_run(const struct child_arguments *arguments)
 	if (!worker.child)
 		return 1;
 	code = serve(&worker, arguments->allow_root);
-	/* What the queue still answers belongs to deliveries, what the relay ends to their messages, and they name
+	/* What the queues still answer belongs to deliveries, what the relay ends to their messages, and they name
 	 * their relay. */
 	deaths_stop(worker.deaths);
+	claims_stop(worker.claims);
+	if (worker.bounce_queue != worker.queue)
+		queue_free(worker.bounce_queue);
 	queue_free(worker.queue);
 	deaths_free(worker.deaths);
 	relay_close(worker.relay);

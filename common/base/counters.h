@@ -22,7 +22,8 @@
 	TOTAL(WORKER_DELIVERED, "worker_recipients_delivered_total", "recipients delivered") \
 	TOTAL(WORKER_DEFERRED, "worker_recipients_deferred_total", "recipients that have to wait") \
 	TOTAL(WORKER_FAILED, "worker_recipients_failed_total", "recipients failed for good") \
-	TOTAL(LOG_LOST, "log_lines_lost_total", "log lines that did not fit their pipe")
+	TOTAL(LOG_LOST, "log_lines_lost_total", "log lines that did not fit their pipe") \
+	TOTAL(WORKER_NOTIFIED, "worker_notifications_total", "bounces and other notifications written")
 
 enum counter {
 #define COUNTER_ENUM(id, name, text) COUNTER_##id,

@@ -1,4 +1,4 @@
-/* queue.c - a queue of slimta.conf: its options, and the calls passed on to its storage
+/* queue.c - a queue of slimta.conf, and the calls passed on to its storage
  * SPDX-License-Identifier: MIT */
 #include "common/queue/queue.h"
 
@@ -9,55 +9,6 @@
 #include "common/queue/retry.h"
 #include "common/queue/submit.h"
 
-#define EDGE_SIZE_DEFAULT 10485760	/* of an edge's max_size */
-
-static void check_delay(const struct config_node *node, void *field, struct config_errors *errors)
-{
-	char *const *delay = field;
-
-	if (*delay)
-		expression_free(retry_schedule(node, *delay, RETRY_CHECKED_MAX, errors));
-}
-
-static const struct option retry_rows[] = {
-	{ "delay", TEXT_FIELD(queue_retry, delay), "300", 0, 0,
-		"seconds until the next attempt: arithmetic over x, the attempts made", .check = check_delay },
-	{ 0 }
-};
-
-const struct option queue_rows[] = {
-	{ "relay", RELAY_FIELD(queue_options, relay), NULL, 0, 0, "the relay that delivers what is queued" },
-	{ "policies", NODE_FIELD(queue_options, policies), NULL, 0, 0, "what is done to messages on their way in" },
-	{ "max_messages", UINT_FIELD(queue_options, max_messages), "0", 0, 4294967295,
-		"messages beyond which none is accepted (452 4.3.1); 0: any number" },
-	{ "min_free", SIZE_FIELD(queue_options, min_free_bytes), NULL, 0, 0,
-		"room to be left in the storage (452 4.3.1); twice the largest max_size of its edges" },
-	{ "retry", SECTION_FIELD(queue_options, retry), NULL, 0, 0, "when it is tried again", .rows = retry_rows },
-	{ 0 }
-};
-
-static uint64_t largest_message(const struct config *config, const char *queue)
-{
-	const struct config_node *edges = config_get(config_root(config), "edge");
-	struct config_errors said_elsewhere = { 0 };
-	uint64_t largest = 0;
-
-	for (size_t i = 0; edges && edges->kind == CONFIG_MAP && i < edges->count; i++) {
-		const struct config_node *name = config_get(edges->items[i], "queue");
-		const struct config_node *max_size = config_get(edges->items[i], "max_size");
-		uint64_t size = 0;
-
-		if (!name || !name->text || strcmp(name->text, queue) != 0)
-			continue;
-		if (!max_size || option_read_size(max_size, &size, &said_elsewhere) < 0 || !size)
-			size = EDGE_SIZE_DEFAULT;
-		if (size > largest)
-			largest = size;
-	}
-	config_errors_release(&said_elsewhere);
-	return largest ? largest : EDGE_SIZE_DEFAULT;
-}
-
 /* The structure check has named a type that is unknown or missing; who comes without it is told here. */
 static const struct storage_driver *find_driver(const struct config_node *section, struct config_errors *errors)
 {
@@ -67,28 +18,6 @@ static const struct storage_driver *find_driver(const struct config_node *sectio
 	if (!driver && !errors->error_count)
 		config_error_at(errors, type ? type : section, "expected a type of queue that is built into this slimta");
 	return driver;
-}
-
-static int load_options(struct queue *queue, const struct config *config, const struct config_node *section,
-	struct config_errors *errors)
-{
-	static const char *const read_elsewhere[] = { "type", NULL };
-	const struct option_set sets[] = {
-		{ queue_rows, &queue->options },
-		{ queue->storage->driver->options, queue->storage },
-	};
-	char *kind = xasprintf("queue.%s", queue->storage->driver->type);
-	int result = options_load(kind, section, sets, ARRAY_SIZE(sets), read_elsewhere, errors);
-	struct expression_error said_by_check;
-
-	free(kind);
-	if (!config_get(section, "min_free"))
-		queue->options.min_free_bytes = 2 * largest_message(config, queue->name);
-	if (queue->options.retry.delay)
-		queue->schedule = expression_parse(queue->options.retry.delay, &said_by_check);
-	queue->storage->max_messages = queue->options.max_messages;
-	queue->storage->min_free_bytes = queue->options.min_free_bytes;
-	return result;
 }
 
 struct queue *queue_load(const struct config *config, const char *name, const struct storage_context *context,
@@ -112,7 +41,7 @@ struct queue *queue_load(const struct config *config, const char *name, const st
 	queue->storage->driver = driver;
 	queue->storage->context = *context;
 	queue->storage->context.queue = queue->name;
-	result = load_options(queue, config, section, errors);
+	result = queue_options_load(queue, config, section, errors);
 	queue->policies = policy_chain_load(queue->options.policies, context->process, errors);
 	if (result == 0 && queue->policies)
 		return queue;
@@ -167,6 +96,7 @@ int queue_check(const struct config *config, const char *name, const struct proc
 	if (queue->storage->driver->check)
 		queue->storage->driver->check(queue->storage, config_section(config, "queue", name), errors);
 	check_places(config, name, queue->storage->driver->options, errors);
+	queue_warn(config, name, errors);
 	queue_free(queue);
 	return errors->error_count == before ? 0 : -1;
 }

@@ -14,7 +14,14 @@ struct queue_options {
 	uint64_t min_free_bytes;	/* default: twice the largest max_size of the edges that feed it */
 	struct queue_retry {
 		char *delay;		/* an expression, see retry.h; default 300 */
+		unsigned maximum;	/* attempts after the first; UINT_MAX: any number */
+		int64_t maximum_age_ms;	/* 0: none, as the next one */
+		int64_t notify_delay_ms;
 	} retry;
+	char *bounce_queue;		/* NULL: this one */
+	char *double_bounce;		/* NULL: none */
+	uint64_t bounce_size_limit;
+	unsigned max_strikes;
 };
 extern const struct option queue_rows[];
 
@@ -22,6 +29,8 @@ struct queue;
 
 /* Checks the section (options, driver's options, policies) without opening anything. */
 int queue_check(const struct config *, const char *name, const struct process_options *, struct config_errors *);
+/* What is allowed and hardly meant; queue_check says it too. */
+void queue_warn(const struct config *, const char *name, struct config_errors *);
 void queue_list_options(struct buffer *out);
 
 /* Loads the section and prepares its storage; nothing is opened. NULL with errors. */

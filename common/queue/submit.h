@@ -1,6 +1,6 @@
 /* submit.h - a queue from within, and messages on their way into it
  * SPDX-License-Identifier: MIT
- * For queue.c and submit.c alone. */
+ * For queue.c, queue_options.c and submit.c alone. */
 #ifndef SLIMTA_QUEUE_SUBMIT_H
 #define SLIMTA_QUEUE_SUBMIT_H
 
@@ -31,6 +31,8 @@ struct queue {
 	size_t pending;
 };
 
+/* Fills the options of the queue and its storage from `section`. 0, or -1 with errors. */
+int queue_options_load(struct queue *, const struct config *, const struct config_node *section, struct config_errors *);
 /* Answers those that still wait for a storage that is closed. */
 void queue_submit_end(struct queue *);
 /* Calls back from the loop. */

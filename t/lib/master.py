@@ -13,7 +13,7 @@ CONFIG = '''@process@
   edge: {instances: 2}
   worker: {instances: 1}
 edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
-queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, relay: r, retry: {delay: 60}}}
+queue: {q: {type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, relay: r, retry: {delay: 60, maximum: 9}}}
 relay: {r: {type: blackhole}}
 '''
 NAMES = ('slimta-spawner', 'slimta-worker', 'slimta-edge')

@@ -23,7 +23,7 @@ edge:
   main: {type: smtp, queue: q, hostname: mx.example, listener: {port: @port:smtp@}}
 queue:
   q: {type: disk, relay: r, envelope_dir: @dir@/queue/env, meta_dir: @dir@/queue/meta, allow_volatile: yes,
-    retry: {delay: 1}, policies: [{type: recipient_domain_split}]}
+    retry: {delay: 1, maximum: 1000}, policies: [{type: recipient_domain_split}]}
 relay:
   r: {type: static, host: 127.0.0.1, port: @hop@, concurrent_connections: 4}
 '''

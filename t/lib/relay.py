@@ -6,8 +6,14 @@ import re
 SENDER = 's@example.org'
 
 
-def config(relay, more='', delay=1, worker=''):
-    """A configuration whose queue `q` goes to `relay`, the inside of a YAML mapping."""
+def config(relay, more='', delay=1, worker='', queue='', retry='maximum: 1000', bounces=False):
+    """A configuration whose queue `q` goes to `relay`, the inside of a YAML mapping. `bounces`: what senders are told
+    is swallowed by another queue."""
+    other = '''  bounces: {type: disk, relay: nothing, envelope_dir: @dir@/benv, meta_dir: @dir@/bmeta, allow_volatile: yes,
+    retry: {maximum: 1}}
+''' if bounces else ''
+    nothing = '  nothing: {type: blackhole}\n' if bounces else ''
+    queue += ', bounce_queue: bounces' if bounces else ''
     return f'''@process@
   edge: {{instances: 1}}
   worker: {{instances: 1{worker}}}
@@ -15,10 +21,10 @@ edge:
   main: {{type: smtp, queue: q, listener: {{port: @port:smtp@}}}}
 queue:
   q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes,
-    retry: {{delay: {delay}}}}}
-relay:
+    retry: {{delay: {delay}, {retry}}}{queue}}}
+{other}relay:
   r: {{{relay}}}
-{more}'''
+{nothing}{more}'''
 
 
 def script(t, name, text):

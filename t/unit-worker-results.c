@@ -1,0 +1,276 @@
+/* unit-worker-results.c - what becomes of results: limits, operators, notifications that cannot be written (lesson P5)
+ * SPDX-License-Identifier: MIT */
+#include "t/lib/fake_queue.h"
+
+static struct scripted scripted;
+
+/* The outcomes of a message that has left, or was given back: "0 failed 450 later..., 1 delivered ..." */
+static void done_is(const char *wanted, const char *what)
+{
+	static const char *const kinds[] = { "", "delayed", "warned", "delivered", "confirmed", "failed", "bounced" };
+	struct buffer got = { 0 };
+
+	for (size_t i = 0; i < storage.state.done.count; i++) {
+		const struct outcome *outcome = &storage.state.done.items[i];
+
+		buffer_appendf(&got, "%s%zu %s ", i ? ", " : "", outcome->index, kinds[outcome->kind]);
+		reply_append(&outcome->reply, &got);
+	}
+	is_str(buffer_str(&got), wanted, what);
+	buffer_release(&got);
+}
+
+static void told_is(size_t count, const char *wanted, const char *what)
+{
+	is_int(storage.notified.count, count, what);
+	if (storage.notified.count)
+		is_str(storage.notified.items[storage.notified.count - 1] + ID_SIZE, wanted, "to whom, and of whom");
+}
+
+static void remember(unsigned attempts, const char *text)
+{
+	struct reply reply = { 0 };
+
+	storage.state.attempts = attempts;
+	if (text) {
+		reply_set(&reply, 450, "4.2.1", "%s", text);
+		message_state_add_attempt(&storage.state, 1000, "there", &reply);
+	}
+	reply_release(&reply);
+}
+
+static void maximum(void)
+{
+	static const struct {
+		unsigned attempts, maximum;
+		const char *calls;
+	} rows[] = {
+		{ 0, 0, "get, renew 1, submit, remove" },
+		{ 0, 1, "get, defer 100000 tried 0: 450 4.0.0 later there" },
+		{ 1, 1, "get, renew 1, submit, remove" },
+		{ 2, 3, "get, defer 300000 tried 0: 450 4.0.0 later there" },
+		{ 3, 3, "get, renew 1, submit, remove" },
+		{ 999, 1000, "get, defer 100000000 tried 0: 450 4.0.0 later there" },
+		{ 1000, 1000, "get, renew 1, submit, remove" },
+		{ 100000, UINT_MAX, "get, defer 10000100000 tried 0: 450 4.0.0 later there" },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		char *what = xasprintf("attempt %u of maximum %u", rows[i].attempts + 1, rows[i].maximum);
+
+		set_up(&scripted, TO("later@x"));
+		storage.state.attempts = rows[i].attempts;
+		options.retry.maximum = rows[i].maximum;
+		delivery_makes(&scripted, rows[i].calls, what);
+		free(what);
+	}
+	done_is("", "any number: nobody has failed");
+
+	set_up(&scripted, TO("later@x", "ok@x", "untried@x"));
+	options.retry.maximum = 2;
+	delivery_makes(&scripted, "get, renew 1, renew 2, submit, defer 0 untried 2: ",
+		"the last attempt: who was not tried in it has it yet");
+	done_is("1 delivered 250 2.0.0 done, 0 bounced 450 4.0.0 later (Too many retries)", "the others are settled");
+}
+
+static void at_pick_up(void)
+{
+	set_up(&scripted, TO("ok1@x", "ok2@x"));
+	remember(5, "busy");
+	options.retry.maximum = 4;
+	outcomes_add(&storage.state.done, &(struct outcome){ 1, OUTCOME_DELIVERED, { 250, 0, 0, NULL }, NULL, 5 });
+	delivery_makes(&scripted, "get, renew 2, submit, remove", "a maximum below the attempts made");
+	is_int(scripted.delivered, 0, "no further one");
+	done_is("1 delivered 250 2.0.0, 0 failed 450 4.2.1 busy (Too many retries)", "its last reply");
+	told_is(1, "s@example.org failed ok1@x", "told");
+
+	set_up(&scripted, TO("ok@x"));
+	remember(5, "busy\nline two (Too many retries)");
+	options.retry.maximum = 4;
+	delivery_makes(&scripted, "get, renew 1, submit, remove", "a reply that says so already");
+	done_is("0 failed 450 4.2.1 busy / line two (Too many retries)", "does not say it twice");
+
+	set_up(&scripted, TO("ok@x"));
+	storage.age_ms = 60000;
+	storage.state.attempts = 0;
+	options.retry.maximum_age_ms = 60000;
+	delivery_makes(&scripted, "get, renew 1, submit, remove", "too old, and never tried");
+	done_is("0 failed 451 4.4.7 Delivery time expired", "says so");
+
+	set_up(&scripted, TO("ok@x"));
+	storage.age_ms = -60000;
+	options.retry.maximum_age_ms = 1;
+	delivery_makes(&scripted, "get, remove", "a clock that went back makes nobody old");
+
+	set_up(&scripted, TO("ok@x", "later@x"));
+	storage.state.bounce = xstrdup("spam run");
+	delivery_makes(&scripted, "get, renew 2, submit, remove", "an operator wants it bounced");
+	done_is("0 failed 550 5.7.0 Returned to sender by an operator (spam run), "
+		"1 failed 550 5.7.0 Returned to sender by an operator (spam run)", "with his reason");
+	is_int(scripted.delivered, 0, "untried");
+}
+
+/* The suffix is there, however long the reply. */
+static void long_reply(void)
+{
+	struct buffer text = { 0 };
+	const struct reply *reply;
+
+	for (unsigned i = 0; i < 3000; i++)
+		buffer_append_str(&text, "\xe2\x98\x83");
+	set_up(&scripted, TO("ok@x"));
+	remember(5, buffer_str(&text));
+	options.retry.maximum = 4;
+	delivery_makes(&scripted, "get, renew 1, submit, remove", "a reply of 8 KB");
+	reply = &storage.state.done.items[0].reply;
+	ok(text_has_suffix(reply->text, " (Too many retries)"), "its end is what was added");
+	ok(utf8_is_valid(reply->text, strlen(reply->text)), "and no character was cut");
+	buffer_release(&text);
+}
+
+static void late(void)
+{
+	set_up(&scripted, TO("later@x", "ok@x"));
+	storage.age_ms = 5000;
+	options.retry.notify_delay_ms = 5000;
+	delivery_makes(&scripted, "get, renew 2, submit, defer 300000 tried 2: 450 4.0.0 later there",
+		"late: recorded, told, given back");
+	told_is(1, "s@example.org delayed later@x", "told");
+	done_is("1 delivered 250 2.0.0 done, 0 warned 450 4.0.0 later", "and recorded");
+}
+
+static void ask_for_nothing(struct envelope *envelope)
+{
+	for (size_t i = 0; i < envelope->recipient_count; i++)
+		envelope->recipients[i].notify = NOTIFY_NEVER;
+}
+
+static void nobody_to_tell(void)
+{
+	set_up(&scripted, TO("never@x", "later@x"));
+	storage.edit = ask_for_nothing;
+	options.retry.notify_delay_ms = 1;
+	storage.age_ms = 10;
+	delivery_makes(&scripted, "get, defer 300000 tried 1: 450 4.0.0 later there",
+		"who wants to know nothing costs no record of its own");
+	done_is("0 failed 550 5.1.1 never", "though the failure is one");
+
+	set_up(&scripted, TO("never@x", "ok@x"));
+	storage.sender = "";
+	delivery_makes(&scripted, "get, remove", "no sender: nobody is told");
+
+	set_up(&scripted, TO("never@x"));
+	storage.sender = "";
+	options.double_bounce = (char *)"p@x";
+	delivery_makes(&scripted, "get, renew 1, submit, remove", "but the address for it");
+	told_is(1, "p@x failed never@x", "told");
+
+	set_up(&scripted, TO("never@x"));
+	storage.sender = "";
+	options.double_bounce = (char *)"never@x";
+	delivery_makes(&scripted, "get, remove", "and that one is not told of itself");
+}
+
+/* 0: the notification comes after pauses. */
+static void bounce_queue_fails(void)
+{
+	failing(&scripted, TO("never@x"), "submit", "452 4.3.1", 2, false);
+	delivery_makes(&scripted, "get, renew 1, submit, submit, submit, remove", "a full bounce queue is asked again");
+	told_is(1, "s@example.org failed never@x", "told");
+
+	failing(&scripted, TO("never@x"), "submit", "550 5.7.1", 1, false);
+	delivery_makes(&scripted, "get, renew 1, submit, mark 0 its bounce was refused: 550 5.7.1 as the test wants, "
+		"defer 60000 tried 1: 550 5.1.1 never there", "one that refuses: held for an operator");
+	done_is("0 failed 550 5.1.1 never", "and still owed");
+
+	failing(&scripted, TO("never@x"), "submit", "554 5.3.0", 1, false);
+	delivery_makes(&scripted, "get, renew 1, submit, remove", "another message of its id is itself");
+
+	failing(&scripted, TO("never@x"), "renew", "451 4.3.0", 2, true);
+	delivery_makes(&scripted, "get, renew 1, renew 1, renew 1, submit, remove",
+		"nothing is told before it is recorded");
+	failing(&scripted, TO("never@x"), "renew", "450 4.2.0", 1, true);
+	delivery_makes(&scripted, "get, renew 1, defer 60000 tried 1: 550 5.1.1 never there",
+		"nor where the message is another worker's now");
+	told_is(0, NULL, "who tells it");
+}
+
+static void on_submit_pause(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	delivery_drain(*(struct delivery **)arg);
+}
+
+static void drained(void)
+{
+	struct delivery_context context;
+	struct delivery *delivery;
+	struct event *timer = event_new(base, -1, 0, on_submit_pause, &delivery);
+	struct lease *lease;
+	bool over = false;
+
+	failing(&scripted, TO("never@x", "later@x"), "submit", "451 4.3.0", 99, false);
+	context = context_of(&scripted);
+	lease = new_lease();
+	delivery = delivery_begin(&context, &lease, on_ended, &over);
+	event_add(timer, &(struct timeval){ 0, 50000 });
+	loop_until(&over, 5000);
+	ok(over, "a drain while the bounce queue is away ends it");
+	calls_are("get, renew 1, submit, submit, defer 300000 tried 1: 450 4.0.0 later there",
+		"with what is recorded, and the attempt");
+	done_is("0 failed 550 5.1.1 never", "the bounce is owed");
+	event_free(timer);
+	event_free(scripted.turn);
+
+	/* The next owner. */
+	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
+	strings_release(&storage.calls);
+	storage.fail_times = 0;
+	delivery_makes(&scripted, "get, submit, defer 400000 tried 1: 450 4.0.0 later there",
+		"who comes next writes it first, then tries the others");
+	done_is("0 bounced 550 5.1.1 never", "and records it with that");
+	is_int(scripted.delivered, 2, "an attempt each");
+}
+
+/* The process ends while a notification is made. */
+static void ends_in_between(void)
+{
+	struct delivery_context context;
+	struct delivery *delivery;
+	struct lease *lease;
+	bool over = false;
+
+	set_up(&scripted, TO("never@x"));
+	context = context_of(&scripted);
+	lease = new_lease();
+	delivery = delivery_begin(&context, &lease, on_ended, &over);
+	while (!pool_pending(pool))
+		event_base_loop(base, EVLOOP_ONCE);
+	delivery_stop(delivery);
+	delivery_abandon(delivery);
+	while (pool_pending(pool))
+		event_base_loop(base, EVLOOP_ONCE);
+	calls_are("get, renew 1", "nothing is asked any more");
+	ok(!over, "and nobody told that it ended");
+	for (size_t i = 0; i < ARRAY_SIZE(given); i++)
+		end_lease(given[i]);
+	event_free(scripted.turn);
+}
+
+int main(void)
+{
+	fake_open();
+	log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_ERROR });
+	maximum();
+	at_pick_up();
+	long_reply();
+	late();
+	nobody_to_tell();
+	bounce_queue_fails();
+	drained();
+	ends_in_between();
+	log_close();
+	fake_close();
+	return done_testing();
+}
