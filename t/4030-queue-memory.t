@@ -13,7 +13,7 @@ CONFIG = '''@process@
 edge:
   in: {type: smtp, queue: q, listener: {interface: 127.0.0.1, port: @port:smtp@}, max_size: 20M}
 queue:
-  q: {type: memory, max_memory: 8M, relay: r, retry: {delay: 300}, policies: [{type: add_received_header}]}
+  q: {type: memory, max_memory: 8M, relay: r, retry: {delay: 300, maximum: 9}, policies: [{type: add_received_header}]}
 relay:
   r: {type: pipe, args: [/bin/sh, -c, 'RUN']}
 '''

@@ -39,7 +39,7 @@ def start(t, dns, hosts, port):
         '  worker: {instances: 1}', 'edge:',
         *(f'  l{n}: {{type: smtp, queue: q{n}, listener: {{port: @port:l{n}@}}}}' for n in numbers), 'queue:',
         *(f'  q{n}: {{type: disk, relay: r{n}, envelope_dir: @dir@/env{n}, meta_dir: @dir@/meta{n}, allow_volatile: yes, '
-            'retry: {delay: 300}}' for n in numbers), 'relay:',
+            'retry: {delay: 300, maximum: 9}}' for n in numbers), 'relay:',
         *(f'  r{n}: {{type: static, host: "{host}", port: {port}, idle_timeout: 0}}' for n, host in numbers.items()), ''])
     return t.master(text), {host: f'l{n}' for n, host in numbers.items()}
 

@@ -34,9 +34,9 @@ edge:
   run: {type: smtp, queue: run, listener: {port: @port:run@}}
 queue:
   hop: {type: disk, relay: hop, envelope_dir: @dir@/hop, meta_dir: @dir@/hop.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 0.3}, policies: [{type: add_received_header}]}
+    retry: {delay: 0.3, maximum: 1000}, policies: [{type: add_received_header}]}
   run: {type: disk, relay: run, envelope_dir: @dir@/run, meta_dir: @dir@/run.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 0.3}, policies: [{type: recipient_split}, {type: add_received_header}]}
+    retry: {delay: 0.3, maximum: 1000}, policies: [{type: recipient_split}, {type: add_received_header}]}
 relay:
   hop: {type: static, host: 127.0.0.1, port: @hop@, idle_timeout: 2}
   run: {type: pipe, args: [@dir@/command, @dir@/saved, "{message_id}", "{recipient}"], concurrent_processes: 4}

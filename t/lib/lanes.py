@@ -146,7 +146,7 @@ def config(lanes, options):
     return '\n'.join(['@process@    logging: {levels: {worker: debug}}', '  edge: {instances: 1}', '  worker: {instances: 1}',
         'edge:', *(f'  l{n}: {{type: smtp, queue: q{n}, listener: {{port: @port:l{n}@}}}}' for n in entries),
         'queue:', *(f'  q{n}: {{type: disk, relay: r{n}, envelope_dir: @dir@/env{n}, meta_dir: @dir@/meta{n}, '
-            'allow_volatile: yes, retry: {delay: 3000}}' for n in entries),
+            'allow_volatile: yes, retry: {delay: 3000, maximum: 9}}' for n in entries),
         'relay:', *(f'  r{n}: {{type: static, host: 127.0.0.1, port: {lanes[n].hop.port}, concurrent_connections: 1, '
             f'{options}}}' for n in entries)]) + '\n'
 
