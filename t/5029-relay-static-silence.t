@@ -25,6 +25,16 @@ def a_line_without_end(lane, peer):
     return CLOSE
 
 
+def takes_nothing(octets):
+    """It looks at last at what it was sent: a message whose dot is among it has to be in doubt."""
+    def what(lane, peer):
+        lane.over.wait(60 * SLOW)
+        row.ends.append('dot' if peer.read_until(b'\r\n.\r\n').endswith(b'\r\n.\r\n') else 'cut')
+        return CLOSE
+    row = Row('data', f'takes nothing of {octets}', what, TIMED_OUT, 2, octets=octets, doubt=None)
+    return row
+
+
 def table(t):
     rows = []
     for step in STEPS:
@@ -36,7 +46,8 @@ def table(t):
     refused = {'RCPT': ['550 5.1.1 no', '450 4.2.0 later', '550 5.1.1 no']}
     wanted = {'a': '550 5.1.1 no', 'b': '450 4.2.0 later', 'c': '550 5.1.1 no'}
     rows.append(Row('RSET', 'nothing', then_nothing(b''), wanted, 2, at=refused, mode=1))
-    rows.append(Row('data', 'takes nothing', then_nothing(b''), TIMED_OUT, 2, octets=6000000))
+    rows += [takes_nothing(octets) for octets in (1000, 200000, 4000000, 4100000, 4200000, 4300000)]
+    rows.append(Row('data', 'takes nothing of what it cannot have', then_nothing(b''), TIMED_OUT, 2, octets=9000000))
     limit = f'{1.2 * SLOW:g}'
     run_rows(t, rows, f'command_timeout: {limit}, data_timeout: {limit}', count=8)
 

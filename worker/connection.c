@@ -16,6 +16,7 @@
 #include "common/net/stream.h"
 
 #define UNSENT_MAX 131072	/* mail data that waits for the connection */
+#define UNSENT_DOT_MAX 16384	/* mail data that goes out with its dot */
 
 struct connection {
 	const struct connection_settings *settings;
@@ -151,6 +152,13 @@ static void arm_for_state(struct connection *connection)
 		arm(connection, smtp_client_timeout_ms(connection->client));
 }
 
+/* The dot is not to wait here behind data that the peer does not take: what the peer says before is no reply to it,
+ * and without it nothing is in doubt. */
+static bool is_about_sent(const struct stream *stream)
+{
+	return !stream->blocked && stream->out.size <= UNSENT_DOT_MAX;
+}
+
 static void feed(struct connection *connection)
 {
 	enum mail_source_result result = MAIL_SOURCE_DATA;
@@ -164,7 +172,8 @@ static void feed(struct connection *connection)
 			smtp_client_data(connection->client, data, size);
 	}
 	if (result == MAIL_SOURCE_END) {
-		ask_to_end_data(connection);
+		if (is_about_sent(&connection->stream))
+			ask_to_end_data(connection);
 	} else if (result == MAIL_SOURCE_FAILED) {
 		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->delivery.envelope->id),
 			LOG_TEXT("error", strerror(errno)));
