@@ -46,14 +46,23 @@ class Peer:
 
     def read_until(self, end):
         """All up to and with `end`, or up to the end of the stream."""
-        while end not in self.pending:
-            more = self._more()
-            if not more:
-                rest, self.pending = self.pending, b''
-                return rest
-        at = self.pending.index(end) + len(end)
-        data, self.pending = self.pending[:at], self.pending[at:]
-        return data
+        data, self.pending, looked = bytearray(self.pending), b'', 0
+        try:
+            while end not in data[looked:]:
+                looked = max(0, len(data) - len(end) + 1)
+                more = self._more()
+                self.pending = b''
+                data += more
+                if not more:
+                    looked = len(data)
+                    break
+            else:
+                looked += data[looked:].index(end) + len(end)
+        except OSError:
+            self.pending = bytes(data)
+            raise
+        self.pending = bytes(data[looked:])
+        return bytes(data[:looked])
 
     def _more(self):
         try:
