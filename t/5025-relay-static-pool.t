@@ -55,20 +55,6 @@ def given_up(t):
     master.stop()
 
 
-def in_turn(t):
-    """One worker has a long line; the other's message goes after 100 deliveries and not at the end."""
-    hop = NextHop(t)
-    held = t.master(config(hop.port, ', concurrent_connections: 1'))
-    for _ in range(3):
-        send_to(t, 'smtp', 50)
-    send_to(t, 'other')
-    wait_for(lambda: len(hop.messages) == 151, timeout=60, what='all messages')
-    numbers = [m['connection'] for m in hop.messages]
-    ok(max(numbers.count(n) for n in set(numbers)) <= 101 or len(set(numbers)) > 1, 'a connection is given up while another waits')
-    is_(hop.most, 1, 'never two at a time')
-    held.stop()
-
-
 def killed(t):
     """The slots of a worker that is killed are free at once."""
     hop = NextHop(t, {'.': lambda peer, line: wait_for(lambda: go, timeout=30, what='go') and None})
@@ -100,4 +86,4 @@ def fewer_than_allowed(t):
     master.stop()
 
 
-run(fewer_than_allowed, used_again, given_up, in_turn, killed)
+run(fewer_than_allowed, used_again, given_up, killed)

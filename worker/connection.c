@@ -34,7 +34,7 @@ struct connection {
 	int last;			/* the client's state that the timer was set for; -1: to be set anew */
 	bool was_ready;
 	unsigned deliveries;
-	int64_t since_ms;
+	int64_t since_ms, ready_since_ms;
 	struct reply failure;		/* the one to tell, of the addresses that failed */
 
 	struct outgoing *outgoing;
@@ -184,13 +184,14 @@ static void feed(struct connection *connection)
 	stream_touch(&connection->stream);
 }
 
-/* A peer that takes nothing is not waited for: others wait for its place. */
+/* A peer that takes nothing is not waited for: others wait for its place. Behind QUIT it is, for a moment: it may count
+ * a connection that it has not closed, and refuse the next. */
 static void end_stream(struct connection *connection)
 {
 	if (connection->stream.blocked)
 		stream_abort(&connection->stream, 0);
 	else
-		stream_finish(&connection->stream, false);
+		stream_finish(&connection->stream, reply_is_none(smtp_client_why(connection->client)));
 }
 
 static void step(struct connection *connection)
@@ -209,6 +210,7 @@ static void step(struct connection *connection)
 	if (smtp_client_state(connection->client) != SMTP_CLIENT_READY)
 		return;
 	connection->was_ready = true;
+	connection->ready_since_ms = clock_boot_ms();
 	connection->owner->ready(connection->arg, connection);
 }
 
@@ -465,6 +467,11 @@ unsigned connection_deliveries(const struct connection *connection)
 int64_t connection_age_ms(const struct connection *connection)
 {
 	return clock_boot_ms() - connection->since_ms;
+}
+
+int64_t connection_idle_ms(const struct connection *connection)
+{
+	return clock_boot_ms() - connection->ready_since_ms;
 }
 
 const char *connection_host(const struct connection *connection)

@@ -39,6 +39,7 @@ bool connection_is_ready(const struct connection *);	/* for a message, now */
 bool connection_was_ready(const struct connection *);	/* ever */
 unsigned connection_deliveries(const struct connection *);	/* transactions so far */
 int64_t connection_age_ms(const struct connection *);
+int64_t connection_idle_ms(const struct connection *);	/* of one that is ready */
 const char *connection_host(const struct connection *);	/* "mx.example.net[192.0.2.1]" */
 
 /* Ready: takes the message, and ends it unless it gives it back by `returned`. */

@@ -15,6 +15,7 @@
 #define SLOT_RETRY_MS 100		/* who waits for a slot tries again */
 #define YIELD_MS 300			/* so that another gets the slot that was given up for it */
 #define IDLE_LOOK_MS 1000		/* who has idle connections looks whether others wait */
+#define REFILL_MS 30			/* the line may be empty so long without its connections being idle */
 #define TIRED_DELIVERIES 100		/* a connection gives way to others who wait ... */
 #define TIRED_AGE_MS 60000
 #define MORE_AFTER_MS 1000		/* after one could not be made beside those that work */
@@ -35,7 +36,11 @@ struct destination {
 	struct event *wake, *bound;
 	int64_t no_more_until_ms;	/* beside those that work */
 	int64_t yield_until_ms;		/* to who waits for a slot that was given up */
+	size_t failed;			/* connections that could not be made, while others are being made */
+	struct reply why;		/* of these ... */
+	char *why_host;			/* ... and where */
 	bool room_wanted;		/* for a new connection, by the first in line */
+	bool refills;			/* a connection is kept from others for a moment */
 	bool draining;
 };
 
@@ -49,9 +54,14 @@ static void run_soon(struct destination *destination)
 static void on_ready(void *arg, struct connection *connection)
 {
 	struct link *link = arg;
+	struct destination *destination = link->destination;
 
 	(void)connection;
-	run_soon(link->destination);
+	if (destination->failed)
+		destination->no_more_until_ms = clock_boot_ms() + MORE_AFTER_MS;
+	destination->failed = 0;
+	reply_release(&destination->why);
+	run_soon(destination);
 }
 
 static void on_returned(void *arg, struct connection *connection, struct outgoing *outgoing, const struct reply *why)
@@ -99,17 +109,42 @@ static void make_room(struct destination *destination)
 	run_soon(destination);
 }
 
-/* A connection that could not be made costs one message its attempt, unless others work: then there are enough. */
-static void fail_one(struct destination *destination, const struct reply *why, const char *host)
+/* Those that will take a message each without a new connection. */
+static size_t count_opening(const struct destination *destination)
 {
-	struct outgoing *first = TAILQ_FIRST(&destination->line);
+	const struct link *link;
+	size_t count = 0;
 
+	TAILQ_FOREACH(link, &destination->links, entry)
+		count += !connection_was_ready(link->connection) && !link->quitting;
+	return count;
+}
+
+static void fail_first(struct destination *destination)
+{
+	struct outgoing *first;
+
+	for (; destination->failed && (first = TAILQ_FIRST(&destination->line)); destination->failed--) {
+		TAILQ_REMOVE(&destination->line, first, link);
+		outgoing_finish(first, &destination->why, destination->why_host);
+	}
+	destination->failed = 0;
+	reply_release(&destination->why);
+}
+
+/* A connection that could not be made costs one message its attempt, unless others work: then there are enough. While
+ * another is being made, that is open; what is only temporary counts more. */
+static void note_failure(struct destination *destination, const struct reply *why, const char *host)
+{
 	if (has_worked(destination)) {
 		destination->no_more_until_ms = clock_boot_ms() + MORE_AFTER_MS;
 		make_room(destination);
-	} else if (first) {
-		TAILQ_REMOVE(&destination->line, first, link);
-		outgoing_finish(first, why, host);
+		return;
+	}
+	destination->failed++;
+	if (!reply_is_transient(&destination->why)) {
+		reply_copy(&destination->why, why);
+		xstrset(&destination->why_host, host);
 	}
 }
 
@@ -124,7 +159,9 @@ static void on_closed(void *arg, struct connection *connection, const struct rep
 	if (link->yielding)
 		destination->yield_until_ms = clock_boot_ms() + YIELD_MS;
 	if (!reply_is_none(why) && !destination->draining)
-		fail_one(destination, why, connection_host(connection));
+		note_failure(destination, why, connection_host(connection));
+	if (!count_opening(destination))
+		fail_first(destination);
 	connection_free(connection);
 	free(link);
 	run_soon(destination);
@@ -137,6 +174,17 @@ static const struct connection_owner owner = { on_ready, on_returned, on_closed 
 static bool is_tired(const struct connection *connection)
 {
 	return connection_deliveries(connection) >= TIRED_DELIVERIES || connection_age_ms(connection) >= TIRED_AGE_MS;
+}
+
+/* Given up for another process: after many deliveries, or where there is nothing to deliver. */
+static bool yields(struct destination *destination, const struct connection *connection, bool has_next)
+{
+	if ((has_next && !is_tired(connection)) || !slots_are_wanted(destination->settings.slots))
+		return false;
+	if (is_tired(connection) || connection_idle_ms(connection) >= REFILL_MS)
+		return true;
+	destination->refills = true;
+	return false;
 }
 
 /* The first in line that may go over this connection. */
@@ -170,7 +218,7 @@ static void use(struct destination *destination, struct link *link)
 		outgoing = next_for(destination, link->connection);
 		if (makes_room(destination, link->connection)) {
 			quit(link);
-		} else if ((!outgoing || is_tired(link->connection)) && slots_are_wanted(destination->settings.slots)) {
+		} else if (yields(destination, link->connection, outgoing)) {
 			link->yielding = true;
 			quit(link);
 		} else if (outgoing) {
@@ -200,21 +248,10 @@ static bool open_link(struct destination *destination)
 	return true;
 }
 
-/* Those that will take a message each without a new connection. */
-static size_t count_opening(const struct destination *destination)
-{
-	const struct link *link;
-	size_t count = 0;
-
-	TAILQ_FOREACH(link, &destination->links, entry)
-		count += !connection_was_ready(link->connection) && !link->quitting;
-	return count;
-}
-
 /* False if more connections are wanted than can be had. */
 static bool open_what_is_wanted(struct destination *destination)
 {
-	size_t wanted = 0, opening = count_opening(destination);
+	size_t wanted = 0, opening = count_opening(destination) + destination->failed;
 	const struct outgoing *outgoing;
 
 	TAILQ_FOREACH(outgoing, &destination->line, link)
@@ -265,6 +302,7 @@ static void run(struct destination *destination)
 	struct link *link;
 	bool enough;
 
+	destination->refills = false;
 	if (destination->draining)
 		settle_line(destination);
 	TAILQ_FOREACH(link, &destination->links, entry) {
@@ -277,6 +315,8 @@ static void run(struct destination *destination)
 	slots_wait(destination->settings.slots, !enough && !destination->count);
 	if (!enough && !destination->count)
 		run_in(destination, SLOT_RETRY_MS);
+	else if (destination->refills)
+		run_in(destination, REFILL_MS);
 	else if (is_idle(destination) || !TAILQ_EMPTY(&destination->line))
 		run_in(destination, IDLE_LOOK_MS);
 }
@@ -377,6 +417,8 @@ void destination_free(struct destination *destination)
 	}
 	free_list(&destination->examined);
 	free_list(&destination->line);
+	reply_release(&destination->why);
+	free(destination->why_host);
 	event_free(destination->wake);
 	event_free(destination->bound);
 	free(destination);
