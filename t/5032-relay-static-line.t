@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5042-relay-static-line.t - who waits for a connection gets one: in turn between processes, and beside a line that never ends
+# 5032-relay-static-line.t - who waits for a connection gets one: in turn between processes, and beside a line that never ends
 # SPDX-License-Identifier: MIT
 # P23
 import os

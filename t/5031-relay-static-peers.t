@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5041-relay-static-peers.t - Postfix's smtp-sink as next hop: what it takes is as it was sent, and how it refuses
+# 5031-relay-static-peers.t - Postfix's smtp-sink as next hop: what it takes is as it was sent, and how it refuses
 # SPDX-License-Identifier: MIT
 # `make peers`, which is part of `make check`, unpacks it under t/.peers.
 import os
