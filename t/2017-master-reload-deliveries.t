@@ -14,6 +14,7 @@ from lib.relay import queued
 
 DELIVERY_S = 0.03
 PAUSE_S = 0.02
+DELIVERED = r' delivered id=([0-9a-z]{26}) '
 
 
 def config(hop, workers=2, more=''):
@@ -66,10 +67,11 @@ def under_mail(t):
         stopping.set()
         for thread in threads:
             thread.join()
-    wait_for(lambda: not queued(t), 60, 'an empty queue')
     good = [ident for ident in ids if re.fullmatch(r'[0-9a-z]{26}', ident)]
     is_([ident for ident in ids if ident not in good], [], f'{len(ids)} messages were accepted, none was cut')
-    delivered = collections.Counter(re.findall(r' delivered id=([0-9a-z]{26}) ', master.log))
+    # The line comes after the record.
+    wait_for(lambda: not queued(t) and len(re.findall(DELIVERED, master.log)) >= len(good), 60, 'all to be delivered')
+    delivered = collections.Counter(re.findall(DELIVERED, master.log))
     is_(sorted(delivered), sorted(good), 'each was delivered')
     is_([ident for ident, count in delivered.items() if count > 1], [], 'and none twice')
     is_(len(hop.messages), len(good), 'as the next hop has seen it')
