@@ -48,7 +48,7 @@ static void test_reconnect(void)
 	struct envelope *envelope = message("a@example.org", "Subject: a\r\n\r\n");
 	struct answer waiting = { 0 };
 
-	open_or_bail(&second, NULL, STORAGE_FOR_OPERATOR, "type: disk, envelope_dir: @/env, meta_dir: @/meta, "
+	open_or_bail(&second, NULL, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env, meta_dir: @/meta, "
 		"allow_volatile: true");	/* lends its loop */
 	open_or_bail(&worker, &second, STORAGE_FOR_WORKER, SECTION);
 	open_or_bail(&edge, &second, STORAGE_FOR_EDGE, SECTION);

@@ -27,7 +27,7 @@ struct worker {
 	struct event *bound;		/* of the drain */
 	struct keeper keeper;
 	char *spawner_path;
-	bool draining;
+	bool draining, claims_ended, handed_over;
 	int code;
 };
 
@@ -122,11 +122,27 @@ static int prepare_spawner(struct worker *worker, bool allow_root)
 
 /* ---- running */
 
+static void finish_if_drained(struct worker *worker)
+{
+	if (worker->claims_ended && worker->handed_over)
+		child_finished(worker->child);
+}
+
 static void on_ended(void *arg)
 {
 	struct worker *worker = arg;
 
-	child_finished(worker->child);
+	worker->claims_ended = true;
+	finish_if_drained(worker);
+}
+
+static void on_handed_over(void *arg, const struct reply *why)
+{
+	struct worker *worker = arg;
+
+	(void)why;
+	worker->handed_over = true;
+	finish_if_drained(worker);
 }
 
 /* What is past the dot gets its answer, whatever the bound. */
@@ -167,6 +183,7 @@ static void drain(void *arg, const struct child_drain *how)
 	}
 	set_bound(worker, how->timeout_ms);
 	claims_drain(worker->claims, how->timeout_ms, on_ended, worker);
+	worker->handed_over = !queue_drain(worker->queue, how->successor, on_handed_over, worker);
 }
 
 static void stats(void *arg, json_t *into)

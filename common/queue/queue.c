@@ -208,6 +208,13 @@ void queue_stop(struct queue *queue)
 	queue->storage->driver->stop(queue->storage);
 }
 
+bool queue_drain(struct queue *queue, bool successor, storage_done_fn *done, void *arg)
+{
+	if (queue->storage->driver->drain)
+		queue->storage->driver->drain(queue->storage, successor, done, arg);
+	return queue->storage->driver->drain != NULL;
+}
+
 void queue_list(struct queue *queue, const struct list_filter *filter, const char *cursor, size_t max,
 	storage_list_fn *done, void *arg)
 {

@@ -67,6 +67,7 @@ void queue_defer(struct queue *, struct lease **, int64_t delay_ms, bool attempt
 void queue_remove(struct queue *, struct lease **, storage_done_fn *, void *arg);
 void queue_discard(struct queue *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
 void queue_stop(struct queue *);
+bool queue_drain(struct queue *, bool successor, storage_done_fn *, void *arg);	/* false: it has nothing to hand over */
 void queue_list(struct queue *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 void queue_info(struct queue *, storage_info_fn *, void *arg);
 /* 502 5.3.3 where the storage does not have it. */

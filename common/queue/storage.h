@@ -230,6 +230,9 @@ struct storage_driver {
 
 	/* Waiting claims call back with none; results still go through. */
 	void (*stop)(struct storage *);
+	/* Optional, after stop() of a worker: what this process holds goes to the `successor`, if there is one, under
+	 * leases as those end. `done`: no more of it can. */
+	void (*drain)(struct storage *, bool successor, storage_done_fn *done, void *arg);
 	void (*list)(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 	void (*info)(struct storage *, storage_info_fn *, void *arg);
 

@@ -2,10 +2,14 @@
  * SPDX-License-Identifier: MIT */
 #include "common/queue/memory/memory.h"
 
+#include <event2/event.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
 #include "common/base/memory.h"
 
+#define OPENING_MS 3000
+#define AGAIN_MS 50
 #define ANSWER_MORE 134217728	/* what an answer may have beyond a message that fits into max_memory */
 
 static const struct option rows[] = {
@@ -41,16 +45,66 @@ static struct memory_client *client_of(struct storage *storage)
 
 /* ---- begin and end */
 
+static void say_opened(struct memory *memory, const struct reply *why)
+{
+	storage_done_fn *opened = memory->opened;
+
+	memory->opened = NULL;
+	if (opened)
+		opened(memory->opened_arg, why);
+}
+
+/* The one before us may not know yet that its own predecessor is gone, and will not wait any more. */
+static bool may_try_again(const struct memory *memory)
+{
+	return memory->storage.context.supervised && clock_boot_ms() - memory->begun_boot_ms < OPENING_MS;
+}
+
+static void try_open(evutil_socket_t fd, short what, void *arg)
+{
+	struct memory *memory = arg;
+	struct reply why = { 0 };
+
+	(void)fd;
+	(void)what;
+	memory->listens = server_open(&memory->server, &memory->storage.context, &memory->store, &memory->tasks, &why) == 0;
+	if (memory->listens)
+		say_opened(memory, NULL);
+	else if (may_try_again(memory))
+		event_add(memory->opening, &(struct timeval){ .tv_usec = AGAIN_MS * 1000 });
+	else
+		say_opened(memory, &why);
+	reply_release(&why);
+}
+
 static void open_as_worker(struct memory *memory, storage_done_fn *done, void *arg)
+{
+	store_open(&memory->store, &memory->storage, &memory->tasks, memory->max_memory_bytes);
+	memory->serves = true;
+	memory->opened = done;
+	memory->opened_arg = arg;
+	memory->begun_boot_ms = clock_boot_ms();
+	memory->opening = event_new(memory->storage.context.base, -1, 0, try_open, memory);
+	if (!memory->opening)
+		BUG("no event");
+	event_active(memory->opening, EV_TIMEOUT, 0);
+}
+
+static void close_worker(struct memory *memory)
 {
 	struct reply why = { 0 };
 
-	store_open(&memory->store, &memory->storage, &memory->tasks, memory->max_memory_bytes);
-	memory->serves = true;
-	if (server_open(&memory->server, &memory->storage.context, &memory->store, &memory->tasks, &why) < 0)
-		memory->refused = true;
-	store_answer(&memory->tasks, done, arg, &why);
+	reply_set(&why, 451, "4.3.0", "it was closed before it was open");
+	say_opened(memory, &why);
 	reply_release(&why);
+	event_free(memory->opening);
+	tasks_close(&memory->tasks);
+	succession_end(&memory->succession);
+	if (memory->listens)
+		server_close(&memory->server);
+	/* Somebody was there to take them. */
+	store_log_lost(&memory->store, memory->succession.expected ? LOG_LEVEL_ERROR : LOG_LEVEL_WARN);
+	store_close(&memory->store);
 }
 
 static void memory_open(struct storage *storage, storage_done_fn *done, void *arg)
@@ -88,17 +142,23 @@ static void memory_close(struct storage *storage)
 	if (!memory->is_open)
 		return;
 	memory->is_open = false;
-	if (!memory->serves) {
-		memory_stop(storage);
-		tasks_close(&memory->tasks);
-		client_close(&memory->client);
+	if (memory->serves) {
+		close_worker(memory);
 		return;
 	}
+	memory_stop(storage);
 	tasks_close(&memory->tasks);
-	if (!memory->refused)
-		server_close(&memory->server);
-	store_log_lost(&memory->store, LOG_LEVEL_WARN);
-	store_close(&memory->store);
+	client_close(&memory->client);
+}
+
+static void memory_drain(struct storage *storage, bool successor, storage_done_fn *done, void *arg)
+{
+	struct memory *memory = memory_of(storage);
+
+	if (memory->listens)
+		succession_begin(&memory->succession, &memory->store, &memory->server, successor, done, arg);
+	else
+		store_answer(&memory->tasks, done, arg, NULL);
 }
 
 /* ---- messages in, and out again */
@@ -329,6 +389,7 @@ const struct storage_driver memory_driver = {
 	.defer = memory_defer,
 	.remove = memory_remove,
 	.stop = memory_stop,
+	.drain = memory_drain,
 	.list = memory_list,
 	.info = memory_info,
 	.mark = memory_mark,

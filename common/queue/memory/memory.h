@@ -7,6 +7,7 @@
 #include "common/queue/memory/client.h"
 #include "common/queue/memory/server.h"
 #include "common/queue/memory/store.h"
+#include "common/queue/memory/succession.h"
 
 extern const struct storage_driver memory_driver;
 
@@ -15,10 +16,15 @@ struct memory {
 	uint64_t max_memory_bytes;
 
 	bool is_open, serves;		/* serves: it is the queue's worker */
-	bool refused;			/* as another serves it */
+	bool listens;			/* the server is open */
+	struct event *opening;		/* tries again: who waited to serve may be about to */
+	int64_t begun_boot_ms;
+	storage_done_fn *opened;
+	void *opened_arg;
 	struct tasks tasks;
 	struct store store;		/* where it serves */
 	struct server server;
+	struct succession succession;
 	struct memory_client client;	/* where it does not */
 	bool waits, stopped;		/* a claim that gets nothing */
 	storage_claimed_fn *claimed;

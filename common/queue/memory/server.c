@@ -40,6 +40,17 @@ struct peer {
 	unsigned pending;
 };
 
+bool server_is_quiet(const struct server *server)
+{
+	return LIST_EMPTY(&server->peers) && !server->request_count;
+}
+
+static void say_quiet(struct server *server)
+{
+	if (server->quiet && server_is_quiet(server))
+		server->quiet(server->arg);
+}
+
 /* ---- answers out */
 
 static void answer_free(struct peer *peer, struct answer *answer)
@@ -117,6 +128,8 @@ static void request_free(struct request *request)
 	buffer_release(&request->octets);
 	forms_release(&request->forms);
 	reply_release(&request->why);
+	request->server->request_count--;
+	say_quiet(request->server);
 	free(request);
 }
 
@@ -156,6 +169,7 @@ static void run_request(struct peer *peer)
 	request->octets = peer->wire.octets;
 	peer->wire.octets = (struct buffer){ 0 };
 	reply_move(&request->why, &peer->refused);
+	peer->server->request_count++;
 	peer->reserved = 0;
 	peer->begun_boot_ms = 0;
 	wire_next(&peer->wire);
@@ -250,6 +264,7 @@ static void peer_free(struct peer *peer)
 	stream_release(&peer->stream);
 	LIST_REMOVE(peer, next);
 	peer->server->peer_count--;
+	say_quiet(peer->server);
 	free(peer);
 }
 
@@ -375,9 +390,4 @@ void server_move(struct server *server)
 		wire_next(&peer->wire);
 		pump(peer);
 	}
-}
-
-bool server_is_empty(const struct server *server)
-{
-	return LIST_EMPTY(&server->peers);
 }

@@ -23,7 +23,11 @@ struct server {
 	struct event *accepting, *again;
 	LIST_HEAD(, peer) peers;
 	unsigned peer_count;
-	bool closing, moved;
+	unsigned request_count;
+	bool moved;
+	/* Optional: no peer is left, and no request. */
+	void (*quiet)(void *arg);
+	void *arg;
 };
 
 /* One request under way. */
@@ -46,7 +50,7 @@ int server_open(struct server *, const struct storage_context *, struct store *,
 void server_close(struct server *);
 /* Somebody else serves from now on: no new connections; peers get the answers they wait for, and are sent away. */
 void server_move(struct server *);
-bool server_is_empty(const struct server *);	/* no peer is left */
+bool server_is_quiet(const struct server *);	/* no peer is left, and no request */
 
 /* ---- server_requests.c */
 /* Whether there may be room for the octets of this line. -1 with *why. `*reserved` of the store. */

@@ -75,35 +75,18 @@ static void hand_over_work(struct task *task)
 		reply_set(&request->why, 501, "5.5.4", "One message is handed over at a time");
 }
 
-static void take_marks(const json_t *list, struct store_mark marks[STORE_MARKS_MAX], size_t *count)
-{
-	const json_t *item;
-	size_t i;
-
-	*count = 0;
-	json_array_foreach(list, i, item) {
-		const char *name = wire_text(item, "mark");
-
-		if (*count < STORE_MARKS_MAX && name && mark_find(name, &marks[*count].mark))
-			marks[(*count)++].reason = (char *)wire_text(item, "reason");
-	}
-}
-
 static void hand_over_done(struct task *task)
 {
 	struct request *request = (struct request *)task;
 	struct store *store = request->server->store;
-	struct store_mark marks[STORE_MARKS_MAX];
 	struct peeked known;
-	size_t count;
 
 	store_unreserve(store, request->reserved);
 	request->reserved = 0;
 	if (reply_is_none(&request->why) && wire_read_known(request->state, &known) < 0)
 		reply_set(&request->why, 501, "5.5.4", "Its state cannot be read");
 	if (reply_is_none(&request->why)) {
-		take_marks(json_object_get(request->state, "marks"), marks, &count);
-		store_take_over(store, request->forms.items[0], &known, marks, count);
+		store_take_over(store, request->forms.items[0], &known);
 		wire_known_release(&known);
 	}
 	answer(request);

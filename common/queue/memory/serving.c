@@ -106,6 +106,11 @@ static void be_followed(struct serving *serving)
 		ofd_unlock(serving->lock_fd, LOCK_NEXT, 1);
 }
 
+bool serving_is_awaited(const struct serving *serving)
+{
+	return ofd_is_locked(serving->lock_fd, LOCK_NEXT, 1) == 1;
+}
+
 bool serving_hold(struct serving *serving)
 {
 	if (!serving->holds)

@@ -28,6 +28,7 @@ struct serving {
 int serving_begin(struct serving *, const struct storage_context *, struct reply *why);
 /* Takes the lock if it is free now: true if it is ours. */
 bool serving_hold(struct serving *);
+bool serving_is_awaited(const struct serving *);	/* somebody waits to serve next */
 /* From now on new connections come to us. -1 with errno. */
 int serving_show(struct serving *);
 void serving_end(struct serving *);

@@ -232,8 +232,7 @@ int store_publish(struct store *store, const struct forms *forms, int64_t delay_
 	return 0;
 }
 
-void store_take_over(struct store *store, struct form *form, struct peeked *known, const struct store_mark *marks,
-	size_t mark_count)
+void store_take_over(struct store *store, struct form *form, struct peeked *known)
 {
 	struct store_message *message;
 
@@ -245,12 +244,6 @@ void store_take_over(struct store *store, struct form *form, struct peeked *know
 	if (known->place != PLACE_NEW) {
 		message->state = xmemdup(&known->state, sizeof(known->state));
 		known->state = (struct message_state){ 0 };
-	}
-	for (size_t i = 0; i < mark_count; i++) {
-		if (!store_obey(store, message, &marks[i])) {
-			store_finish(store, message);
-			return;
-		}
 	}
 	store_settle(store, message);
 }

@@ -34,6 +34,7 @@ struct store_message {
 	size_t mark_count;
 	enum message_place place;
 	int64_t due_boot_ms;
+	bool passing;			/* on its way to the next worker */
 	size_t counted;			/* octets, as far as they are counted in store.used */
 };
 
@@ -83,8 +84,7 @@ int store_accepts(const struct store *, uint64_t size, struct reply *why);
  * known as finished, is left out. */
 int store_publish(struct store *, const struct forms *, int64_t delay_ms, struct reply *why);
 /* One that another held: with what is known of it, which is taken; beyond max_memory too. */
-void store_take_over(struct store *, struct form *, struct peeked *known, const struct store_mark *marks,
-	size_t mark_count);
+void store_take_over(struct store *, struct form *, struct peeked *known);
 /* It is finished, and known as such; or passed on, and forgotten. */
 void store_finish(struct store *, struct store_message *);
 void store_forget(struct store *, struct store_message *);

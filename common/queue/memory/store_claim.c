@@ -152,22 +152,32 @@ static void put_under_lease(struct store *store, struct store_message *message, 
 	message->lease.suspect = message->state && message->state->suspect;
 }
 
-/* Half of them deferred, half new, over all claims, as far as there are of each. */
+/* Deferred ones and new ones in turn, from one claim to the next, as far as there are of each. */
+static struct store_message *next_due(const struct store *store)
+{
+	bool retry = store->retry.count && (!store->fresh_next || !store->fresh.count);
+
+	return waiting_in(retry ? &store->retry : &store->fresh);
+}
+
+/* A suspect one is the only one of its claim. */
 static size_t take_due(struct store *store, const struct store_claim *claim, struct lease *leases[])
 {
+	struct store_message *message;
 	uint64_t octets = 0;
 	size_t count = 0;
 
-	while (count < claim->max) {
-		bool retry = store->retry.count && (!store->fresh_next || !store->fresh.count);
-		struct store_message *message = waiting_in(retry ? &store->retry : &store->fresh);
+	while (count < claim->max && (message = next_due(store))) {
+		bool suspect = message->state && message->state->suspect;
 
-		if (!message || (count && claim->max_bytes && octets + message->form->size > claim->max_bytes))
-			break;
-		store->fresh_next = retry;
-		put_under_lease(store, message, claim->asked_boot_ms);
 		octets += message->form->size;
+		if (count && (suspect || (claim->max_bytes && octets > claim->max_bytes)))
+			break;
+		store->fresh_next = message->heap == &store->retry;
+		put_under_lease(store, message, claim->asked_boot_ms);
 		leases[count++] = &message->lease;
+		if (suspect)
+			break;
 	}
 	return count;
 }
