@@ -52,6 +52,8 @@ def content(t):
 def master(t):
     t.config(CONFIG)
     os.makedirs(t.path('runtime'), mode=0o750)
+    t.folder('env')
+    t.folder('meta')
     for number, (answer, said) in enumerate(((b'nonsense\n', 'cannot be understood'), (b'{"a":1}', 'cannot be understood'),
             (b'', 'closed without an answer'), (b'{"error":"no\\u001b[2J"}\n', r'no\\x1B\[2J'), (b'[]\n', 'cannot be understood'))):
         if os.path.exists(t.path('runtime/master')):
