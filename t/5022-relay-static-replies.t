@@ -25,7 +25,7 @@ def greetings(t):
         hop = NextHop(t, {'EHLO': '502 what', step: said})
         master = start(t, hop)
         ident = send(t, 'a@example.net')
-        match = master.wait_log(rf' (?:deferred|failed) id={ident} .*reply="([^"]*)"')
+        match = master.wait_log(rf' {"failed" if reply[0] == "5" else "deferred"} id={ident} .*reply="([^"]*)"')
         is_(match[1], reply, f'{said} at {step}')
         is_([line.split()[0] for line in hop.said[:2] if line != 'QUIT'], sent, 'nothing more is asked')
         master.stop()

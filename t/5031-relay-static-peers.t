@@ -11,6 +11,7 @@ from lib.fixture import TOP, Failure, is_, like, ok, run, wait_for
 PEERS = os.path.join(TOP, 't/.peers')
 SINK = os.path.join(PEERS, 'usr/sbin/smtp-sink')
 EIGHT_BIT = b'Subject: x\r\n\r\n\xc3\xa4\r\n'
+EVENTS = {'2': 'delivered', '4': 'deferred', '5': 'failed'}
 TAKEN, LOST = '250 .*', '451 4.4.2 Connection lost: .*'
 
 
@@ -46,7 +47,8 @@ def start(t):
 edge:
   main: {{type: smtp, queue: q, listener: {{port: @port:smtp@}}}}
 queue:
-  q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, retry: {{delay: 3000}}}}
+  q: {{type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes,
+    retry: {{delay: 3000, maximum: 9}}}}
 relay:
   r: {{type: static, host: 127.0.0.1, port: @port:sink@, command_timeout: 20, concurrent_connections: 2, idle_timeout: 0.2}}
 ''')
@@ -89,8 +91,8 @@ def refuses(t):
             idents = [send(t, 'a@example.net', 'b@example.net', data=data) for _ in range(2)]
             lines = [master.wait_log(rf' worker: (\w+) id={ident} recipient={name}@.* reply="([^"]*)" attempts=1 ', timeout=20)
                 for ident in idents for name in 'ab']
-        got = {(line[1] == 'delivered', line[2]) for line in lines}
-        is_([one for one in got if not re.fullmatch(reply, one[1]) or one[0] != (one[1][0] == '2')], [], ' '.join(options))
+        got = {(line[1], line[2]) for line in lines}
+        is_([one for one in got if not re.fullmatch(reply, one[1]) or one[0] != EVENTS[one[1][0]]], [], ' '.join(options))
         doubts = [ident for ident in idents if f' in doubt id={ident} ' in master.log]
         is_(doubts, idents if options == ['-q', '.'] else [], 'in doubt where the end was sent and not answered')
     like(master.log, 'could not use a next hop .*reply="5', 'refused connections are logged')

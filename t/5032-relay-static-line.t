@@ -15,7 +15,7 @@ def config(relays):
     return '\n'.join(['@process@  edge: {instances: 1}', '  worker: {instances: 1}', 'edge:',
         *(f'  {q}: {{type: smtp, queue: {q}, listener: {{port: @port:{q}@}}}}' for q in queues), 'queue:',
         *(f'  {q}: {{type: disk, relay: {r}, envelope_dir: @dir@/{q}.env, meta_dir: @dir@/{q}.meta, allow_volatile: yes, '
-            'retry: {delay: 3000}}' for q, r in queues.items()), 'relay:',
+            'retry: {delay: 3000, maximum: 9}}' for q, r in queues.items()), 'relay:',
         *sorted({f'  {r}: {{type: static, host: 127.0.0.1, {options}}}' for r, options in relays.values()}), ''])
 
 

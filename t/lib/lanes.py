@@ -130,7 +130,7 @@ class Lane:
             row.expect((len(lines), attempts, host), (1, 1, HOST), f'{name} is logged once, with its host')
             if not re.fullmatch(wanted, reply, re.S):
                 row.failures.append(f'{name}: got {reply!r}, wanted {wanted!r}')
-            row.expect(event == 'delivered', reply[0] == '2', f'{name} {event} by the code of {reply}')
+            row.expect(event, {'2': 'delivered', '4': 'deferred', '5': 'failed'}[reply[0]], f'{name} by the code of {reply}')
         row.expect([line[:2] + line[3:] for line in follow[0]], [('delivered', '250 2.6.0 taken', 1)], 'message 2 goes on')
         doubt = [name for name in 'abc' if (first, f'{name}@example.net') in self.outcomes.doubts]
         if row.doubt is not None:
