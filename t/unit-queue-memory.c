@@ -2,12 +2,25 @@
  * SPDX-License-Identifier: MIT
  * P8: memory is bounded, whatever peers claim. */
 #include <errno.h>
+#include <sys/syscall.h>
+#include <time.h>
 
 #include "t/lib/memory_places.h"
 
 #define SECTION "type: memory, max_memory: 8M"
 
 static struct place worker, edge;
+
+static long ahead_s;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	long result = syscall(SYS_clock_gettime, id, now);
+
+	if (id == CLOCK_BOOTTIME)
+		now->tv_sec += ahead_s;
+	return (int)result;
+}
 
 static bool same_octets(const struct envelope *envelope, const struct buffer *octets)
 {
@@ -257,6 +270,62 @@ static void test_long_line(void)
 	free(text);
 }
 
+/* Room that was promised to a request is given back when that takes too long. */
+static void test_slow(void)
+{
+	struct envelope *envelope = message("s@example.org", "Subject: s\r\n\r\n");
+	struct reply why = { 0 };
+	int fd = raw_connect("queue-test"), half = raw_connect("queue-test");
+	char *line;
+
+	raw_send(fd, "{\"op\": \"write\", \"bytes\": 8000000}\nslimta 1 ");
+	raw_send(half, "{\"op\": \"wri");
+	run_loop(&worker, 50, NULL, NULL);
+	is_int(worker.storage->driver->accepts(worker.storage, 1000000, &why), -1, "a large request is on its way");
+	ahead_s += 61;
+	raw_send(fd, "2");
+	raw_send(half, "t");
+	line = raw_line(&worker, fd);
+	is_str(line, "", "a minute later its connection ends");
+	free(line);
+	line = raw_line(&worker, half);
+	is_str(line, "", "and that of a line that does not come to its end");
+	free(line);
+	is_int(worker.storage->driver->accepts(worker.storage, 1000000, &why), 0, "its room is free again");
+	is_int(do_write(&edge, &envelope, 1, 0), 0, "others are served");
+	is_int(do_discard(&edge, envelope->id), 0, "as before");
+	close(fd);
+	close(half);
+	reply_release(&why);
+	envelope_free(envelope);
+}
+
+static void test_finished(void)
+{
+	struct envelope *items[2] = { message("f@example.org", "Subject: f\r\n\r\n"),
+		message("", "Subject: derived\r\n\r\n") };
+	struct answer claimed;
+
+	id_derive(items[0]->id, "x", 1, items[1]->id);
+	is_int(do_write(&edge, items, 2, 0), 0, "a message and one that follows from it");
+	is_int(do_claim(&worker, 2, &claimed, WAIT_MS), 2, "claimed");
+	do_remove(&worker, claimed.leases[0]);
+	do_remove(&worker, claimed.leases[1]);
+	ahead_s += 119;
+	is_int(do_write(&edge, items, 2, 0), 0, "written again within two minutes");
+	is_int(do_info(&edge).fresh, 0, "they are known as finished");
+	ahead_s += 2;
+	is_int(do_write(&edge, items, 2, 0), 0, "and after them");
+	is_int(do_info(&edge).fresh, 1, "the derived one alone is");
+	do_discard(&edge, items[0]->id);
+	ahead_s += 86400;
+	is_int(do_write(&edge, &items[1], 1, 0), 0, "a day later");
+	is_int(do_info(&edge).fresh, 1, "it is a new message");
+	do_discard(&edge, items[1]->id);
+	envelope_free(items[0]);
+	envelope_free(items[1]);
+}
+
 /* Pipelined, an octet at a time. */
 static void test_cut(void)
 {
@@ -335,6 +404,8 @@ int main(void)
 	test_hostile();
 	test_long_line();
 	test_cut();
+	test_slow();
+	test_finished();
 	test_many();
 	scratch_remove();
 	return done_testing();
