@@ -17,7 +17,7 @@ CONFIG = '''@process@
 edge:
   in: {type: smtp, queue: QUEUE, listener: {interface: 127.0.0.1, port: @port:smtp@}}
 queue:
-  QUEUE: {type: memory, relay: r, retry: {delay: 300}}
+  QUEUE: {type: memory, relay: r, retry: {delay: 300, maximum: 10}}
 relay:
   r: {RELAY}
 '''

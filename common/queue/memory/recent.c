@@ -28,6 +28,8 @@ void recent_init(struct recent *recent)
 
 static void drop(struct recent *recent, struct recent_id *one)
 {
+	if (!recent->by_id)
+		BUG("an id that stands in one of two places");
 	TAILQ_REMOVE(&recent->lists[one->derived], one, next);
 	recent->counts[one->derived]--;
 	HASH_DEL(recent->by_id, one);

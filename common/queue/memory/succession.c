@@ -11,7 +11,7 @@
 #include "common/base/memory.h"
 
 #define AGAIN_MS 250
-#define NOBODY_MS 10000
+#define NOBODY_MS 5000
 #define KNOWN_AT_ONCE 1000		/* ids of one request */
 #define PASSING_MAX 1048576		/* octets under way */
 #define OUT_MAX 65536
