@@ -380,8 +380,8 @@ static void last_step(void)
 	set_up(&asking, 2000, "ok");
 	asking.relay.step_ms = 5000;
 	deliver(&asking, "renew untried", 0, "a lease that is shorter than the step cannot be used");
-	set_up(&asking, 300, "lost");
-	asking.takes_ms = 250;
+	set_up(&asking, 2400, "lost");
+	asking.takes_ms = 1500;
 	storage.renewals = "ok lost";
 	deliver(&asking, "renew renew renew+1 remove claim_id", 1, "one that is lost behind the dot: its result is recorded");
 }

@@ -34,6 +34,11 @@ static void say_lost(const struct delivery *delivery, const char *because)
 	log_warn("worker", "lost its lease", LOG_TEXT("id", delivery->id),
 		LOG_TEXT("queue", queue_name(delivery->context.queue)), LOG_TEXT("because", because),
 		LOG_TEXT("last_step", delivery->past_the_dot ? "taken" : "not taken"));
+	if (delivery->past_the_dot)
+		log_warn("worker", "in doubt", LOG_TEXT("id", delivery->id),
+			LOG_TEXT("queue", queue_name(delivery->context.queue)),
+			LOG_TEXT("relay", delivery->context.relay->name),
+			LOG_TEXT("reason", "its lease ended past the last step"));
 }
 
 /* ---- the step that cannot be taken back */
