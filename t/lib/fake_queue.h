@@ -43,6 +43,7 @@ static struct {
 	const char *const *recipients;
 	const char *sender;
 	int64_t age_ms;
+	unsigned fickle;		/* how often the fickle one was tried */
 	void (*edit)(struct envelope *);	/* NULL: none */
 	/* what came in: one entry an id */
 	struct strings notified;	/* "ID TO ACTION RECIPIENT..." ... */
@@ -355,7 +356,8 @@ void queue_submit(struct queue *queue, struct envelope **envelope, storage_done_
 }
 
 /* ---- the relay: settles by the local part, one recipient a turn of the loop. A part "script-..." has a letter for each
- * attempt: o delivered, l later, n never, anything else untried; the last one stays. */
+ * attempt: o delivered, l later, n never, anything else untried; the last one stays. "fickle-...": never, and delivered when
+ * it is asked again. */
 
 struct scripted {
 	struct relay relay;
@@ -371,6 +373,8 @@ MAYBE char how_it_goes(const char *address)
 {
 	size_t prefix = strlen("script-"), count, at = storage.state.attempts;
 
+	if (text_has_prefix(address, "fickle-"))
+		return storage.fickle++ ? 'o' : 'n';
 	if (!text_has_prefix(address, "script-"))
 		return address[0];
 	count = strcspn(address + prefix, "@");
