@@ -4,6 +4,25 @@
 #include "common/queue/storage.h"
 #include "t/lib/tap.h"
 
+/* 7 has no common divisor with 1000: each once, in no order. */
+static void test_many_outcomes(void)
+{
+	struct outcomes many = { 0 };
+	unsigned wrong = 0;
+
+	for (size_t i = 0; i < 1000; i++)
+		outcomes_add(&many, &(struct outcome){ .index = i * 7 % 1000 * 2, .kind = OUTCOME_DELIVERED,
+			.time_ms = (int64_t)i });
+	is_int(many.count, 1000, "a thousand, in no order");
+	for (size_t i = 0; i < 1000; i++) {
+		wrong += many.items[i].index != 2 * i || outcomes_find(&many, 2 * i + 1) != NULL;
+		wrong += outcomes_find(&many, i * 7 % 1000 * 2)->time_ms != (int64_t)i;
+	}
+	is_int(wrong, 0, "stand in order, and each is found");
+	ok(!outcomes_find(&many, SIZE_MAX), "no other is");
+	outcomes_release(&many);
+}
+
 static void test_outcomes(void)
 {
 	struct outcomes a = { 0 }, b = { 0 };
@@ -135,6 +154,7 @@ static void test_malformed(void)
 int main(void)
 {
 	test_outcomes();
+	test_many_outcomes();
 	test_marks();
 	test_round_trip();
 	test_malformed();

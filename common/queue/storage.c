@@ -22,12 +22,30 @@ const struct storage_driver *storage_driver_find(const char *type)
 	return NULL;
 }
 
+/* They stand in the order of indexes: a message may have 50,000 recipients. The place of `index`, whether it is there
+ * or not. */
+static size_t place_of(const struct outcomes *outcomes, size_t index)
+{
+	size_t low = 0, high = outcomes->count;
+
+	if (high && outcomes->items[high - 1].index < index)
+		return high;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+
+		if (outcomes->items[middle].index < index)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
 static struct outcome *find(const struct outcomes *outcomes, size_t index)
 {
-	for (size_t i = 0; i < outcomes->count; i++)
-		if (outcomes->items[i].index == index)
-			return &outcomes->items[i];
-	return NULL;
+	size_t place = place_of(outcomes, index);
+
+	return place < outcomes->count && outcomes->items[place].index == index ? &outcomes->items[place] : NULL;
 }
 
 const struct outcome *outcomes_find(const struct outcomes *outcomes, size_t index)
@@ -53,6 +71,17 @@ static void outcome_release(struct outcome *outcome)
 	free(outcome->host);
 }
 
+static void insert(struct outcomes *outcomes, const struct outcome *outcome)
+{
+	size_t place = place_of(outcomes, outcome->index);
+
+	outcomes->items = xrealloc(outcomes->items, outcomes->count + 1, sizeof(*outcomes->items));
+	memmove(&outcomes->items[place + 1], &outcomes->items[place],
+		(outcomes->count - place) * sizeof(*outcomes->items));
+	outcomes->count++;
+	fill(&outcomes->items[place], outcome);
+}
+
 static bool is_second(enum outcome_kind first, enum outcome_kind second)
 {
 	return second == first + 1 && (first == OUTCOME_DELAYED || first == OUTCOME_DELIVERED || first == OUTCOME_FAILED);
@@ -62,12 +91,11 @@ void outcomes_add(struct outcomes *outcomes, const struct outcome *outcome)
 {
 	struct outcome *known = find(outcomes, outcome->index);
 
-	if (!known) {
-		outcomes->items = xrealloc(outcomes->items, outcomes->count + 1, sizeof(*outcomes->items));
-		fill(&outcomes->items[outcomes->count++], outcome);
-	} else if (is_second(known->kind, outcome->kind)) {
+	if (!known)
+		insert(outcomes, outcome);
+	else if (is_second(known->kind, outcome->kind))
 		known->kind = outcome->kind;
-	} else if (outcome_is_open(known) && !outcome_is_open(outcome)) {
+	else if (outcome_is_open(known) && !outcome_is_open(outcome)) {
 		outcome_release(known);
 		fill(known, outcome);
 	}

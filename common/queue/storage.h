@@ -49,7 +49,7 @@ struct outcome {
 	int64_t time_ms;		/* wall clock of the attempt; 0 = not known */
 };
 struct outcomes {
-	struct outcome *items;
+	struct outcome *items;		/* in the order of indexes */
 	size_t count;
 };
 bool outcome_is_open(const struct outcome *);	/* to be tried again; NULL is */
