@@ -14,7 +14,7 @@ edge:
   main: {type: smtp, queue: q, max_size: 4M, listener: {port: @port:smtp@}}
 queue:
   q: {type: disk, relay: r, envelope_dir: @dir@/queue/env, meta_dir: @dir@/queue/meta, min_free: FREE, scan_interval: 1,
-    retry: {delay: 1}, policies: [{type: recipient_domain_split}]}
+    retry: {delay: 1, maximum: 1000}, policies: [{type: recipient_domain_split}]}
 relay:
   r: {type: static, host: 127.0.0.1, port: PORT}
 '''

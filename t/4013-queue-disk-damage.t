@@ -14,7 +14,7 @@ edge:
   main: {type: smtp, queue: q, listener: {port: @port:smtp@}}
 queue:
   q: {type: disk, relay: r, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, scan_interval: 1,
-    retry: {delay: 600}}
+    retry: {delay: 600, maximum: 1000}}
 relay:
   r: {type: static, host: 127.0.0.1, port: PORT}
 '''

@@ -70,7 +70,7 @@ static void maximum(void)
 	options.retry.maximum = 2;
 	delivery_makes(&scripted, "get, renew 1, renew 2, submit, defer 0 untried 2: ",
 		"the last attempt: who was not tried in it has it yet");
-	done_is("1 delivered 250 2.0.0 done, 0 bounced 450 4.0.0 later (Too many retries)", "the others are settled");
+	done_is("0 bounced 450 4.0.0 later (Too many retries), 1 delivered 250 2.0.0 done", "the others are settled");
 }
 
 static void at_pick_up(void)
@@ -81,7 +81,7 @@ static void at_pick_up(void)
 	outcomes_add(&storage.state.done, &(struct outcome){ 1, OUTCOME_DELIVERED, { 250, 0, 0, NULL }, NULL, 5 });
 	delivery_makes(&scripted, "get, renew 2, submit, remove", "a maximum below the attempts made");
 	is_int(scripted.delivered, 0, "no further one");
-	done_is("1 delivered 250 2.0.0, 0 failed 450 4.2.1 busy (Too many retries)", "its last reply");
+	done_is("0 failed 450 4.2.1 busy (Too many retries), 1 delivered 250 2.0.0", "its last reply");
 	told_is(1, "s@example.org failed ok1@x", "told");
 
 	set_up(&scripted, TO("ok@x"));
@@ -136,7 +136,7 @@ static void late(void)
 	delivery_makes(&scripted, "get, renew 2, submit, defer 300000 tried 2: 450 4.0.0 later there",
 		"late: recorded, told, given back");
 	told_is(1, "s@example.org delayed later@x", "told");
-	done_is("1 delivered 250 2.0.0 done, 0 warned 450 4.0.0 later", "and recorded");
+	done_is("0 warned 450 4.0.0 later, 1 delivered 250 2.0.0 done", "and recorded");
 }
 
 static void ask_for_nothing(struct envelope *envelope)
