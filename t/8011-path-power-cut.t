@@ -25,6 +25,7 @@ def recorded(history, load, wanted):
         'and every message that the next hop took')
     names = [path for act in history.acts for path in act.sets]
     ok(any(name.endswith('.batch') for name in names), 'copies were committed together')
+    ok(any(name.endswith('.mark') for name in names), 'a mark was made')
     again = [act for act in history.acts if len(act.sets) == 2 and all(act.sets.values())]
     ok(again, f'metas changed places ({EXCHANGE})')
     reused = [act for act in history.acts if any('/.free/' in path for path, file in act.sets.items() if not file)]

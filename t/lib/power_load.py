@@ -45,6 +45,7 @@ class Load:
     def __init__(self, t, env=None, waves=2):
         self.t, self.waves = t, waves
         self.mails, self.lock, self.heard, self.late = [], threading.Lock(), {}, set()
+        self.leased, self.marked = threading.Event(), threading.Event()
         self.root = os.path.join(os.path.realpath(t.dir), 'queue')
         self.record = t.path('record')
         os.mkdir(self.root)
@@ -73,6 +74,10 @@ class Load:
         address = line[line.index('<') + 1:line.rindex('>')]
         if address.startswith('never') or address.startswith('late') and address not in self.late:
             self.late.add(address)
+            return LATE
+        if address.startswith('mark'):
+            self.leased.set()
+            self.marked.wait(20)
             return LATE
         self.heard[peer].append(address)
         return None
@@ -108,9 +113,12 @@ class Load:
             for kind, recipients, size in kinds[number % 2:7 if wave == 0 else 6]:
                 if kind == 'large' and number:
                     continue
-                mail = self._make(f'{kind}-{wave}-{number}', kind, recipients, size, chance)
-                reply = client.mail('s@example.org', mail.recipients, b'Subject: x\r\n\r\n' + mail.body)
-                mail.id = re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
+                self._send(client, self._make(f'{kind}-{wave}-{number}', kind, recipients, size, chance))
+
+    @staticmethod
+    def _send(client, mail):
+        reply = client.mail('s@example.org', mail.recipients, b'Subject: x\r\n\r\n' + mail.body)
+        mail.id = re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
 
     def _make(self, name, kind, count, size, chance):
         domains = [f'd{n}.example' if 'split' in kind else 'd.example' for n in range(count)]
@@ -134,12 +142,24 @@ class Load:
         return any(mail.id == name[:26] and mail.recipients[0].startswith('never') for mail in self.mails)
 
     def _discard(self):
-        """An operator takes the first of those away that would wait for ever."""
-        mail = next(mail for mail in self.mails if mail.recipients[0].startswith('never'))
+        """An operator takes two messages away: one that waits, one that a worker has."""
+        waiting = next(mail for mail in self.mails if mail.recipients[0].startswith('never'))
+        self._remove(waiting)
+        with self.t.client('smtp') as client:
+            client.hello()
+            mail = self._make('mark', 'mark', 1, 100, random.Random(0))
+            self._send(client, mail)
+        if not self.leased.wait(20):
+            raise Failure('no worker took the message')
+        self._remove(mail, leased=True)
+        self.marked.set()
+        wait_for(lambda: f'{mail.id}.env' not in os.listdir(os.path.join(self.root, 'env')), 20, 'the mark to be obeyed')
+
+    def _remove(self, mail, leased=False):
         self.note('removing', *mail.recipients)
         program = [self.t.program('slimta-queuectl'), '-c', self.t.path('slimta.conf'), 'remove', mail.id]
         done = subprocess.run(program, env=dict(self.t.env, **self.env), capture_output=True, check=False, timeout=60)
-        if done.returncode:
+        if done.returncode and (not leased or b'when this attempt ends' not in done.stderr):
             raise Failure(f'queuectl remove: {done.stderr}')
         self.note('removed', *mail.recipients)
 
@@ -182,6 +202,8 @@ class Wanted:
         """`found` is of t/lib/survey."""
         wrong, open_in = [], {}
         for message in found:
+            if 'gone' in message:
+                continue
             if 'open' not in message:
                 wrong.append(f'not to be had: {message}')
                 continue
@@ -230,10 +252,10 @@ class Survey:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def states(history, wanted, most=None, loose=1, seed=1):
-    """{tree: what it has to hold}, over all events or `most` of them; files that wait to be used again are left out."""
-    found, chance = {}, random.Random(seed)
-    events = range(history.count + 1)
+def states(history, wanted, most=None, loose=1, events=None):
+    """{tree: what it has to hold}, over all `events` or `most` of them; files that wait to be used again are left out."""
+    found, chance = {}, random.Random(1)
+    events = events or range(history.count + 1)
     if most and most < len(events):
         events = sorted(chance.sample(events, most))
 

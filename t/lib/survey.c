@@ -1,13 +1,14 @@
 /* survey.c - what a worker finds in the directories of a disk queue
  * SPDX-License-Identifier: MIT
  * In: a folder a line, whose env/ and meta/ are a queue's. Out, for each: a line of JSON, [{id, place, held, found,
- * error, open, settled, attempts, octets, sum}, ...]. `found`: how it came, "claim" where it was due, else "claim_id";
+ * error, gone, open, settled, attempts, octets, sum}, ...]. `found`: how it came, "claim" where it was due, else "claim_id";
  * `sum` is Adler-32 of what follows the header. Everything is claimed and read, nothing is settled. */
 #include "t/lib/disk_files.h"
 
 #include <stdlib.h>
 
-#define CLAIM_MS 3000
+#define CLAIM_MS 50
+#define CLAIM_TRIES 60
 #define BATCH_MS 5000
 #define MESSAGES_MAX 1000
 #define ADLER 65521
@@ -15,7 +16,7 @@
 struct found {
 	char id[ID_SIZE];
 	json_t *json;
-	bool due, held;
+	bool due, held, claimed;
 };
 
 static struct found all[MESSAGES_MAX];
@@ -32,6 +33,7 @@ static void on_entries(void *arg, const struct reply *why, const struct list_ent
 	for (size_t i = 0; i < count; i++) {
 		struct found *found = &all[all_count++];
 
+		*found = (struct found){ 0 };
 		memcpy(found->id, entries[i].id, ID_SIZE);
 		found->held = entries[i].place == PLACE_HELD;
 		found->due = !found->held && entries[i].due_in_ms <= 0;
@@ -98,6 +100,7 @@ static void read_message(struct place *place, struct lease *lease, const char *h
 		printf("a claim gave %s, which list did not\n", lease->id);
 		exit(1);
 	}
+	found->claimed = true;
 	json_object_set_new(found->json, "found", json_string(how));
 	do_get(place, lease, &got);
 	if (got.why.code)
@@ -107,22 +110,40 @@ static void read_message(struct place *place, struct lease *lease, const char *h
 	answer_release(&got);
 }
 
+/* How many that are due have not come yet. One whose mark says so is discarded as it is claimed. */
+static size_t count_awaited(struct place *place)
+{
+	size_t awaited = 0;
+
+	for (size_t i = 0; i < all_count; i++) {
+		struct answer seen;
+
+		if (!all[i].due || all[i].claimed)
+			continue;
+		do_peek(place, all[i].id, false, &seen);
+		if (seen.why.code == 550)
+			all[i].due = false;
+		else
+			awaited++;
+		answer_release(&seen);
+	}
+	return awaited;
+}
+
 /* Those that are due come by themselves. A claim that waits in vain is answered as the storage closes. */
 static void claim_due(struct place *place)
 {
 	static struct answer claimed;
-	size_t left = 0;
 
-	for (size_t i = 0; i < all_count; i++)
-		left += all[i].due;
-	while (left) {
-		size_t count = do_claim(place, 64, &claimed, CLAIM_MS);
+	while (count_awaited(place)) {
+		bool waits = do_claim(place, 64, &claimed, CLAIM_MS) == 0;
 
-		if (!count)
+		for (unsigned tries = 0; waits && tries < CLAIM_TRIES && count_awaited(place); tries++)
+			waits = !wait_for(place, &claimed, CLAIM_MS);
+		if (waits)
 			return;
-		for (size_t i = 0; i < count; i++)
+		for (size_t i = 0; i < claimed.lease_count; i++)
 			read_message(place, claimed.leases[i], "claim");
-		left -= count < left ? count : left;
 	}
 }
 
@@ -131,14 +152,15 @@ static void claim_rest(struct place *place)
 	for (size_t i = 0; i < all_count; i++) {
 		struct answer claimed = { 0 };
 
-		if (all[i].due || all[i].held)
+		if (all[i].claimed || all[i].due || all[i].held)
 			continue;
 		place->storage->driver->claim_id(place->storage, all[i].id, 60000, on_claimed, on_done, &claimed);
 		answered(place, &claimed);
 		if (claimed.lease_count)
 			read_message(place, claimed.leases[0], "claim_id");
 		else
-			json_object_set_new(all[i].json, "error", json_string(claimed.why.text));
+			json_object_set_new(all[i].json, claimed.why.code == 550 ? "gone" : "error",
+				json_string(claimed.why.text));
 		answer_release(&claimed);
 	}
 }
