@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 import os
 import signal
+import time
 
 from lib.fixture import IS_ROOT, SLOW, Failure, diag, is_, ok, run, wait_for
 from lib.load import Load
@@ -10,7 +11,7 @@ from lib.master import CONFIG
 
 LONG = bool(os.environ.get('LONG'))
 RATE = 500 // SLOW
-PATIENCE = 10 * SLOW        # asserted; what is wanted is below a second, and is reported
+PATIENCE = 15 * SLOW        # asserted; what is wanted is below a second, and is reported
 ROOT = ['--allow-root'] if IS_ROOT else []
 
 
@@ -65,6 +66,12 @@ def added_and_removed(t):
     is_(master.stop(), 0, 'and it ends well')
 
 
+def succeeded(master, edges):
+    time.sleep(0.2)         # to look takes a processor, which those under load need
+    now = master.children('slimta-edge')
+    return len(now) == len(edges) and edges[0] not in now
+
+
 def dead_edges(t):
     master = t.master(with_edges(3))
 
@@ -72,8 +79,7 @@ def dead_edges(t):
         for _ in range(10 if LONG else 2):
             edges = master.children('slimta-edge')
             os.kill(edges[0], signal.SIGKILL)
-            wait_for(lambda: len(master.children('slimta-edge')) == 3 and edges[0] not in master.children('slimta-edge'),
-                what='its successor')
+            wait_for(lambda: succeeded(master, edges), 60, 'its successor')
     load = under_load(t, 'dead edges', act, 2 * RATE)
     # What a dead one had accepted is lost with it; what it had not accepted is not.
     is_(set(load.outcomes) - {'220', 'reset', 'ended'}, set(), 'the others serve for it')
