@@ -53,32 +53,25 @@ def bounce_of(token):
     return f'bounce of {token}'
 
 
-def was_killed(take, again, kills):
-    """Whether the death of who delivered `take` can be why it came `again`."""
+def died_with(take, latest, kills, log):
+    """Whether who delivered `take` was killed before its record was made. What a dead one had sent may be taken after
+    what its successor sent: nothing follows from the order of copies. `latest`: when the last of them came."""
+    recorded = min(log.delivered.get((take.ident, take.recipient), [latest + LATE])) + TICK
     for kill in kills:
-        if kill.kind not in ('worker', 'all', 'spawner'):
+        if kill.kind not in ('worker', 'all', 'spawner') or kill.since > recorded:
             continue
         if take.opened is None:
-            if take.time - LATE < kill.until and kill.since < again.time + TICK:
+            if take.time - LATE < kill.until and kill.since < latest + TICK:
                 return True
         elif kill.kind != 'spawner' and take.cut and take.opened < kill.until and kill.since < take.cut < kill.until + LATE:
             return True
     return False
 
 
-def explain(take, again, kills, log, announced):
-    """Why a copy came `again` without a reason, or None if there is one."""
-    if take.ident != again.ident:
-        return f'under two ids, {take.ident} and {again.ident}'
-    if any(time < again.time - TICK for time in log.delivered.get((take.ident, take.recipient), ())):
-        return 'though it was logged as delivered'
-    if not was_killed(take, again, kills):
-        near = ', '.join(f'{kill.kind} {kill.since - take.time:.3f}' for kill in kills if abs(kill.since - take.time) < 10)
-        return (f'and nobody who had it was killed: seconds from its first time, connected '
-            f'{take.opened and take.opened - take.time}, cut {take.cut and take.cut - take.time}, kills: {near}')
-    if announced and take.ident not in log.in_doubt:
-        return 'and was not announced as in doubt'
-    return None
+def describe(take, kills):
+    near = ', '.join(f'{kill.kind} {kill.since - take.time:.3f}' for kill in kills if abs(kill.since - take.time) < 5)
+    return (f'{take.time:.3f}: connected {take.opened and take.opened - take.time}, '
+        f'cut {take.cut and take.cut - take.time}, kills {near}')
 
 
 class Verdict:
@@ -89,14 +82,19 @@ class Verdict:
 
 
 def judge_copies(verdict, copies, kills, log, announced):
-    copies.sort(key=lambda take: take.time)
-    for take, again in zip(copies, copies[1:]):
-        reason = explain(take, again, kills, log, announced)
-        if reason:
-            verdict.wrong.append(f'{take.token} came again to {take.recipient} after '
-                f'{again.time - take.time:.3f} s (id {again.ident}): {reason}')
-        else:
-            verdict.doubled.append(take)
+    """All but one were delivered by the dead."""
+    what = f'{copies[0].token} for {copies[0].recipient} (id {copies[0].ident})'
+    latest = max(take.time for take in copies)
+    alive = [take for take in copies if not died_with(take, latest, kills, log)]
+    if len({take.ident for take in copies}) > 1:
+        verdict.wrong.append(f'{what} came under more than one id: {[take.ident for take in copies]}')
+    elif len(alive) > 1:
+        verdict.wrong.append(f'{what} came {len(copies)} times, and no kill is the reason of more than '
+            f'{len(copies) - len(alive)}:\n' + '\n'.join(describe(take, kills) for take in alive))
+    elif len(copies) > 1 and announced and copies[0].ident not in log.in_doubt:
+        verdict.wrong.append(f'{what} came {len(copies)} times and was not announced as in doubt')
+    else:
+        verdict.doubled += copies[1:]
 
 
 def judge(messages, takes, kills, log, announced=False):
