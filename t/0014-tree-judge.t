@@ -26,7 +26,7 @@ def sent(code=250, refused=()):
 
 def take(second, recipient='a', ident='1', cut=None, command=False, token='m'):
     one = Take(at(second), ident, token, recipient, opened=None if command else at(0))
-    one.cut = cut and at(cut)
+    one.ended, one.quit = at(cut or 4), not cut
     return one
 
 
@@ -70,8 +70,8 @@ def bounced(_):
 
 def doubled(_):
     def case(what, reason, first, *kills, events=(), announced=False):
-        verdict(what, 0, reason, 0 if reason else 1, [sent()], [first, take(5), take(1, 'b')], kills, log(*events),
-            announced=announced)
+        takes = [first, take(5, command=first.opened is None), take(1, 'b')]
+        verdict(what, 0, reason, 0 if reason else 1, [sent()], takes, kills, log(*events), announced=announced)
 
     case('its worker was killed after it came', '', take(3, cut=4), kill(3.9))
     case('or just before the next hop saw it', '', take(3, cut=3.1), kill(2))
@@ -79,7 +79,9 @@ def doubled(_):
     case('nobody was killed', 'no kill is the reason', take(3, cut=4))
     case('an edge was', 'no kill is the reason', take(3, cut=4), kill(3.9, 'edge'))
     case('a spawner has no connection', 'no kill is the reason', take(3, cut=4), kill(3.9, 'spawner'))
-    case('its connection ended well', 'no kill is the reason', take(3), kill(3.9))
+    case('its connection ended well long before', 'no kill is the reason', take(0.1), kill(7.1))
+    case('its connection ended well, and then it was killed', '', take(3), kill(4.1))
+    case('its worker was killed before it came', 'no kill is the reason', take(3), kill(2.9))
     case('the kill was after the end', 'no kill is the reason', take(3, cut=4), kill(4.1))
     case('the kill was long before', 'no kill is the reason', take(0.5, cut=4.9), kill(1))
     case('the kill was before the connection', 'no kill is the reason', take(3, cut=4), kill(-1))

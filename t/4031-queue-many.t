@@ -18,7 +18,7 @@ MEGABYTE = 1024         # of the kilobytes in /proc
 CONFIG = '''@process@
   worker: {instances: 1}
 queue:
-  q: {type: disk, relay: @relay@, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes, retry: {delay: 3600}}
+  q: {type: disk, relay: @relay@, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes, retry: {delay: 3600, maximum: 9}}
 relay:
   dead: {type: static, host: 127.0.0.1, port: @port:nobody@}
   hole: {type: blackhole}

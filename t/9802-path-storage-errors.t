@@ -97,7 +97,8 @@ def storage_errors(t):
     worker = t.worker(text, 'q')
     wait_for(lambda: not os.listdir(t.path('mail')) or not left_over(t, set()), 30, 'an empty queue')
     worker.stop()
-    is_(worker.log.count(' delivered '), promised, 'and a worker gets all of them')
+    pairs = re.findall(r' delivered id=(\w+) recipient=(\S+)', worker.log)
+    is_((len(pairs), len(set(pairs))), (promised, promised), 'and a worker gets all of them, once')
 
 
 run(storage_errors, faults=True)

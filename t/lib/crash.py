@@ -23,7 +23,7 @@ esac
 cat >"$1/.$2.$$" && mv "$1/.$2.$$" "$1/$2,$3,$$"
 [ $(($$ % 4)) != 0 ] || sleep 0.05
 '''
-REFUSALS = False        # bounces are not built yet
+REFUSALS = True
 CONFIG = '''@process@    logging: {format: json, output: @dir@/log}
     spool_threshold: 4K
     drain_timeout: 10
@@ -34,9 +34,9 @@ edge:
   run: {type: smtp, queue: run, listener: {port: @port:run@}}
 queue:
   hop: {type: disk, relay: hop, envelope_dir: @dir@/hop, meta_dir: @dir@/hop.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 0.3, maximum: 1000}, policies: [{type: add_received_header}]}
+    retry: {delay: 0.3, maximum: 1000}, max_strikes: 0, policies: [{type: add_received_header}]}
   run: {type: disk, relay: run, envelope_dir: @dir@/run, meta_dir: @dir@/run.meta, allow_volatile: yes, scan_interval: 5,
-    retry: {delay: 0.3, maximum: 1000}, policies: [{type: recipient_split}, {type: add_received_header}]}
+    retry: {delay: 0.3, maximum: 1000}, max_strikes: 0, policies: [{type: recipient_split}, {type: add_received_header}]}
 relay:
   hop: {type: static, host: 127.0.0.1, port: @hop@, idle_timeout: 2}
   run: {type: pipe, args: [@dir@/command, @dir@/saved, "{message_id}", "{recipient}"], concurrent_processes: 4}
@@ -96,9 +96,8 @@ class Hop(NextHop):
         peer.sock.settimeout(300)
         self.here.opened, self.here.takes, self.here.last = time.time(), [], ''
         super()._serve(peer)
-        if self.here.last.upper() != 'QUIT':
-            for one in self.here.takes:
-                one.cut = time.time()
+        for one in self.here.takes:
+            one.ended, one.quit = time.time(), self.here.last.upper() == 'QUIT'
 
 
 def takes_of_commands(folder):

@@ -23,7 +23,7 @@ class Take:
 
     def __init__(self, time, ident, token, recipient, good=True, opened=None):
         self.time, self.ident, self.token, self.recipient, self.good = time, ident, token, recipient, good
-        self.opened, self.cut = opened, None
+        self.opened, self.ended, self.quit = opened, 0, False
 
 
 class Kill:
@@ -63,7 +63,11 @@ def died_with(take, latest, kills, log):
         if take.opened is None:
             if take.time - LATE < kill.until and kill.since < latest + TICK:
                 return True
-        elif kill.kind != 'spawner' and take.cut and take.opened < kill.until and kill.since < take.cut < kill.until + LATE:
+        elif kill.kind != 'spawner' and take.quit:
+            # Said as soon as another waits for the connection, while the record is being made.
+            if take.time - TICK < kill.until and kill.since < take.ended + LATE:
+                return True
+        elif kill.kind != 'spawner' and take.opened < kill.until and kill.since < take.ended < kill.until + LATE:
             return True
     return False
 
@@ -71,7 +75,7 @@ def died_with(take, latest, kills, log):
 def describe(take, kills):
     near = ', '.join(f'{kill.kind} {kill.since - take.time:.3f}' for kill in kills if abs(kill.since - take.time) < 5)
     return (f'{take.time:.3f}: connected {take.opened and take.opened - take.time}, '
-        f'cut {take.cut and take.cut - take.time}, kills {near}')
+        f'ended {take.ended - take.time}{" by QUIT" if take.quit else ""}, kills {near}')
 
 
 class Verdict:
