@@ -164,6 +164,28 @@ static void test_locked(void)
 	free(marks);
 }
 
+/* A strike is written on what is due: who would claim it just then comes again soon, not at the next scan. */
+static void test_locked_briefly(void)
+{
+	struct envelope *envelope = written(HOUR_MS);
+	char *path = path_of("env", envelope->id);
+	int fd = open(path, O_RDWR);
+	struct answer claimed;
+	unsigned code;
+
+	do_mark(&place, envelope->id, MARK_RETRY, NULL);
+	ofd_lock(fd, 2, 1, true);
+	ofd_lock(fd, 0, 1, true);
+	is_int(do_claim(&place, 1, &claimed, 200), 0, "while it is being marked nobody has it");
+	do_claim_id(&place, envelope->id, &code);
+	is_int(code, 451, "who asks for it by its id is told to come again");
+	fd_close(&fd);
+	ok(wait_for(&place, &claimed, 5000) && claimed.lease_count == 1, "then it comes soon");
+	do_remove(&place, claimed.leases[0]);
+	envelope_free(envelope);
+	free(path);
+}
+
 static void test_damaged(void)
 {
 	struct envelope *items[2] = { written(1), written(HOUR_MS) };
@@ -240,6 +262,7 @@ int main(void)
 	test_found_by_scan();
 	test_many();
 	test_locked();
+	test_locked_briefly();
 	test_alone();
 	test_damaged();
 	place_close(&place);

@@ -204,8 +204,9 @@ enum disk_take { TAKE_OURS, TAKE_BUSY, TAKE_GONE, TAKE_HELD, TAKE_LATER, TAKE_FA
 /* `forced`: whatever its due time, and held ones too. On TAKE_OURS *lease; TAKE_LATER: *due_ms; TAKE_FAILED:
  * logged, *due_ms says when to look again. */
 enum disk_take disk_take(struct disk *, const char *id, bool forced, struct disk_lease **lease, int64_t *due_ms);
-/* Opens and locks ID.env and makes sure that it still has its name: fd, or -1 with EBUSY or ENOENT or another. */
-int disk_lock_env(struct disk *, const char *id);
+/* Opens and locks ID.env and makes sure that it still has its name: fd, or -1 with EBUSY or ENOENT or another.
+ * `briefly`: to mark it, which others see and come again soon (EAGAIN): it is not being delivered. */
+int disk_lock_env(struct disk *, const char *id, bool briefly);
 /* Whether the name is still the file's that we locked; else it vanished under its lease, or another took its place. */
 bool disk_has_name(struct disk *, int fd, const char *id);
 struct disk_lease *disk_lease_new(const char *id, int fd);

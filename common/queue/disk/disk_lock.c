@@ -33,7 +33,7 @@ static int check_name(struct disk *disk, int fd, const char *name)
 	return -1;
 }
 
-int disk_lock_env(struct disk *disk, const char *id)
+int disk_lock_env(struct disk *disk, const char *id, bool briefly)
 {
 	char name[DISK_NAME_SIZE];
 	int fd, locked;
@@ -42,11 +42,13 @@ int disk_lock_env(struct disk *disk, const char *id)
 	fd = FAULT("disk.open", openat(disk->envelope_fd, name, O_RDWR | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 	if (fd < 0)
 		return -1;
+	if (briefly)
+		ofd_lock(fd, 2, 1, true);
 	locked = FAULT("disk.lock", ofd_lock(fd, 0, 1, true));
 	if (locked == 1 && check_name(disk, fd, name) == 0)
 		return fd;
 	if (locked == 0)
-		errno = EBUSY;
+		errno = !briefly && ofd_is_locked(fd, 2, 1) == 1 ? EAGAIN : EBUSY;
 	fd_close(&fd);
 	return -1;
 }
@@ -220,6 +222,10 @@ static enum disk_take failed_open(struct disk *disk, const char *id, int64_t *du
 {
 	if (errno == EBUSY)
 		return TAKE_BUSY;
+	if (errno == EAGAIN) {
+		*due_ms = clock_wall_ms() + MARKED_AGAIN_MS;
+		return TAKE_LATER;
+	}
 	if (errno == ENOENT)
 		return TAKE_GONE;
 	disk_log_error(disk, "open", id, errno);
@@ -229,7 +235,7 @@ static enum disk_take failed_open(struct disk *disk, const char *id, int64_t *du
 
 enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct disk_lease **taken, int64_t *due_ms)
 {
-	struct disk_lease *lease = disk_lease_new(id, disk_lock_env(disk, id));
+	struct disk_lease *lease = disk_lease_new(id, disk_lock_env(disk, id, false));
 	enum disk_take result;
 
 	result = lease->fd < 0 ? failed_open(disk, id, due_ms) : read_meta(disk, lease, forced, due_ms);

@@ -65,13 +65,13 @@ static void mark_locked(struct disk *disk, struct settle_op *op, bool added)
 
 void disk_steer_begin(struct disk *disk, struct settle_op *op)
 {
-	int fd = disk_lock_env(disk, op->id);
+	int fd = disk_lock_env(disk, op->id, true);
 	bool added = false;
 
 	if (fd < 0 && errno == EBUSY) {
 		if (disk_mark_add(disk, op->id, op->mark, op->reason) == 0) {
 			added = op->wrote = true;
-			fd = disk_lock_env(disk, op->id);
+			fd = disk_lock_env(disk, op->id, true);
 			if (fd < 0 && errno == EBUSY)
 				return;
 			/* It was removed meanwhile: nobody will look at the mark. */
