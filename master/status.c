@@ -198,11 +198,25 @@ static void refuse(struct asker *asker, const char *why)
 	asker->answered = true;
 }
 
+static unsigned count_waiting(const struct status *status)
+{
+	const struct asker *asker;
+	unsigned count = 0;
+
+	TAILQ_FOREACH(asker, &status->askers, entry)
+		count += asker->reload && !asker->answered;
+	return count;
+}
+
 /* However long it takes; the outcome may be there at once. */
 static void wait_for_reload(struct asker *asker)
 {
 	struct master *master = asker->status->master;
 
+	if (count_waiting(asker->status) >= CLIENTS_MAX / 2) {
+		refuse(asker, "too many wait for a reload already");
+		return;
+	}
 	bufferevent_set_timeouts(asker->connection, NULL, NULL);
 	log_info("master", "asked to reload");
 	outputs_reopen(master);

@@ -5,7 +5,7 @@ import re
 import socket
 
 from lib.fixture import is_, like, ok, run
-from lib.master import CONFIG, status
+from lib.master import CONFIG, begin_data, end_data, sighup, status
 
 
 def answers(t):
@@ -46,4 +46,25 @@ def refuses(t):
     is_(master.stop(), 0, 'and it still stops well')
 
 
-run(answers, refuses)
+def waiting_for_reload(t):
+    """However many wait for an old generation to end, status is answered."""
+    master = t.master(CONFIG)
+    busy = begin_data(t)
+    sighup(master)
+    askers = []
+    for _ in range(20):
+        askers.append(socket.socket(socket.AF_UNIX, socket.SOCK_STREAM))
+        askers[-1].connect(t.path('runtime/master'))
+        askers[-1].sendall(b'{"op":"reload"}\n')
+    for asker in askers[16:]:
+        like(asker.recv(100).decode(), 'too many wait for a reload already', 'the seventeenth is refused')
+    ok(len(status(t.path('runtime/master'))) > 6, 'status is answered')
+    end_data(busy)
+    is_([b'"generation":3' in asker.recv(1000).replace(b' ', b'') for asker in askers[:16]], [True] * 16,
+        'the others get their answer')
+    for asker in askers:
+        asker.close()
+    is_(master.stop(), 0, 'and it still stops well')
+
+
+run(answers, refuses, waiting_for_reload)

@@ -66,6 +66,23 @@ def by_name(t):
     stop(t, pid)
 
 
+def through_reloads(t):
+    """They stay where they are found again; systemd has its own copies of all."""
+    named, found = socket.create_server(('127.0.0.1', 0)), socket.create_server(('127.0.0.1', t.port('found')))
+    text = CONFIG.replace('edge: {main:', 'edge: {more: {type: smtp, queue: q, listener: {port: @port:found@}}, main:')
+    pid = with_sockets(t, [named, found], 'main:x', text)
+    is_ready(t)
+    for generation, text in ((1, text), (2, text.replace('edge: {instances: 2}', 'edge: {instances: 3}')), (3, CONFIG)):
+        t.config(text)
+        os.kill(pid, signal.SIGHUP)
+        wait_for(lambda: f'generation ended generation={generation}' in t.read('master.log').decode(), what='a reload')
+        served(t, named.getsockname(), 'the one with the name of an edge')
+        if text != CONFIG:
+            served(t, found.getsockname(), 'and the one with an address')
+    ok(not socket.socket().connect_ex(('127.0.0.1', t.port('smtp'))) == 0, 'nothing is opened besides')
+    stop(t, pid)
+
+
 def systemd(t):
     activate = shutil.which('systemd-socket-activate')
     if not activate:
@@ -78,4 +95,4 @@ def systemd(t):
     process.stop()
 
 
-run(by_address, by_name, systemd)
+run(by_address, by_name, through_reloads, systemd)
