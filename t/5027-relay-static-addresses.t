@@ -16,6 +16,9 @@ ADDRESSES = {
 }
 
 
+turns = [0]
+
+
 def answer(name, kind):
     word = name.split('.')[0]
     if word == 'broken':
@@ -29,7 +32,10 @@ def answer(name, kind):
         return struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + question + b'\xc0\x0c' + struct.pack('>HHI', kind, 1, 60) + b'\0\4\1\2'
     if name not in ADDRESSES:
         return Answer(rcode=NXDOMAIN)
-    return Answer(*[(kind, address) for address in ADDRESSES[name].get(kind, [])])
+    # Not to be kept, and in another order each time.
+    turns[0] += 1
+    addresses = ADDRESSES[name].get(kind, [])[::1 if turns[0] // 2 % 2 else -1]
+    return Answer(*[(kind, address) for address in addresses], ttl=0)
 
 
 def start(t, dns, hosts, port):
