@@ -21,6 +21,14 @@ static const struct attempt *last_attempt(const struct message_state *state)
 	return state->last_count ? &state->last[state->last_count - 1] : NULL;
 }
 
+static bool is_settled(const struct peeked *peeked)
+{
+	for (size_t i = 0; peeked->envelope && i < peeked->envelope->recipient_count; i++)
+		if (outcome_is_open(outcomes_find(&peeked->state.done, i)))
+			return false;
+	return peeked->envelope != NULL;
+}
+
 static void put_reason(struct buffer *out, const struct peeked *peeked)
 {
 	const struct attempt *last = last_attempt(&peeked->state);
@@ -38,6 +46,10 @@ static void put_reason(struct buffer *out, const struct peeked *peeked)
 	case PLACE_NEW:
 	case PLACE_DEFERRED:
 		break;
+	}
+	if (is_settled(peeked)) {
+		buffer_append_str(out, "all recipients are settled; its sender has yet to be told, or it has to be removed");
+		return;
 	}
 	if (peeked->state.due_in_ms > 0)
 		buffer_appendf(out, "its next attempt is due in %s", short_duration(due, peeked->state.due_in_ms));

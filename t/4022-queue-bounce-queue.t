@@ -48,6 +48,7 @@ def away(t):
     shown = t.queuectl('-q', 'q', 'show', ident)
     like(shown, r'a@d\.example> failed', 'but the failure is recorded')
     like(shown, r'ok@d\.example> delivered', 'with what was delivered')
+    like(shown, r'(?m)^waits +all recipients are settled; its sender has yet to be told', 'and why it is still there')
     os.rename(t.path('gone'), t.path('there'))
     worker = t.worker(text, 'q')
     written(t, worker, ident)
