@@ -66,6 +66,21 @@ def steered(t):
         r'q: 451 4\.3\.0 its worker is not there', 'queuectl: nobody to ask')
 
 
+def leased(t):
+    master = t.master(CONFIG.replace('RUN', 'cat >/dev/null; : >@dir@/begun; while [ -e @dir@/begun ]; do sleep 0.05; done'))
+    ident, = send(t, 'smtp', message())
+    wait_for(lambda: os.path.exists(t.path('begun')), what='the delivery to begin')
+    shown = json.loads(t.queuectl('--json', 'show', ident))
+    is_((shown['state'], shown['phase']), ('leased', 'past the dot'), 'show: it is being delivered, and how far that is')
+    like(shown['owner'], r'/slimta-worker\[\d+\]$', 'and by whom')
+    like(t.queuectl('list'), rf'{ident} leased ', 'list shows it')
+    like(t.run('slimta-queuectl', '-c', t.path('slimta.conf'), 'remove', ident).stderr.decode(),
+        'it is removed when this attempt ends', 'remove waits')
+    os.unlink(t.path('begun'))
+    master.wait_log(rf' delivered id={ident} ')
+    is_(master.stop(), 0, 'it ends well')
+
+
 def bounded(t):
     master = t.master(WAITS)
     octets = b'Subject: fill\r\n\r\n' + b'sixty-three octets of a line to fill the memory of the queue..\r\n' * 16000
@@ -134,4 +149,4 @@ def checked(t):
         like(done.stderr.decode(), said, 'and named')
 
 
-run(delivers, steered, bounded, alone, checked)
+run(delivers, steered, leased, bounded, alone, checked)

@@ -90,8 +90,9 @@ static struct form *take_first(struct buffer *from, size_t offset, struct reply 
 		set_why(result, text, why);
 		return NULL;
 	}
-	form = form_new(envelope->id, extent.octets_at, extent.size,
-		extent.size == from->size ? buffer_detach(from) : xmemdup(data, extent.size));
+	/* A buffer is larger than what it holds. */
+	form = form_new(envelope->id, extent.octets_at, extent.size, extent.size == from->size ?
+		xrealloc(buffer_detach(from), 1, extent.size) : xmemdup(data, extent.size));
 	envelope_free(envelope);
 	return form;
 }

@@ -127,6 +127,7 @@ static void request_free(struct request *request)
 	json_decref(request->state);
 	buffer_release(&request->octets);
 	forms_release(&request->forms);
+	store_look_release(&request->seen);
 	reply_release(&request->why);
 	request->server->request_count--;
 	say_quiet(request->server);

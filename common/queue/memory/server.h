@@ -41,6 +41,7 @@ struct request {
 	uint64_t reserved;
 	struct forms forms;
 	json_t *state;			/* of a message handed over */
+	struct store_look seen;		/* of one that is peeked at */
 	struct reply why;
 };
 

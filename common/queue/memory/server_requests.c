@@ -170,15 +170,24 @@ static void run_mark(struct request *request)
 	answer(request);
 }
 
-/* Without its content: the form's line and JSON alone, and how much there would be. */
-static void answer_look(struct request *request, struct store_look *seen)
+static void peek_work(struct task *task)
 {
+	struct request *request = (struct request *)task;
+
+	store_look_phase(request->server->store, &request->seen, 1);
+}
+
+/* Without its content: the form's line and JSON alone, and how much there would be. */
+static void peek_done(struct task *task)
+{
+	struct request *request = (struct request *)task;
 	bool content = json_is_true(json_object_get(request->line, "content"));
+	const struct store_look *seen = &request->seen;
 	struct buffer octets = { 0 };
+	json_t *members;
 
 	wire_append(&octets, wire_known(&seen->known));
-	json_t *members = json_pack("{s:I}", "state_bytes", (json_int_t)octets.size);
-
+	members = json_pack("{s:I}", "state_bytes", (json_int_t)octets.size);
 	if (!content)
 		buffer_append(&octets, seen->form->data, seen->form->octets_at);
 	server_answer(request, members, &octets, content ? seen->form : NULL);
@@ -187,16 +196,15 @@ static void answer_look(struct request *request, struct store_look *seen)
 static void run_peek(struct request *request)
 {
 	const char *id = id_of(request);
-	struct store_look seen;
 
 	if (!id)
 		return;
-	if (store_look(request->server->store, id, &seen, &request->why) < 0) {
+	request->task.work = peek_work;
+	request->task.done = peek_done;
+	if (store_look(request->server->store, id, &request->seen, &request->why) == 0)
+		tasks_run(request->server->tasks, &request->task);
+	else
 		answer(request);
-		return;
-	}
-	answer_look(request, &seen);
-	store_look_release(&seen);
 }
 
 /* ---- all of them */

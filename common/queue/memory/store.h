@@ -128,6 +128,8 @@ struct store_look {
 	struct peeked known;		/* a copy, without the envelope */
 };
 int store_look(const struct store *, const char *id, struct store_look *, struct reply *why);
+/* In a thread: how far those under a lease are with it. */
+void store_look_phase(const struct store *, struct store_look *, size_t count);
 void store_look_release(struct store_look *);
 void store_peek(struct store *, const char *id, bool content, storage_peeked_fn *, void *arg);
 void store_list(struct store *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);

@@ -9,6 +9,7 @@
 #include "common/base/memory.h"
 #include "common/queue/memory/store.h"
 #include "common/queue/memory/wire.h"
+#include "common/queue/now.h"
 
 #define LIST_OCTETS 1048576	/* of envelopes that one batch reads */
 
@@ -43,6 +44,33 @@ static void look(const struct store *store, const struct store_message *message,
 		return;
 	known->owner = owner_of(store);
 	known->leased_for_ms = clock_boot_ms() - message->lease.claimed_boot_ms;
+}
+
+static int64_t since(int64_t wall_ms)
+{
+	int64_t ms = clock_wall_ms() - wall_ms;
+
+	return ms > 0 ? ms : 0;
+}
+
+void store_look_phase(const struct store *store, struct store_look *seen, size_t count)
+{
+	const struct storage_context *context = &store->storage->context;
+	struct now_view *view = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		struct peeked *known = &seen[i].known;
+		const struct now_seen *now;
+
+		if (known->place != PLACE_LEASED)
+			continue;
+		if (!view)
+			view = now_look(context->process->runtime_dir, context->queue);
+		now = now_find(view, seen[i].form->id);
+		known->phase = now ? now->held.phase : LEASE_PHASE_UNKNOWN;
+		known->in_phase_ms = now ? since(now->held.phase_ms) : 0;
+	}
+	now_view_free(view);
 }
 
 int store_look(const struct store *store, const char *id, struct store_look *seen, struct reply *why)
@@ -91,6 +119,7 @@ void store_log_lost(const struct store *store, enum log_level level)
 
 struct peek_task {
 	struct task task;
+	const struct store *store;
 	struct store_look seen;
 	bool content;
 	struct reply why;
@@ -102,6 +131,7 @@ static void peek_work(struct task *task)
 {
 	struct peek_task *peek = (struct peek_task *)task;
 
+	store_look_phase(peek->store, &peek->seen, 1);
 	peek->seen.known.envelope = form_decode(peek->seen.form, peek->content, &peek->why);
 }
 
@@ -119,7 +149,7 @@ void store_peek(struct store *store, const char *id, bool content, storage_peeke
 {
 	struct peek_task *peek = xcalloc(1, sizeof(*peek));
 
-	*peek = (struct peek_task){ .content = content, .done = done, .arg = arg };
+	*peek = (struct peek_task){ .store = store, .content = content, .done = done, .arg = arg };
 	peek->task.work = peek_work;
 	peek->task.done = peek_done;
 	if (store_look(store, id, &peek->seen, &peek->why) == 0)
@@ -132,6 +162,7 @@ void store_peek(struct store *store, const char *id, bool content, storage_peeke
 
 struct list_task {
 	struct task task;
+	const struct store *store;
 	struct store_look *seen;
 	struct envelope **envelopes;
 	size_t count;
@@ -144,6 +175,7 @@ static void list_work(struct task *task)
 {
 	struct list_task *list = (struct list_task *)task;
 
+	store_look_phase(list->store, list->seen, list->count);
 	for (size_t i = 0; i < list->count; i++) {
 		struct reply why = { 0 };
 
@@ -164,6 +196,9 @@ static void describe(struct list_entry *entry, const struct store_look *seen, co
 	entry->due_in_ms = state->due_in_ms;
 	entry->place = seen->known.place;
 	entry->owner = seen->known.owner;
+	entry->phase = seen->known.phase;
+	entry->leased_for_ms = seen->known.leased_for_ms;
+	entry->in_phase_ms = seen->known.in_phase_ms;
 	entry->held = state->held;
 	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
 	if (!envelope)
@@ -213,7 +248,7 @@ void store_list(struct store *store, const struct list_filter *filter, const cha
 	const struct store_message *only;
 
 	max = max && max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
-	*list = (struct list_task){ .done = done, .arg = arg };
+	*list = (struct list_task){ .store = store, .done = done, .arg = arg };
 	list->task.work = list_work;
 	list->task.done = list_done;
 	list->seen = xcalloc(max, sizeof(*list->seen));

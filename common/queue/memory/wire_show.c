@@ -32,6 +32,30 @@ static void set_text(json_t *object, const char *key, const char *value)
 		set(object, key, wire_string(value));
 }
 
+static const char *const phase_names[] = {
+	[LEASE_PHASE_UNKNOWN] = "unknown", [LEASE_CLAIMED] = "claimed", [LEASE_BEGUN] = "begun",
+	[LEASE_PAST_THE_DOT] = "past the dot",
+};
+
+static void set_phase(json_t *object, enum lease_phase phase, int64_t leased_for_ms, int64_t in_phase_ms)
+{
+	set(object, "leased_for", json_integer(leased_for_ms));
+	if (phase == LEASE_PHASE_UNKNOWN)
+		return;
+	set_text(object, "phase", phase_names[phase]);
+	set(object, "in_phase", json_integer(in_phase_ms));
+}
+
+static enum lease_phase read_phase(const json_t *object)
+{
+	const char *name = wire_text(object, "phase");
+
+	for (unsigned i = 0; name && i < ARRAY_SIZE(phase_names); i++)
+		if (strcmp(name, phase_names[i]) == 0)
+			return (enum lease_phase)i;
+	return LEASE_PHASE_UNKNOWN;
+}
+
 json_t *wire_entry(const struct list_entry *entry)
 {
 	json_t *object = json_object(), *recipients = json_array();
@@ -50,6 +74,7 @@ json_t *wire_entry(const struct list_entry *entry)
 	set_text(object, "place", wire_place_name(entry->place));
 	set_text(object, "owner", entry->owner);
 	set_text(object, "held", entry->held);
+	set_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
 	if (entry->last)
 		set(object, "last", reply_to_json(entry->last));
 	return object;
@@ -102,6 +127,9 @@ int wire_read_entry(const json_t *object, struct list_entry *entry)
 	entry->due_in_ms = wire_number(object, "due_in", 0);
 	entry->owner = wire_text(object, "owner");
 	entry->held = wire_text(object, "held");
+	entry->phase = read_phase(object);
+	entry->leased_for_ms = wire_number(object, "leased_for", 0);
+	entry->in_phase_ms = wire_number(object, "in_phase", 0);
 	if (read_recipients(json_object_get(object, "recipients"), entry) == 0 &&
 			read_last(json_object_get(object, "last"), entry) == 0)
 		return 0;
@@ -146,7 +174,7 @@ json_t *wire_known(const struct peeked *known)
 	set(object, "due_in", json_integer(known->state.due_in_ms));
 	set_text(object, "place", wire_place_name(known->place));
 	set_text(object, "owner", known->owner);
-	set(object, "leased_for", json_integer(known->leased_for_ms));
+	set_phase(object, known->phase, known->leased_for_ms, known->in_phase_ms);
 	set(object, "asked", asked);
 	return object;
 }
@@ -174,6 +202,8 @@ int wire_read_known(const json_t *object, struct peeked *known)
 			read_asked(json_object_get(object, "asked"), &known->asked) == 0) {
 		known->state.due_in_ms = wire_number(object, "due_in", 0);
 		known->owner = owner ? xstrdup(owner) : NULL;
+		known->phase = read_phase(object);
+		known->in_phase_ms = wire_number(object, "in_phase", 0);
 		return 0;
 	}
 	wire_known_release(known);
