@@ -223,6 +223,7 @@ static void test_hostile(void)
 		{ "{\"op\": \"peek\", \"id\": \"../x\", \"number\": 3}\n", "501" },
 		{ "{\"op\": \"peek\", \"id\": 7, \"number\": 3}\n", "501" },
 		{ "{\"op\": \"mark\", \"id\": \"00000000000000000000000000\", \"mark\": \"x\", \"number\": 3}\n", "501" },
+		{ "{\"op\": \"mark\", \"id\": \"0\", \"mark\": \"hold\", \"number\": 3}\n", "501" },
 		{ "{\"op\": \"list\", \"max\": -5, \"cursor\": 8, \"number\": 3}\n", "cursor" },
 		{ "{\"op\": \"set\", \"number\": 3}\n", "501" },
 		{ "{\"op\": \"info\", \"number\": {}}\n{\"op\": \"info\", \"number\": 9}\n", "oldest_age" },

@@ -157,11 +157,12 @@ static void run_known(struct request *request)
 
 static void run_mark(struct request *request)
 {
-	const char *id = id_of(request), *name = wire_text(request->line, "mark");
+	const char *id = id_of(request), *name;
 	enum mark mark;
 
 	if (!id)
-		return;
+		return;		/* it is gone */
+	name = wire_text(request->line, "mark");
 	if (!name || !mark_find(name, &mark)) {
 		refuse(request, "There is no such mark");
 		return;
