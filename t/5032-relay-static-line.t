@@ -93,6 +93,25 @@ def slow_beside_fast(t):
     master.stop()
 
 
+def never_more(t):
+    """Four workers of two queues share three places, while connections are lost all the time."""
+    count = [0]
+
+    def sometimes(_, line):
+        count[0] += 1
+        return CLOSE if count[0] % 7 == 0 else None
+    hop = NextHop(t, {'MAIL': sometimes})
+    relay = ('r', f'port: {hop.port}, concurrent_connections: 3')
+    master = t.master(config({'q': relay, 'p': relay}).replace('worker: {instances: 1}', 'worker: {instances: 2}').replace('delay: 3000', 'delay: 1'))
+    for _ in range(3):
+        send(t, 'q', 20)
+        send(t, 'p', 20)
+    wait_for(lambda: len(hop.messages) == 120, 60, '120 messages')
+    is_(hop.most, 3, 'three connections, and never more')
+    unlike(master.log, ' in doubt ', 'nothing is in doubt')
+    master.stop()
+
+
 def goodbye(t):
     """One that does not answer QUIT, nor closes, is not waited for."""
     hop = NextHop(t, {'QUIT': SILENCE})
@@ -104,4 +123,4 @@ def goodbye(t):
     master.stop()
 
 
-run(in_turn, beside_a_line, slow_beside_fast, goodbye)
+run(in_turn, beside_a_line, slow_beside_fast, never_more, goodbye)

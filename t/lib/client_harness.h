@@ -18,6 +18,7 @@ struct client_harness {
 	size_t recipients[200];
 	struct smtp_transaction transaction;
 	bool open;			/* a transaction is */
+	bool data_ended;		/* its final dot was sent */
 	unsigned settled, finished;
 };
 
@@ -27,6 +28,8 @@ static inline void client_harness_settled(void *arg, size_t recipient, const str
 
 	if (reply->code < 200 || (reply->code >= 300 && reply->code < 400))
 		BUG("a result of code %u", reply->code);
+	if (reply_is_success(reply) && !h->data_ended)
+		BUG("delivered without its data");
 	h->settled++;
 	buffer_appendf(&h->results, "%zu: ", recipient);
 	reply_append(reply, &h->results);
@@ -113,6 +116,7 @@ static inline int client_harness_begin(struct client_harness *h)
 
 	buffer_reset(&h->out);
 	h->open = true;
+	h->data_ended = false;
 	if (smtp_client_begin(h->client, &h->transaction, &why) < 0) {
 		code = why.code ? why.code : -1;
 		h->open = false;
@@ -125,6 +129,7 @@ static inline void client_harness_data(struct client_harness *h, const char *dat
 {
 	smtp_client_data(h->client, data, strlen(data));
 	smtp_client_data_end(h->client);
+	h->data_ended = smtp_client_dot_sent(h->client);
 }
 
 #endif
