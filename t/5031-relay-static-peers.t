@@ -92,7 +92,8 @@ def refuses(t):
             lines = [master.wait_log(rf' worker: (\w+) id={ident} recipient={name}@.* reply="([^"]*)" attempts=1 ', timeout=20)
                 for ident in idents for name in 'ab']
         got = {(line[1], line[2]) for line in lines}
-        is_([one for one in got if not re.fullmatch(reply, one[1]) or one[0] != EVENTS[one[1][0]]], [], ' '.join(options))
+        is_([(event, said) for event, said in got if not re.fullmatch(reply, said) or event != EVENTS[said[0]]], [],
+            ' '.join(options))
         doubts = [ident for ident in idents if f' in doubt id={ident} ' in master.log]
         is_(doubts, idents if options == ['-q', '.'] else [], 'in doubt where the end was sent and not answered')
     like(master.log, 'could not use a next hop .*reply="5', 'refused connections are logged')

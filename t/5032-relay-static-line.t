@@ -25,7 +25,8 @@ def send(t, queue, count):
         client.line('EHLO client.example')
         client.reply()
         for number in range(count):
-            for line in (f'MAIL FROM:<{queue}{number}@example.org>', 'RCPT TO:<a@example.net>', 'DATA', 'Subject: x\r\n\r\nx\r\n.'):
+            sender = f'{queue}{number}@example.org'
+            for line in (f'MAIL FROM:<{sender}>', 'RCPT TO:<a@example.net>', 'DATA', 'Subject: x\r\n\r\nx\r\n.'):
                 client.line(line)
                 code = client.reply().code
             ok(code == 250, f'{queue}{number} is queued')
@@ -102,12 +103,13 @@ def never_more(t):
         return CLOSE if count[0] % 7 == 0 else None
     hop = NextHop(t, {'MAIL': sometimes})
     relay = ('r', f'port: {hop.port}, concurrent_connections: 3')
-    master = t.master(config({'q': relay, 'p': relay}).replace('worker: {instances: 1}', 'worker: {instances: 2}').replace('delay: 3000', 'delay: 1'))
+    text = config({'q': relay, 'p': relay}).replace('worker: {instances: 1}', 'worker: {instances: 2}')
+    master = t.master(text.replace('delay: 3000', 'delay: 1'))
     for _ in range(3):
         send(t, 'q', 20)
         send(t, 'p', 20)
     wait_for(lambda: len(hop.messages) == 120, 60, '120 messages')
-    is_(hop.most, 3, 'three connections, and never more')
+    ok(hop.most <= 3, f'never more than three connections ({hop.most})')
     unlike(master.log, ' in doubt ', 'nothing is in doubt')
     master.stop()
 

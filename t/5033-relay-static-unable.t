@@ -8,6 +8,7 @@ from lib.notified import config, send, told, wait_gone
 EIGHT_BIT = b'Subject: x\r\n\r\n\xc3\xa4\r\n'
 UTF8_HEADER = b'Subject: \xc3\xa4\r\n\r\nx\r\n'
 PLAIN = b'Subject: x\r\n\r\nx\r\n'
+LONG = PLAIN + b'x' * 60 + b'\r\n'
 ALL = ('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8')
 
 
@@ -18,13 +19,15 @@ def unable(t):
             (('8BITMIME',), ' SMTPUTF8', 's@b.example', ['a@example.net', 'ä@example.net'], PLAIN,
                 {'ä@example.net': ('5.6.7', '553')}, ['a@example.net']),
             (('8BITMIME',), ' SMTPUTF8', 'ö@b.example', ['a@example.net'], PLAIN, {'a@example.net': ('5.6.7', '553')}, None),
-            (('8BITMIME',), ' SMTPUTF8', 's@b.example', ['a@example.net'], UTF8_HEADER, {'a@example.net': ('5.6.9', '554')}, None),
-            (('SIZE 40',), '', 's@b.example', ['a@example.net'], PLAIN + b'x' * 60 + b'\r\n', {'a@example.net': ('5.3.4', '552')}, None),
-            (('SIZE',), '', 's@b.example', ['a@example.net'], PLAIN + b'x' * 60 + b'\r\n', {}, ['a@example.net']),
-            (('SIZE 0',), '', 's@b.example', ['a@example.net'], PLAIN + b'x' * 60 + b'\r\n', {}, ['a@example.net']),
+            (('8BITMIME',), ' SMTPUTF8', 's@b.example', ['a@example.net'], UTF8_HEADER, {'a@example.net': ('5.6.9', '554')},
+                None),
+            (('SIZE 40',), '', 's@b.example', ['a@example.net'], LONG, {'a@example.net': ('5.3.4', '552')}, None),
+            (('SIZE',), '', 's@b.example', ['a@example.net'], LONG, {}, ['a@example.net']),
+            (('SIZE 0',), '', 's@b.example', ['a@example.net'], LONG, {}, ['a@example.net']),
             (('SIZE many',), '', 's@b.example', ['a@example.net'], PLAIN, {}, ['a@example.net']),
             ((), ' SMTPUTF8', 's@b.example', ['a@example.net'], PLAIN, {}, ['a@example.net']),
-            (ALL, ' SMTPUTF8', 'ö@b.example', ['a@example.net', 'ä@example.net'], UTF8_HEADER, {}, ['a@example.net', 'ä@example.net'])):
+            (ALL, ' SMTPUTF8', 'ö@b.example', ['a@example.net', 'ä@example.net'], UTF8_HEADER, {},
+                ['a@example.net', 'ä@example.net'])):
         hop = NextHop(t, extensions=extensions)
         master = t.master(config(f'type: static, host: 127.0.0.1, port: {hop.port}'))
         ident = send(t, recipients, sender, parameters, data)
