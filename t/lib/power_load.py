@@ -28,14 +28,14 @@ relay:
   r: {type: static, host: 127.0.0.1, port: @hop@, concurrent_connections: 4}
 '''
 CLIENTS = 4
-LATE = '451 4.2.1 later'
+LATE, FAILED = '451 4.2.1 later', '550 5.1.1 no such user'
 
 
 class Mail:
     """One transaction of a client."""
 
-    def __init__(self, recipients, body):
-        self.recipients, self.body, self.id = recipients, body, None
+    def __init__(self, name, recipients, body):
+        self.sender, self.recipients, self.body, self.id = f'bounce-{name}@s.example', recipients, body, None
         self.sum = zlib.adler32(body)
 
 
@@ -75,6 +75,8 @@ class Load:
         if address.startswith('never') or address.startswith('late') and address not in self.late:
             self.late.add(address)
             return LATE
+        if address.startswith('fail'):
+            return FAILED
         if address.startswith('mark'):
             self.leased.set()
             self.marked.wait(20)
@@ -106,18 +108,18 @@ class Load:
 
     def _client(self, wave, number):
         kinds = [('one', 1, 100), ('late', 1, 300), ('two', 2, 6000), ('split', 3, 200), ('latesplit', 4, 100),
-            ('large', 1, 80000), ('never', 1, 500)]
+            ('fail', 1, 200), ('failtwo', 2, 200), ('large', 1, 80000), ('never', 1, 500)]
         chance = random.Random(f'{wave} {number}')
         with self.t.client('smtp') as client:
             client.hello()
-            for kind, recipients, size in kinds[number % 2:7 if wave == 0 else 6]:
+            for kind, recipients, size in kinds[number % 2:len(kinds) - (wave > 0)]:
                 if kind == 'large' and number:
                     continue
                 self._send(client, self._make(f'{kind}-{wave}-{number}', kind, recipients, size, chance))
 
     @staticmethod
     def _send(client, mail):
-        reply = client.mail('s@example.org', mail.recipients, b'Subject: x\r\n\r\n' + mail.body)
+        reply = client.mail(mail.sender, mail.recipients, b'Subject: x\r\n\r\n' + mail.body)
         mail.id = re.search(r'\b[0-9a-z]{26}\b', reply.text)[0]
 
     def _make(self, name, kind, count, size, chance):
@@ -125,8 +127,10 @@ class Load:
         recipients = [f'{name}-{n}@{domain}' for n, domain in enumerate(domains)]
         if kind == 'two':
             recipients[0] = 'late' + recipients[0]
+        if kind == 'failtwo':
+            recipients[1] = 'other' + recipients[1]
         line = ''.join(chance.choice('abcdefghij') for _ in range(74)) + '\r\n'
-        mail = Mail(recipients, (f'{name}\r\n' + line * (size // 76)).encode())
+        mail = Mail(name, recipients, (f'{name}\r\n' + line * (size // 76)).encode())
         with self.lock:
             self.mails.append(mail)
         return mail
@@ -136,7 +140,8 @@ class Load:
             taken = {address for message in self.hop.messages for address in message['recipients']}
         return [name for name in os.listdir(os.path.join(self.root, 'env')) if re.match(r'\w{26}\.env|\..*\.batch', name)
             and not self._is_kept(name)] or \
-            [a for mail in self.mails for a in mail.recipients if a not in taken and not a.startswith('never')]
+            [a for mail in self.mails for a in mail.recipients if not a.startswith('never') and
+                (mail.sender if a.startswith('fail') else a) not in taken]
 
     def _is_kept(self, name):
         return any(mail.id == name[:26] and mail.recipients[0].startswith('never') for mail in self.mails)
@@ -177,17 +182,21 @@ class Wanted:
     def __init__(self, history, mails):
         self.history, self.mails = history, mails
         self.by_recipient = {address: mail for mail in mails for address in mail.recipients}
+        self.by_sender = {mail.sender: mail for mail in mails}
         by_id = {mail.id: mail for mail in mails}
         self.accepted, self.gone, self.told = {}, {}, {}
         for event, octets in history.said:
             text = octets.decode('utf-8', 'replace')
             for found in re.findall(r'250 2\.6\.0 .*\b([0-9a-z]{26})\b', text):
                 self.accepted.update((address, event) for address in by_id[found].recipients)
-            for found in re.findall(r' delivered id=.* recipient=(\S+)', text):
+            for found in re.findall(r' (?:delivered|failed) id=.* recipient=(\S+)', text):
                 self.told[found] = event
         for event, (word, *addresses) in history.noted:
             (self.told if word == 'removed' else self.gone).update((a, event) for a in addresses if a not in self.gone
                 or word == 'removed')
+        for address, mail in self.by_recipient.items():
+            if address.startswith('fail') and mail.sender in self.gone:
+                self.gone[address] = self.gone[mail.sender]
 
     def at(self, event):
         """(there, away, whole): recipients that have to be open, must not be, and mails of which all or nothing is there."""
@@ -200,24 +209,28 @@ class Wanted:
 
     def problems(self, found, there, away, whole):
         """`found` is of t/lib/survey."""
-        wrong, open_in = [], {}
+        wrong, open_in, present, owed = [], {}, set(), set()
         for message in found:
             if 'gone' in message:
                 continue
             if 'open' not in message:
                 wrong.append(f'not to be had: {message}')
                 continue
+            present.update(message['open'], message['settled'])
+            owed.update(message['owed'])
             for address in message['open'] + message['settled']:
-                mail = self.by_recipient[address]
-                if (message['octets'], message['sum']) != (len(mail.body), mail.sum):
+                mail = self.by_recipient.get(address)       # a bounce is for none of them
+                if mail and (message['octets'], message['sum']) != (len(mail.body), mail.sum):
                     wrong.append(f'{message["id"]} for {address} has another content')
             for address in message['open']:
                 open_in[address] = open_in.get(address, 0) + 1
-        wrong += [f'lost: {address}' for address in sorted(there - set(open_in))]
+        owed.update(a for sender in open_in if sender in self.by_sender for a in self.by_sender[sender].recipients
+            if a.startswith('fail'))
+        wrong += [f'lost: {address}' for address in sorted(there - set(open_in) - owed)]
         wrong += [f'again: {address}' for address in sorted(away & set(open_in))]
         wrong += [f'twice: {address}' for address, count in sorted(open_in.items()) if count > 1]
         for mail in whole:
-            if 0 < sum(address in open_in for address in mail.recipients) < len(mail.recipients):
+            if 0 < len(present & set(mail.recipients)) < len(mail.recipients):
                 wrong.append(f'half: {mail.recipients}')
         return wrong
 

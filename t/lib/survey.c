@@ -1,8 +1,9 @@
 /* survey.c - what a worker finds in the directories of a disk queue
  * SPDX-License-Identifier: MIT
  * In: a folder a line, whose env/ and meta/ are a queue's. Out, for each: a line of JSON, [{id, place, held, found,
- * error, gone, open, settled, attempts, octets, sum}, ...]. `found`: how it came, "claim" where it was due, else "claim_id";
- * `sum` is Adler-32 of what follows the header. Everything is claimed and read, nothing is settled. */
+ * error, gone, open, settled, owed, attempts, octets, sum}, ...]. `found`: how it came, "claim" where it was due,
+ * else "claim_id"; `owed`: failed, and the sender was not told yet; `sum` is Adler-32 of what follows the header.
+ * Everything is claimed and read, nothing is settled. */
 #include "t/lib/disk_files.h"
 
 #include <stdlib.h>
@@ -77,15 +78,18 @@ static void describe_content(json_t *json, const struct content *content)
 
 static void describe_message(json_t *json, const struct answer *got)
 {
-	json_t *open = json_array(), *settled = json_array();
+	json_t *open = json_array(), *settled = json_array(), *owed = json_array();
 
 	for (size_t i = 0; i < got->envelope->recipient_count; i++) {
 		const struct outcome *outcome = outcomes_find(&got->state.done, i);
 
 		json_array_append_new(outcome_is_open(outcome) ? open : settled,
 			json_string(got->envelope->recipients[i].address));
+		if (outcome && outcome->kind == OUTCOME_FAILED)
+			json_array_append_new(owed, json_string(got->envelope->recipients[i].address));
 	}
 	json_object_set_new(json, "open", open);
+	json_object_set_new(json, "owed", owed);
 	json_object_set_new(json, "settled", settled);
 	json_object_set_new(json, "attempts", json_integer(got->state.attempts));
 	describe_content(json, &got->envelope->content);

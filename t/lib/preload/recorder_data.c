@@ -21,7 +21,7 @@
 /* What others learn: an answer to the end of the data, and that a message was delivered. */
 static void tell(const struct iovec *iov, int count)
 {
-	static const char *const signs[] = { "250 2.6.0 ", " delivered id=", " bounced id=" };
+	static const char *const signs[] = { "250 2.6.0 ", " delivered id=", " failed id=" };
 
 	for (int i = 0; recorder_is_on() && i < count; i++)
 		for (unsigned sign = 0; sign < sizeof(signs) / sizeof(*signs); sign++) {
