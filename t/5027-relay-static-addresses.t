@@ -4,7 +4,7 @@
 # P10 P24
 import struct
 
-from lib.dns import A, AAAA, NXDOMAIN, SERVFAIL, Answer, DnsServer
+from lib.dns import A, AAAA, NXDOMAIN, SERVFAIL, Answer, DnsServer, encode_name
 from lib.fixture import is_, like, ok, run, skip, unlike, wait_for
 from lib.next_hop import NextHop
 
@@ -28,7 +28,7 @@ def answer(name, kind):
     if word == 'junk':
         return b'\xff' * 300
     if word == 'cut':
-        question = b''.join(bytes([len(label)]) + label.encode() for label in name.split('.')) + b'\0' + struct.pack('>HH', kind, 1)
+        question = encode_name(name) + struct.pack('>HH', kind, 1)
         return struct.pack('>HHHHH', 0x8180, 1, 1, 0, 0) + question + b'\xc0\x0c' + struct.pack('>HHI', kind, 1, 60) + b'\0\4\1\2'
     if name not in ADDRESSES:
         return Answer(rcode=NXDOMAIN)

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5030-relay-static-data.t - large messages in bounded memory, long lines, and files that are cut short under a worker (lesson P19)
+# 5030-relay-static-data.t - large messages in bounded memory, long lines, files cut short under a worker (lesson P19)
 # SPDX-License-Identifier: MIT
 import os
 import re

@@ -78,8 +78,9 @@ def refuses(t):
     master = start(t)
     plain = b'Subject: x\r\n\r\n.x\r\n'
     for options, data, reply in (
-            (['-e'], plain, TAKEN), (['-p'], plain, TAKEN), (['-P'], plain, TAKEN), (['-E'], plain, TAKEN), (['-8'], plain, TAKEN),
-            (['-T', '1024'], plain + b'x' * 70 * 1000, TAKEN), (['-p', '-W', 'rcpt:1'], plain, TAKEN), (['-w', '1'], plain, TAKEN),
+            *(([option], plain, TAKEN) for option in ('-e', '-p', '-P', '-E', '-8')),
+            (['-T', '1024'], plain + b'x' * 70 * 1000, TAKEN), (['-p', '-W', 'rcpt:1'], plain, TAKEN),
+            (['-w', '1'], plain, TAKEN),
             (['-8'], EIGHT_BIT, '554 5.6.3 Conversion not allowed: .*'), (['-e'], EIGHT_BIT, '554 5.6.3 .*'),
             (['-f', 'ehlo'], plain, TAKEN), (['-f', 'ehlo,helo'], plain, '5.*'), (['-r', 'ehlo'], plain, '4.*'),
             *((['-f', command], plain, '5.*') for command in ('connect', 'mail', 'rcpt', 'data', '.')),

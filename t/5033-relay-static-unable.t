@@ -36,13 +36,14 @@ def unable(t):
         is_([message['recipients'] for message in hop.messages], [taken] if taken else [], f'{what}: who got it')
         ok(taken or not any(line.startswith('MAIL') for line in hop.said), 'nothing is begun in vain')
         notices = told(t, master, ident)
-        found = {one['Final-Recipient'].split('; ')[1].replace(r'\x{E4}', 'ä'): (one['Status'], one['Diagnostic-Code'].split('; ')[1][:3])
-            for notice in notices for one in notice.status[1:]}
+        blocks = [block for notice in notices for block in notice.status[1:]]
+        found = {block['Final-Recipient'].split('; ')[1].replace(r'\x{E4}', 'ä'): (block['Status'],
+            block['Diagnostic-Code'].split('; ')[1][:3]) for block in blocks}
         is_(found, refused, 'who did not, and why')
         is_({notice.to for notice in notices}, {sender} if refused else set(), 'as its sender is told')
         for name, (status, code) in refused.items():
-            like(master.log, rf' failed id={ident} recipient={name} .*host="?127\.0\.0\.1\[127\.0\.0\.1\]"? reply="{code} {status} ',
-                'and the log says')
+            host = r'host="?127\.0\.0\.1\[127\.0\.0\.1\]"?'
+            like(master.log, rf' failed id={ident} recipient={name} .*{host} reply="{code} {status} ', 'and the log says')
         master.stop()
 
 

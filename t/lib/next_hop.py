@@ -18,7 +18,8 @@ class NextHop:
     """`at` maps a step ('connect', a verb, 'data' for its first line, '.' for its end) to what happens instead of its good
     reply: a reply's text or octets, CLOSE, RESET, SILENCE, a function of (peer, line) that gives one of these, or a list of
     these, one a time, None for the good reply; after the list all is good. (REPLY, CLOSE or RESET): one after the
-    other. `messages` has a dictionary for each message taken: sender, recipients, data, connection; `data_ended` counts final dots."""
+    other. `messages` has a dictionary for each message taken: sender, recipients, data, connection;
+    `data_ended` counts final dots."""
 
     def __init__(self, t, at=None, extensions=('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8'), address=('127.0.0.1', 0)):
         self.at = {step: list(what) if isinstance(what, list) else what for step, what in (at or {}).items()}
