@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 4032-queue-memory-bounce.t - bounces into a queue in memory: of its own worker, and of another queue's
+# 4042-queue-memory-bounce.t - bounces into a queue in memory: of its own worker, and of another queue's
 # SPDX-License-Identifier: MIT
 from lib.fixture import is_, like, run, unlike
 from lib.mail import send

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 4030-queue-memory.t - a queue in memory: from the edge to the relay, shown and steered, bounded, lost and said so
+# 4040-queue-memory.t - a queue in memory: from the edge to the relay, shown and steered, bounded, lost and said so
 # SPDX-License-Identifier: MIT
 import json
 import os

@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 4031-queue-memory-reload.t - a queue in memory goes from generation to generation: nothing lost, doubled or forgotten
+# 4041-queue-memory-reload.t - a queue in memory goes from generation to generation: nothing lost, doubled or forgotten
 # SPDX-License-Identifier: MIT
 import collections
 import json
