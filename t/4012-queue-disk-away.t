@@ -37,7 +37,8 @@ def read_only(t):
     hop = NextHop(t)
     with Volume(t, 'queue', 64 << 20) as disk:
         t.folder('queue/tmp')
-        config = CONFIG.replace('@hop@', str(hop.port))
+        # What a worker could not open it finds again by a scan.
+        config = CONFIG.replace('@hop@', str(hop.port)).replace('retry:', 'scan_interval: 1, retry:')
         edge, worker = t.edge(config), t.worker(config, 'q')
         clients = [Client(t, f'{number}', 0.02) for number in range(2)]
         for _ in range(2):
