@@ -386,6 +386,30 @@ static void last_step(void)
 	deliver(&asking, "renew renew renew+1 remove claim_id", 1, "one that is lost behind the dot: its result is recorded");
 }
 
+/* A storage that is away when a result is to be recorded beside a lost lease is not asked without a pause, nor for ever. */
+static void lost_and_away(void)
+{
+	struct asking asking;
+	struct delivery_context context = { .base = base, .relay = &asking.relay, .counters = counters };
+	struct lease *lease = xcalloc(1, sizeof(*lease));
+	struct delivery *delivery;
+	bool over = false;
+
+	set_up(&asking, 2400, "ok lost away");
+	asking.takes_ms = 1500;
+	id_new(lease->id);
+	lease->lease_ms = storage.lease_ms;
+	lease->claimed_boot_ms = clock_boot_ms();
+	delivery = delivery_begin(&context, &lease, on_ended, &over);
+	loop_until(&over, 2300);
+	ok(!over && text_has_suffix(buffer_str(&storage.calls), "renew+1 renew+1") && storage.calls.size < 60,
+		"it is asked again, after pauses");
+	delivery_drain(delivery);
+	loop_until(&over, 2000);
+	ok(over, "a drain ends it");
+	event_free(asking.sending);
+}
+
 /* ---- suspects */
 
 static void suspects(void)
@@ -501,6 +525,7 @@ int main(void)
 	base = event_base_new();
 	counters = counters_create(0, NULL);
 	last_step();
+	lost_and_away();
 	suspects();
 	left_behind();
 	is_int(counter_sum(counters, COUNTER_WORKER_ATTEMPTS), 0, "nothing is counted as under way any more");

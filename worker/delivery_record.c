@@ -106,13 +106,13 @@ static void on_renewed(void *arg, const struct reply *why)
 	} else {
 		/* What is settled is recorded with the next renewal, or at the end. */
 		delivery->unrecorded = true;
-		if (delivery->step != STEP_RECORD)
+		if (delivery->step != STEP_RECORD && delivery->step != STEP_END)
 			delivery_log_failed(delivery, "could not renew", why);
 	}
 	/* Who has the message now tells its sender. */
 	delivery->put_off = delivery->put_off || lost;
 	delivery_lease_answer(delivery, why);
-	if (why && !lost && delivery->step == STEP_RECORD)
+	if (why && !lost && (delivery->step == STEP_RECORD || delivery->step == STEP_END))
 		delivery_step_failed(delivery, why);
 	else if (delivery->relay != RELAY_UNDER_WAY || (delivery->unrecorded && !why))
 		delivery_next(delivery);
