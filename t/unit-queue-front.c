@@ -263,6 +263,17 @@ static void test_submit(void)
 	is_int(fake.discards, 1, "and it was taken back");
 	answer_release(&answer);
 
+	/* Taken back, its id would count as finished, and the next one to write it would take it for written. */
+	envelope = message("front@example.org", "Subject: x\r\n\r\n");
+	id_derive("0jqs8e3c5v0123456789abcdef", "x", 1, envelope->id);
+	memset(&answer, 0, sizeof(answer));
+	queue_submit(queue, &envelope, on_done, &answer);
+	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
+	answered(&place, &answer);
+	is_int(answer.why.code, 451, "a notification: 451");
+	is_int(fake.discards, 1, "and it is not taken back: it comes again under this id");
+	answer_release(&answer);
+
 	memset(&answer, 0, sizeof(answer));
 	queue_mark(queue, "x", MARK_HOLD, "", on_done, &answer);
 	answered(&place, &answer);

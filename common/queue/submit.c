@@ -25,6 +25,12 @@ static void finish(struct submission *submission)
 	free(submission);
 }
 
+static void answer_451(struct submission *submission)
+{
+	reply_set(&submission->why, 451, "4.3.0", "Error queuing message");
+	finish(submission);
+}
+
 static void on_discarded(void *arg, const struct reply *why)
 {
 	struct submission *submission = arg;
@@ -32,8 +38,7 @@ static void on_discarded(void *arg, const struct reply *why)
 	if (why)
 		log_warn("queue", "could not take back a message of unknown state",
 			LOG_TEXT("id", submission->out.items[0]->id), LOG_TEXT("queue", submission->queue->name));
-	reply_set(&submission->why, 451, "4.3.0", "Error queuing message");
-	finish(submission);
+	answer_451(submission);
 }
 
 static void take_back(struct submission *submission)
@@ -52,6 +57,12 @@ static void wait_for(struct submission *submission, int64_t delay_ms)
 	event_add(submission->later, &(struct timeval){ .tv_sec = delay_ms / 1000, .tv_usec = delay_ms % 1000 * 1000 });
 }
 
+/* A notification comes again under the same id, and what was discarded would count as finished then. */
+static bool is_made_again(const struct submission *submission)
+{
+	return id_is_derived(submission->out.items[0]->id);
+}
+
 static void on_written(void *arg, const struct reply *why)
 {
 	struct submission *submission = arg;
@@ -59,8 +70,10 @@ static void on_written(void *arg, const struct reply *why)
 
 	if (unknown && clock_boot_ms() - submission->begun_boot_ms < UNKNOWN_FOR_MS) {
 		wait_for(submission, ASK_AGAIN_MS);
-	} else if (unknown) {
+	} else if (unknown && !is_made_again(submission)) {
 		take_back(submission);
+	} else if (unknown) {
+		answer_451(submission);
 	} else {
 		if (why)
 			reply_copy(&submission->why, why);
