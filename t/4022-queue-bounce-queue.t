@@ -93,4 +93,15 @@ def fails(t):
     is_(master.log.count('notification='), 2, 'a bounce, one of the bounce, and no more')
 
 
-run(policies, away, same_again, fails)
+def in_a_ring(t):
+    """P18: two queues, each the other's bounce queue, with an address each for what their bounces come to."""
+    text = config(REFUSES, RETRY + ', double_bounce: one@mx.example', ', double_bounce: other@mx.example, bounce_queue: q')
+    master = t.master(text.replace('relay: save,', 'relay: r,').replace('maximum: 100', 'maximum: 0'))
+    ident = send(t, ['a@d.example'], '')
+    double = master.wait_log(rf' bounced id={ident} notification=(\w+) to=one@mx.example queue=bounces ')[1]
+    master.wait_log(rf' error .* bounce could not be delivered id={double} recipient=one@mx.example ')
+    wait_gone(t, double, 'benv')
+    is_(master.log.count('notification='), 1, 'what one is told of is not told to the other')
+
+
+run(policies, away, same_again, fails, in_a_ring)

@@ -242,12 +242,17 @@ static void ends_in_between(void)
 	bool over = false;
 
 	set_up(&scripted, TO("never@x"));
+	storage.sender = "";
+	options.double_bounce = xstrdup("p@x");
 	context = context_of(&scripted);
 	lease = new_lease();
 	delivery = delivery_begin(&context, &lease, on_ended, &over);
 	while (!pool_pending(pool))
 		event_base_loop(base, EVLOOP_ONCE);
 	delivery_stop(delivery);
+	/* The queue goes, and what its section says with it. */
+	free(options.double_bounce);
+	options.double_bounce = NULL;
 	delivery_abandon(delivery);
 	while (pool_pending(pool))
 		event_base_loop(base, EVLOOP_ONCE);

@@ -19,6 +19,7 @@ struct notice {
 	struct bounce_result *group;
 	size_t count;
 	struct bounce_options options;
+	char *to;			/* double_bounce, which may go with its queue while it is made; NULL: the sender */
 	struct envelope *made;		/* NULL: it could not be */
 	char id[ID_SIZE];
 	int whole_error;		/* why the original does not come back whole */
@@ -118,7 +119,7 @@ static void choose_options(struct notice *notice)
 	*chosen = (struct bounce_options){ .hostname = notice->settings.hostname,
 		.size_limit_bytes = options->bounce_size_limit };
 	if (!original->sender || !*original->sender)
-		chosen->to = options->double_bounce;
+		chosen->to = notice->to = xstrdup(options->double_bounce);
 	/* When it was recorded, not now: it has to come out the same again. */
 	for (size_t i = 0; i < notice->count; i++)
 		if (notice->group[i].attempt_ms > chosen->now_ms)
@@ -136,6 +137,7 @@ static void finish(struct notice *notice, const struct reply *why)
 
 	envelope_free(notice->made);
 	free(notice->group);
+	free(notice->to);
 	free(notice);
 	on_done(arg, why);
 }
@@ -199,13 +201,15 @@ static void answer_451(struct notice *notice, const char *text)
 
 /* ---- it is made, on the disk pool: it reads the original */
 
-/* Where a policy gives it another address, this one tells what it is. */
+/* Where a policy gives it another address, this one tells what it is; another queue has another double_bounce, and tells
+ * nobody of it. */
 static void name_double_bounce(const struct notice *notice)
 {
 	struct recipient *recipient = &notice->made->recipients[0];
 	bool ascii = address_is_ascii(notice->options.to);
 
 	free(recipient->orcpt);
+	recipient->notify = NOTIFY_NEVER;
 	recipient->orcpt = xasprintf("%s;%s", ascii ? "rfc822" : "utf-8", notice->options.to);
 }
 
