@@ -85,6 +85,8 @@ __attribute__((constructor)) static void begin(void)
 
 void recorder_lock(void)
 {
+	if (!shared)
+		recorder_give_up("not started");
 	/* A process that was killed between its call and its record is found by the comparison at the end. */
 	if (pthread_mutex_lock(&shared->lock) == EOWNERDEAD)
 		pthread_mutex_consistent(&shared->lock);
