@@ -18,7 +18,8 @@ MEGABYTE = 1024         # of the kilobytes in /proc
 CONFIG = '''@process@
   worker: {instances: 1}
 queue:
-  q: {type: disk, relay: @relay@, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes, retry: {delay: 3600, maximum: 9}}
+  q: {type: disk, relay: @relay@, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes,
+    retry: {delay: 3600, maximum: 9}}
 relay:
   dead: {type: static, host: 127.0.0.1, port: @port:nobody@}
   hole: {type: blackhole}
@@ -86,7 +87,8 @@ def check_workers(t, place, before):
     ok(most < before + 64 * MEGABYTE * SLOW, f'one that delivers needs {most - before} K more')
     ok(first < 30 * SLOW, f'the first is there after {first:.1f} s, {DRAINED // 2} after {last:.1f} s')
     now = counts(t)['q']
-    ok(now['new'] + now['deferred'] + now['leased'] <= MANY - DRAINED // 2 and now['deferred'] >= MANY // 2, f'and the rest waits: {now}')
+    left = now['new'] + now['deferred'] + now['leased']
+    ok(left <= MANY - DRAINED // 2 and now['deferred'] >= MANY // 2, f'and the rest waits: {now}')
 
 
 run(many, timeout=400)

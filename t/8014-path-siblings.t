@@ -17,7 +17,9 @@ CONFIG = '''@process@    logging: {output: @dir@/log}
   edge: {instances: 1}
   worker: {instances: @workers@}
 edge: {main: {type: smtp, queue: q, listener: {port: @port:smtp@}}}
-queue: {q: {type: disk, relay: @relay@, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes, retry: {delay: 600, maximum: 9}}}
+queue:
+  q: {type: disk, relay: @relay@, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes,
+    retry: {delay: 600, maximum: 9}}
 relay:
   hop: {type: static, host: 127.0.0.1, port: @hop@}
   hole: {type: blackhole}
