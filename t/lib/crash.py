@@ -110,6 +110,9 @@ def takes_of_commands(folder):
             with open(path, 'rb') as file:
                 take = take_of(os.stat(path).st_ctime, file.read(), recipient)
             take.ident = take.ident or ident
+            if not take.good or (take.token == bounce_of(recipient.partition('@')[0]) and '-' in recipient.partition('-')[2]):
+                # A part of it, perhaps without its header: the name of the recipient has the token.
+                take.good, take.token = False, recipient.partition('@')[0].split('-', 2)[2]
             found.append(take)
     return found
 
@@ -203,7 +206,8 @@ def report(t, messages, takes, kills):
     kinds = [kill.kind for kill in kills]
     verdict.summary = (f'{len(messages)} sent, {accepted} answered 250, {sum(m.code == 0 for m in messages)} not answered, '
         f'{sum(m.code >= 400 for m in messages)} refused; {len(takes)} copies taken, {len(verdict.doubled)} doubled with a '
-        f'reason; kills: ' + ', '.join(f'{kinds.count(kind)} {kind}' for kind in sorted(set(kinds))))
+        f'reason, {len(verdict.short)} cut short by the end of a spawner; kills: '
+        + ', '.join(f'{kinds.count(kind)} {kind}' for kind in sorted(set(kinds))))
     return verdict
 
 
