@@ -130,7 +130,7 @@ void record(const struct iovec *iov, int count, size_t size, const char *format,
 	if (fd < 0)
 		recorder_give_up(log_path);
 	write_all(fd, line, (size_t)length);
-	for (int i = 0; i < count && size; i++) {
+	for (int i = 0; iov && i < count && size; i++) {
 		size_t part = iov[i].iov_len < size ? iov[i].iov_len : size;
 
 		write_all(fd, iov[i].iov_base, part);
