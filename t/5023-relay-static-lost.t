@@ -10,7 +10,7 @@ from lib.relay import config, queued, send
 
 
 def start(t, hop, more=''):
-    return t.master(config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 1{more}', delay=300))
+    return t.master(config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 1{more}', delay=300, bounces=True))
 
 
 def once_at_each_step(t):
