@@ -33,7 +33,7 @@ def in_hand(t):
     is_(len(hop.messages), 1, 'one was delivered')
     is_(len(queued(t)), 2, 'two are in the queue')
     unlike(worker.log, ' deferred | in doubt ', 'which cost them nothing')
-    is_(hop.said[-1], 'QUIT', 'the next hop was told')
+    wait_for(lambda: hop.said[-1] == 'QUIT', what='the next hop to be told')
     hop.at = {}
     again = t.worker(text, 'q')
     for ident in queued(t):
