@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 4040-queue-many.t - a disk queue of very many messages: what a worker and a listing need for it, how soon it goes on
+# 4050-queue-many.t - a disk queue of very many messages: what a worker and a listing need for it, how soon it goes on
 # SPDX-License-Identifier: MIT
 # 100,000 messages with LONG=1. They lie in memory where that is possible, so that filling is quick.
 import os
