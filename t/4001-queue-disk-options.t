@@ -86,6 +86,9 @@ def volatile(t):
         else:
             is_(done.returncode, 1, 'a tmp_dir on another file system is refused')
             like(done.stderr, 'tmp_dir', 'and named')
+            done = t.run('slimta-master', '-c', t.path('slimta.conf'), '--allow-root', '--check')
+            is_(done.returncode, 1, '--check refuses it too')
+            like(done.stderr, r'slimta\.conf:\d+:\d+: queue\.main\.tmp_dir: .* is not on the file system of envelope_dir', 'at its place')
     finally:
         shutil.rmtree(folder)
 

@@ -24,6 +24,8 @@ def poison(t):
             break
     log = ''.join(worker.log for worker in workers)
     is_(len(re.findall(f' gave a strike id={bad}', log)), 3, 'three deaths are its own')
+    is_(len(re.findall(f'error slimta-worker.* message held id={bad} queue=q because="3 workers died in its delivery"', log)), 1,
+        'that it is held is an error in the log, once')
     ok(3 <= len(workers) - 1 <= 4, 'it kills no more workers than that')
     is_(queued(t), [bad], 'all others are delivered')
     unlike(log, 'gave a strike id=(?!%s)' % bad, 'and get no strike')

@@ -4,6 +4,7 @@
 
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/queue/retry.h"
@@ -49,6 +50,15 @@ struct queue *queue_load(const struct config *config, const char *name, const st
 	return NULL;
 }
 
+/* However it is written, once it is there. */
+static bool is_same_place(const char *one, const char *two)
+{
+	struct stat first, second;
+
+	return strcmp(one, two) == 0 || (stat(one, &first) == 0 && stat(two, &second) == 0 &&
+		first.st_dev == second.st_dev && first.st_ino == second.st_ino);
+}
+
 /* Where both have a path that is required, they keep messages there. */
 static void check_path_shared(const struct config_node *mine, const struct config_node *theirs, const char *other,
 	struct config_errors *errors)
@@ -60,7 +70,7 @@ static void check_path_shared(const struct config_node *mine, const struct confi
 		one = option_expand_path(mine, mine->text, &unused);
 		two = option_expand_path(theirs, theirs->text, &unused);
 	}
-	if (one && two && strcmp(one, two) == 0)
+	if (one && two && is_same_place(one, two))
 		config_error_at_value(errors, mine, "the queue \"%s\" keeps its messages there: each needs a "
 			"directory of its own", other);
 	free(one);

@@ -127,12 +127,28 @@ int queue_options_load(struct queue *queue, const struct config *config, const s
 	return result;
 }
 
+static int64_t time_of(const struct config_node *retry, const char *key)
+{
+	const struct config_node *node = config_get(retry, key);
+	struct config_errors said_elsewhere = { 0 };
+	int64_t ms = 0;
+
+	if (node && option_read_time(node, &ms, &said_elsewhere) < 0)
+		ms = 0;
+	config_errors_release(&said_elsewhere);
+	return ms;
+}
+
 void queue_warn(const struct config *config, const char *name, struct config_errors *errors)
 {
 	const struct config_node *section = config_section(config, "queue", name);
 	const struct config_node *retry = config_get(section, "retry");
+	int64_t age_ms = time_of(retry, "maximum_age"), notify_ms = time_of(retry, "notify_delay");
 
-	if (!config_get(section, "relay") || config_get(retry, "maximum") || config_get(retry, "maximum_age"))
+	if (age_ms && notify_ms >= age_ms)
+		config_warning_at(errors, config_get(retry, "notify_delay"),
+			"expected a time below `maximum_age`: after that a message has failed, so nobody is told of a delay");
+	if (!config_get(section, "relay") || config_get(retry, "maximum") || age_ms)
 		return;
 	config_warning_at(errors, retry ? retry : section,
 		"expected `maximum`%s: without it a message that cannot be delivered at once is never tried again",

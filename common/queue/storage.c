@@ -4,6 +4,7 @@
 
 #include <string.h>
 
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/queue/disk/disk.h"
 #include "common/queue/memory/memory.h"
@@ -197,6 +198,13 @@ static bool strike(struct message_state *state, unsigned max_strikes)
 	xstrset(&state->held, reason);
 	free(reason);
 	return false;
+}
+
+void storage_note_held(const struct storage *storage, const char *id, const struct message_state *state)
+{
+	if (state->held)
+		log_error("queue", "message held", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
+			LOG_TEXT("because", state->held));
 }
 
 bool message_state_mark(struct message_state *state, enum mark mark, const char *reason, unsigned max_strikes)

@@ -259,6 +259,9 @@ struct storage {
 	unsigned max_strikes;		/* as message_state_mark wants it */
 };
 
+/* For drivers, where a strike was obeyed by a message that was not held: a line if it is held now. */
+void storage_note_held(const struct storage *, const char *id, const struct message_state *);
+
 extern const struct storage_driver *const storage_drivers[];	/* ends with NULL */
 const struct storage_driver *storage_driver_find(const char *type);
 

@@ -109,12 +109,34 @@ static void check_place(const struct disk *disk, const struct config_node *secti
 	free(parent);
 }
 
+/* As above. 0: not known. */
+static dev_t device_of(const char *path)
+{
+	char *parent = xstrdup(path);
+	struct stat status = { 0 };
+
+	if (stat(path, &status) < 0 && (errno != ENOENT || stat(dirname(parent), &status) < 0))
+		status.st_dev = 0;
+	free(parent);
+	return status.st_dev;
+}
+
+static void check_tmp_dir(const struct disk *disk, const struct config_node *section, struct config_errors *errors)
+{
+	dev_t messages = device_of(disk->envelope_dir), arriving = disk->tmp_dir ? device_of(disk->tmp_dir) : 0;
+
+	if (messages && arriving && messages != arriving)
+		config_error_at_value(errors, config_get(section, "tmp_dir"), "%s is not on the file system of envelope_dir, %s",
+			disk->tmp_dir, disk->envelope_dir);
+}
+
 void disk_check(const struct storage *storage, const struct config_node *section, struct config_errors *errors)
 {
 	const struct disk *disk = (const struct disk *)storage;
 
 	check_place(disk, section, "envelope_dir", disk->envelope_dir, errors);
 	check_place(disk, section, "meta_dir", disk->meta_dir, errors);
+	check_tmp_dir(disk, section, errors);
 }
 
 /* One that was made just now, by us or another process, keeps its name. Where its parent cannot be synced by us,

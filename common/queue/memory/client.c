@@ -293,7 +293,9 @@ static void say_opened(struct memory_client *client, bool there)
 	client->opened = NULL;
 	if (!opened)
 		return;
-	if (!there)
+	if (!there && (client->error == EACCES || client->error == EPERM))
+		reply_set(&why, 451, "4.3.0", "its worker may not be asked: %s", strerror(client->error));
+	else if (!there)
 		reply_set(&why, 451, "4.3.0", "its worker is not there");
 	opened(client->opened_arg, there ? NULL : &why);
 	reply_release(&why);
@@ -311,6 +313,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		return;
 	}
 	connection = serving_connect(client->context, client->next);
+	client->error = connection < 0 ? errno : 0;
 	if (connection >= 0) {
 		stream_open(&client->stream, client->context->base, connection, SILENCE_MS, &handler, client);
 		client->connected = true;

@@ -45,6 +45,7 @@ struct memory_client {
 	struct reply early;		/* to that one: it was refused by its line alone */
 	uint64_t last_number;
 	struct event *wake;		/* to send what waits, or to connect again */
+	int error;			/* why there was no connection */
 	int64_t retry_ms, lost_boot_ms, begun_boot_ms;
 	storage_done_fn *opened;	/* NULL: called back */
 	void *opened_arg;
