@@ -36,7 +36,9 @@ static void put_reason(struct buffer *out, const struct peeked *peeked)
 
 	switch (peeked->place) {
 	case PLACE_LEASED:
-		buffer_append_str(out, "it is being delivered just now");
+		buffer_append_str(out, is_settled(peeked) ?
+			"all recipients are settled; its sender is being told, or it is removed," :
+			"it is being delivered just now");
 		put_owner(out, peeked->owner, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
 		return;
 	case PLACE_HELD:

@@ -32,6 +32,8 @@ def away(t):
     worker.wait_log(r' error .* could not open the queue of its bounces queue=bounces reply="451 ')
     ident = send(t, ['a@d.example', 'ok@d.example'])
     worker.wait_log(rf' error .* could not notify id={ident} queue=bounces reply="451 ')
+    like(t.queuectl('-q', 'q', 'show', ident), r'(?m)^waits +all recipients are settled; its sender is being told, .* by \S+ for ',
+        'that it waits for this is shown')
     other = send(t, ['ok@d.example'])
     wait_gone(t, other)
     ok(True, 'other mail is delivered meanwhile')
