@@ -1,7 +1,10 @@
 #!/usr/bin/python3
-# 4042-queue-memory-bounce.t - bounces into a queue in memory: of its own worker, and of another queue's
+# 4042-queue-memory-bounce.t - bounces into a queue in memory: of its own worker, of another queue's, and when it is full
 # SPDX-License-Identifier: MIT
-from lib.fixture import is_, like, run, unlike
+import os
+import re
+
+from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.mail import send
 
 CONFIG = '''@process@
@@ -43,4 +46,38 @@ def own_queue(t):
     is_(master.stop(), 0, 'it ends well')
 
 
-run(another_queue, own_queue)
+def fill(t):
+    idents = []
+    with t.client('smtp') as client:
+        client.hello()
+        while True:
+            client.send(b'MAIL FROM:<me@example.org>\r\nRCPT TO:<you@example.net>\r\nDATA\r\n')
+            if [client.reply().code for _ in range(3)] != [250, 250, 354]:
+                return idents
+            client.send(b'Subject: x\r\n\r\n.\r\n')
+            reply = client.reply()
+            if reply.code != 250:
+                return idents
+            idents.append(re.search(r'\b[0-9a-z]{26}\b', reply.text)[0])
+
+
+def full(t):
+    """No room is left when all that is there fails: the bounces, by which it leaves, have some of their own."""
+    t.folder('bounces')
+    t.folder('waits')
+    command = ('if [ -d @dir@/waits ]; then cat >/dev/null; exit 75; fi; case "$1" in me@*) exec cat >"@dir@/bounces/$2";; '
+        'esac; cat >/dev/null; echo 5.1.1 No; exit 67')
+    config = CONFIG.replace('BOUNCES', 'first, retry: {delay: 0.5, maximum: 100}')
+    config = re.sub(r"'case .*esac.*', x, \"\{recipient\}\"", lambda _: f"'{command}', x, \"{{recipient}}\", \"{{message_id}}\"", config)
+    master = t.master(config.replace('FIRST', 'type: memory, max_memory: 64K'))
+    idents = fill(t)
+    ok(len(idents) > 10, f'{len(idents)} messages fill it')
+    os.rmdir(t.path('waits'))
+    wait_for(lambda: len(os.listdir(t.path('bounces'))) >= len(idents), timeout=30, what='all to be bounced')
+    octets = ''.join(t.read(f'bounces/{name}').decode() for name in os.listdir(t.path('bounces')))
+    is_([ident for ident in idents if ident not in octets], [], 'each is bounced')
+    is_(len(os.listdir(t.path('bounces'))), len(idents), 'once')
+    is_(master.stop(), 0, 'it ends well')
+
+
+run(another_queue, own_queue, full)

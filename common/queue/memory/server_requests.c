@@ -313,7 +313,7 @@ int server_admit(struct server *server, const json_t *line, uint64_t bytes, uint
 		reply_set(why, 552, "5.3.4", "Too many octets");
 	} else if (operation->octets != MESSAGES) {
 		return 0;
-	} else if (store_reserve(server->store, bytes, why) == 0) {
+	} else if (store_reserve(server->store, bytes, false, why) == 0) {
 		*reserved = bytes;
 		return 0;
 	}

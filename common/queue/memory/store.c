@@ -10,6 +10,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 
+#define NOTIFICATIONS 4		/* times max_memory that is for them */
 #define OVERHEAD 256		/* of allocations, places in heaps and in the order of ids */
 
 static struct store_message *message_of(struct order_node *node)
@@ -57,9 +58,12 @@ void store_count(struct store *store, struct store_message *message)
 	store->used_bytes += message->counted;
 }
 
-static bool has_room(const struct store *store, uint64_t octets)
+/* Where all that is there fails, it leaves by way of its notifications, which are larger than what is small. */
+static bool has_room(const struct store *store, uint64_t octets, bool derived)
 {
-	return store->used_bytes <= store->max_memory_bytes && octets <= store->max_memory_bytes - store->used_bytes;
+	uint64_t max = derived ? NOTIFICATIONS * store->max_memory_bytes : store->max_memory_bytes;
+
+	return store->used_bytes <= max && octets <= max - store->used_bytes;
 }
 
 static int refuse_full(struct reply *why)
@@ -68,9 +72,9 @@ static int refuse_full(struct reply *why)
 	return -1;
 }
 
-int store_reserve(struct store *store, uint64_t octets, struct reply *why)
+int store_reserve(struct store *store, uint64_t octets, bool derived, struct reply *why)
 {
-	if (!has_room(store, octets))
+	if (!has_room(store, octets, derived))
 		return refuse_full(why);
 	store->used_bytes += octets;
 	return 0;
@@ -85,7 +89,7 @@ int store_accepts(const struct store *store, uint64_t size, struct reply *why)
 {
 	uint64_t max = store->storage->max_messages;
 
-	if ((max && store->messages.count >= max) || !has_room(store, message_octets(size)))
+	if ((max && store->messages.count >= max) || !has_room(store, message_octets(size), false))
 		return refuse_full(why);
 	return 0;
 }
@@ -225,7 +229,7 @@ int store_publish(struct store *store, const struct forms *forms, int64_t delay_
 		reply_set(why, 451, "4.3.0", "Another message has this id");
 		return -1;
 	}
-	if (!has_room(store, octets))
+	if (!has_room(store, octets, forms->count && id_is_derived(forms->items[0]->id)))
 		return refuse_full(why);
 	for (size_t i = 0; i < forms->count; i++)
 		publish(store, forms->items[i], delay_ms);

@@ -76,8 +76,8 @@ void store_log_lost(const struct store *, enum log_level);
 /* ---- store.c: what is there */
 struct store_message *store_find(const struct store *, const char *id);
 struct store_message *store_next(const struct store *, const char *id);	/* the least behind; NULL */
-/* Room for octets that will come. -1 with *why: 452 4.3.1. */
-int store_reserve(struct store *, uint64_t octets, struct reply *why);
+/* Room for octets that will come, of a message with a derived id or another. -1 with *why: 452 4.3.1. */
+int store_reserve(struct store *, uint64_t octets, bool derived, struct reply *why);
 void store_unreserve(struct store *, uint64_t octets);
 int store_accepts(const struct store *, uint64_t size, struct reply *why);
 /* Makes all of them visible, or none; borrowed. -1 with *why. What is held already with the same content, and what is

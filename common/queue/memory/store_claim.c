@@ -91,7 +91,7 @@ void store_write(struct store *store, struct envelope *const items[], size_t cou
 	write->task.done = write_done;
 	write->forms.items = xcalloc(count, sizeof(struct form *));
 	write->forms.count = count;
-	if (store_reserve(store, octets, &write->why) == 0) {
+	if (store_reserve(store, octets, count && id_is_derived(items[0]->id), &write->why) == 0) {
 		tasks_run(store->tasks, &write->task);
 		return;
 	}
