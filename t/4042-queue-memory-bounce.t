@@ -74,10 +74,10 @@ def full(t):
     ok(len(idents) > 10, f'{len(idents)} messages fill it')
     os.rmdir(t.path('waits'))
     wait_for(lambda: len(os.listdir(t.path('bounces'))) >= len(idents), timeout=30, what='all to be bounced')
+    is_(master.stop(), 0, 'it ends well')
     octets = ''.join(t.read(f'bounces/{name}').decode() for name in os.listdir(t.path('bounces')))
     is_([ident for ident in idents if ident not in octets], [], 'each is bounced')
     is_(len(os.listdir(t.path('bounces'))), len(idents), 'once')
-    is_(master.stop(), 0, 'it ends well')
 
 
 run(another_queue, own_queue, full)
