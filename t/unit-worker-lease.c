@@ -391,7 +391,7 @@ static void lost_and_away(void)
 {
 	struct asking asking;
 	struct delivery_context context = { .base = base, .relay = &asking.relay, .counters = counters };
-	struct lease *lease = xcalloc(1, sizeof(*lease));
+	struct lease *lease = xcalloc(1, sizeof(*lease)), *kept = lease;
 	struct delivery *delivery;
 	bool over = false;
 
@@ -407,6 +407,7 @@ static void lost_and_away(void)
 	delivery_drain(delivery);
 	loop_until(&over, 2000);
 	ok(over, "a drain ends it");
+	free(kept);		/* as its queue would, at the end */
 	event_free(asking.sending);
 }
 
