@@ -78,6 +78,20 @@ def spawner_dies(t):
     like(worker.log, 'spawner: ended cause="killed by signal 9"', 'and is started again')
 
 
+def whole_or_nothing(t):
+    """The spawner dies as soon as there is a process: what outlives it has the whole of a message that fits into a pipe."""
+    save = script(t, 'save', 'exec 3<&0; { cat <&3 >tmp.$$ && mv tmp.$$ saved.$$; } & wait')
+    text = config(f'type: pipe, args: [{save}]')
+    t.edge(text)
+    worker = t.worker(text, 'q', env={'SLIMTA_FAULT': 'spawner.pidfd:1:die', 'SLIMTA_FAULT_ONCE': t.path('')})
+    data = 'Subject: x\r\n\r\n' + ('y' * 76 + '\r\n') * 500
+    ident = send(t, 'r@example.net', data=data)
+    worker.wait_log(rf' delivered id={ident} ', timeout=30)
+    wait_for(lambda: not glob.glob(t.path('tmp.*')), what='an end of what is saved')
+    saved = [t.read(path).decode() for path in glob.glob(t.path('saved.*'))]
+    ok(saved and set(saved) == {data}, f'saved whole, {len(saved)} times')
+
+
 def connections(t):
     for fault in ('spawn.connect:1:ECONNREFUSED', 'spawn.send:1:EPIPE', 'spawn.receive:1:EIO',
             'spawner.accept:1:EMFILE', 'spawner.output:1:EIO'):
@@ -95,5 +109,5 @@ def recording(t):
     check_saved(t, 'remove')
 
 
-run(starting, pipes, pidfd, reading, feeding, message, message_memory, spawner_dies, connections, recording,
-    faults=True)
+run(starting, pipes, pidfd, reading, feeding, message, message_memory, spawner_dies, whole_or_nothing, connections,
+    recording, faults=True)

@@ -37,7 +37,7 @@ struct run {
 	struct run_result result;
 	enum spawn_end reason;		/* why we ended it ourselves; 0: we did not */
 	uint32_t reason_detail;
-	bool killing;
+	bool starting, killing;
 	run_done_fn *done;
 	void *arg;
 };
@@ -264,6 +264,21 @@ static int start(struct run *run, struct pipes *pipes)
 	return -1;
 }
 
+static void refuse(struct run *run, struct pipes *pipes, enum spawn_end end, int detail)
+{
+	pipes_close(pipes);
+	finish_as(run, end, detail);
+}
+
+/* Before there is a command: one whose message fits into the pipe has all of it, whoever dies from now on. */
+static void fill(struct run *run, struct pipes *pipes)
+{
+	run->starting = true;
+	feed_begin(run->feed, pipes->in[1]);
+	pipes->in[1] = -1;
+	run->starting = false;
+}
+
 static void on_loaded(void *arg)
 {
 	struct run *run = arg;
@@ -273,11 +288,17 @@ static void on_loaded(void *arg)
 		finish_as(run, run->reason, 0);
 		return;
 	}
-	if (pipes_open(&pipes) < 0 || start(run, &pipes) < 0) {
-		int why = errno;
-
-		pipes_close(&pipes);
-		finish_as(run, SPAWN_UNSTARTED, why);
+	if (pipes_open(&pipes) < 0) {
+		refuse(run, &pipes, SPAWN_UNSTARTED, errno);
+		return;
+	}
+	fill(run, &pipes);
+	if (run->reason) {
+		refuse(run, &pipes, run->reason, (int)run->reason_detail);
+		return;
+	}
+	if (start(run, &pipes) < 0) {
+		refuse(run, &pipes, SPAWN_UNSTARTED, errno);
 		return;
 	}
 	attach_stream(run, SPAWN_STDOUT, &pipes.out[0]);
@@ -288,8 +309,6 @@ static void on_loaded(void *arg)
 	if (!run->ended || event_add(run->ended, NULL) < 0)
 		BUG("no event for a process");
 	arm_timer(run, run->command->options.timeout_ms);
-	feed_begin(run->feed, pipes.in[1]);
-	pipes.in[1] = -1;
 	pipes_close(&pipes);
 }
 
@@ -297,13 +316,14 @@ static void on_feed_failed(void *arg, int why)
 {
 	struct run *run = arg;
 
-	if (!run->pid) {
+	if (!run->pid && !run->starting) {
 		finish_as(run, SPAWN_INCOMPLETE, why);
 		return;
 	}
 	run->reason = SPAWN_INCOMPLETE;
 	run->reason_detail = (uint32_t)why;
-	run_kill(run, true);
+	if (run->pid)
+		run_kill(run, true);
 }
 
 struct run *run_start(const struct run_context *context, const struct command *command, char **args,
