@@ -2,25 +2,15 @@
  * SPDX-License-Identifier: MIT
  * P8: memory is bounded, whatever peers claim. */
 #include <errno.h>
-#include <sys/syscall.h>
 #include <time.h>
 
+#define CLOCK_AHEAD CLOCK_BOOTTIME
+#include "t/lib/clock_ahead.h"
 #include "t/lib/memory_places.h"
 
 #define SECTION "type: memory, max_memory: 8M"
 
 static struct place worker, edge;
-
-static long ahead_s;
-
-int clock_gettime(clockid_t id, struct timespec *now)
-{
-	long result = syscall(SYS_clock_gettime, id, now);
-
-	if (id == CLOCK_BOOTTIME)
-		now->tv_sec += ahead_s;
-	return (int)result;
-}
 
 static bool same_octets(const struct envelope *envelope, const struct buffer *octets)
 {
