@@ -28,7 +28,7 @@ def begin(t, count, more=''):
     t.edge(text)
     worker = t.worker(text, 'q')
     idents = [send(t, 'r@example.net') for _ in range(count)]
-    wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='a command')
     return text, worker, idents
 
 
