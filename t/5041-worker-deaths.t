@@ -60,7 +60,7 @@ def with_others(t):
     is_(sorted(re.findall(r' in doubt id=(\S+)', again.log)), sorted(idents), 'three that were in delivery are in doubt')
     is_(sorted(re.findall(r' made suspect id=(\S+)', again.log)), sorted(idents), 'and suspect')
     unlike(again.log, 'gave a strike', 'but nobody gets a strike')
-    wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='a command')
     other = send(t, 'r@example.net')
     is_(len(t.read('started').split()), 1, 'one is handled')
     t.write('go', '')
@@ -105,7 +105,7 @@ def under_master(t):
     master = t.master(config(f'type: pipe, args: [{script(t, "wait", WAIT)}, "{{message_id}}"], concurrent_processes: 1'))
     ident = send(t, 'r@example.net')
     for strikes in (1, 2):
-        wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+        wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='a command')
         os.remove(t.path('started'))
         os.kill(master.children('slimta-worker')[0], signal.SIGKILL)
         wait_for(lambda: len(re.findall(f'gave a strike id={ident} queue=q', master.log)) == strikes, what=f'strike {strikes}')

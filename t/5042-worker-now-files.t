@@ -38,7 +38,7 @@ def at_once(t):
     t.edge(text)
     first = t.worker(text, 'q')
     ident = send(t, 'r@example.net')
-    wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='a command')
     first.kill()
     first.wait()
     more = ['--allow-root'] if IS_ROOT else []
@@ -82,7 +82,7 @@ def cut_short(t):
     t.edge(text)
     worker = t.worker(text, 'q')
     send(t, 'r@example.net')
-    wait_for(lambda: os.path.exists(t.path('started')), what='a command')
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='a command')
     data = t.read('runtime/q-0.now')
     worker.kill()
     worker.wait()
