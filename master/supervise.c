@@ -128,10 +128,13 @@ static struct slot *slot_of(const struct master *master, pid_t pid)
 {
 	struct generations all = master_generations(master);
 
-	for (size_t i = 0; all.items[i]; i++)
-		for (size_t j = 0; j < all.items[i]->slot_count; j++)
-			if (all.items[i]->slots[j].pid == pid)
-				return &all.items[i]->slots[j];
+	for (size_t i = 0; all.items[i]; i++) {
+		struct generation *generation = all.items[i];
+
+		for (size_t j = 0; j < generation->slot_count; j++)
+			if (generation->slots[j].pid == pid)
+				return &generation->slots[j];
+	}
 	return NULL;
 }
 

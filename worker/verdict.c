@@ -25,7 +25,7 @@ static void set_given_up(struct reply *to, const struct reply *last)
 	reply_copy(to, last);
 	if (text_has_suffix(text, TOO_MANY))
 		return;
-	snprintf(status, sizeof(status), "%u.%u.%u", last->code / 100, last->subject, last->detail);
+	snprintf(status, sizeof(status), "%d.%d.%d", last->code / 100, last->subject, last->detail);
 	size = size > REASON_MAX ? utf8_cut(text, REASON_MAX) : size;
 	reply_set(to, last->code, status, "%.*s" TOO_MANY, (int)size, text);
 }
