@@ -42,7 +42,8 @@ static struct {
 	bool gone;
 	const char *const *recipients;
 	const char *sender;
-	int64_t age_ms;
+	int64_t set_up_ms;		/* wall clock */
+	int64_t age_ms;			/* of the message, then */
 	unsigned fickle;		/* how often the fickle one was tried */
 	void (*edit)(struct envelope *);	/* NULL: none */
 	/* what came in: one entry an id */
@@ -102,7 +103,7 @@ MAYBE struct envelope *new_envelope(void)
 
 	memcpy(envelope->id, MESSAGE_ID, ID_SIZE);
 	envelope->sender = xstrdup(storage.sender);
-	envelope->timestamp_ms = clock_wall_ms() - storage.age_ms;
+	envelope->timestamp_ms = storage.set_up_ms - storage.age_ms;
 	for (size_t i = 0; storage.recipients[i]; i++)
 		envelope_add_recipient(envelope, storage.recipients[i]);
 	buffer_append_str(&envelope->content.memory, "Subject: x\r\n\r\nbody\r\n");
@@ -484,6 +485,7 @@ MAYBE void set_up(struct scripted *scripted, const char *const *recipients)
 	storage_release();
 	options = (struct queue_options){ .retry.maximum = UINT_MAX, .bounce_size_limit = 51200 };
 	storage.lease_ms = INT64_MAX;
+	storage.set_up_ms = clock_wall_ms();
 	storage.recipients = recipients;
 	storage.sender = "s@example.org";
 	storage.state.attempts = 2;
