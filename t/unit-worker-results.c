@@ -195,6 +195,31 @@ static void bounce_queue_fails(void)
 	told_is(0, NULL, "who tells it");
 }
 
+/* Who is still open is tried although a notification that is owed from before cannot be written. */
+static void others_go_on(void)
+{
+	failing(&scripted, TO("ok@x", "never@x", "later@x"), "submit", "451 4.3.0", 1, false);
+	outcomes_add(&storage.state.done, &(struct outcome){ 1, OUTCOME_FAILED, { 550, 1, 1, (char *)"never" }, NULL, 5 });
+	delivery_makes(&scripted, "get, submit, renew 2, defer 300000 tried 2: 450 4.0.0 later there",
+		"one submission, and on it goes");
+	is_int(scripted.delivered, 1, "the others were tried");
+	done_is("0 delivered 250 2.0.0 done, 1 failed 550 5.1.1 never", "the bounce is owed");
+
+	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
+	strings_release(&storage.calls);
+	delivery_makes(&scripted, "get, submit, defer 400000 tried 2: 450 4.0.0 later there", "it is written with the next");
+	told_is(1, "s@example.org failed never@x", "told");
+
+	/* One fails as the other did, later. */
+	failing(&scripted, TO("never1@x", "never@x"), "submit", "451 4.3.0", 1, false);
+	outcomes_add(&storage.state.done, &(struct outcome){ 0, OUTCOME_FAILED, { 550, 1, 1, (char *)"never" }, NULL, 5 });
+	delivery_makes(&scripted, "get, submit, defer 60000 tried 2: 550 5.1.1 never there", "both are owed");
+	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
+	strings_release(&storage.calls);
+	delivery_makes(&scripted, "get, submit, submit, remove", "a notification each, as the first may have been written");
+	told_is(2, "s@example.org failed never@x", "told");
+}
+
 static void on_submit_pause(evutil_socket_t fd, short what, void *arg)
 {
 	(void)fd;
@@ -273,6 +298,7 @@ int main(void)
 	late();
 	nobody_to_tell();
 	bounce_queue_fails();
+	others_go_on();
 	drained();
 	ends_in_between();
 	log_close();

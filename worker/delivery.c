@@ -138,7 +138,7 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 
 	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled)
 		BUG("recipient %zu was settled twice", index);
-	progress_settle(&delivery->progress[index], reply, host);
+	progress_settle(&delivery->progress[index], reply, host, delivery->attempt_ms);
 	delivery->left--;
 	if (!reply_is_success(reply))
 		return;
@@ -175,6 +175,8 @@ static void relay(struct delivery *delivery)
 	delivery->relay = RELAY_UNDER_WAY;
 	now_reach(delivery->context.now, delivery->row, LEASE_BEGUN);
 	delivery->tried = true;
+	delivery->attempt_ms = clock_wall_ms();
+	delivery->pause_ms = 0;
 	relay_deliver(delivery->context.relay, &what);
 }
 
@@ -186,8 +188,9 @@ static enum delivery_step what_is_next(const struct delivery *delivery)
 		return STEP_FETCH;
 	if (delivery->relay == RELAY_UNDER_WAY)
 		return STEP_RENEW;
+	/* Who is still open does not wait for a notification that cannot be written now. */
 	if (delivery->put_off)
-		return STEP_END;
+		return delivery->relay == RELAY_TO_COME && !delivery->draining && !delivery->lost ? STEP_RELAY : STEP_END;
 	/* Recorded first, so that whoever comes after us makes the same of it. */
 	if (notice_is_owed(&delivery->notices, delivery->envelope, &delivery->state.done))
 		return delivery->unrecorded ? STEP_RECORD : STEP_NOTIFY;

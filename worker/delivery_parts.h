@@ -28,7 +28,8 @@ struct delivery {
 	enum relay_state relay;
 	bool draining, in_call;
 	bool stopped, abandoned;	/* the process ends */
-	bool tried;			/* the relay was given it */
+	bool tried;			/* the relay was given it ... */
+	int64_t attempt_ms;		/* ... then, by the wall clock */
 	bool put_off;			/* what is owed is left to the next owner */
 	struct envelope *envelope;	/* NULL: not fetched */
 	struct message_state state;	/* `done` has all that is known, recorded or not */

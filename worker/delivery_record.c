@@ -62,6 +62,7 @@ void delivery_step_failed(struct delivery *delivery, const struct reply *why)
 		[STEP_NOTIFY] = "could not notify", [STEP_END] = "could not record",
 	};
 	bool last = reply_is_permanent(why) || delivery->draining;
+	bool others_wait = delivery->step == STEP_NOTIFY && delivery->relay == RELAY_TO_COME;
 
 	if (delivery->stopped)
 		return;
@@ -70,7 +71,8 @@ void delivery_step_failed(struct delivery *delivery, const struct reply *why)
 		delivery_log_failed(delivery, events[delivery->step], why);
 	if (delivery->step == STEP_FETCH)
 		fetch_failed(delivery);
-	else if (delivery->step != STEP_END && (last || why->subject == 2 || delivery->pause_ms == PAUSE_LAST_MS))
+	else if (delivery->step != STEP_END &&
+			(last || others_wait || why->subject == 2 || delivery->pause_ms == PAUSE_LAST_MS))
 		put_off(delivery);
 	else if (last)
 		give_up(delivery);

@@ -54,6 +54,8 @@ static int compare_groups(const struct bounce_result *a, const struct bounce_res
 		order = compare_numbers(a->reply->detail, b->reply->detail);
 	if (!order)
 		order = strcmp(text_of(a->reply), text_of(b->reply));
+	if (!order)
+		order = compare_numbers((uint64_t)a->attempt_ms, (uint64_t)b->attempt_ms);
 	return order;
 }
 

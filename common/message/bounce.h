@@ -1,7 +1,7 @@
 /* bounce.h - what a sender is told of a message: failed, delayed, delivered or relayed
  * SPDX-License-Identifier: MIT
- * RFC 3464 (delivery status notifications), 3461 6, 6522 and 6533. Results go into groups of equal
- * reply; each group makes one message. */
+ * RFC 3464 (delivery status notifications), 3461 6, 6522 and 6533. Results go into groups of one
+ * attempt and equal reply; each group makes one message. */
 #ifndef SLIMTA_MESSAGE_BOUNCE_H
 #define SLIMTA_MESSAGE_BOUNCE_H
 
@@ -27,7 +27,8 @@ struct bounce_result {
 /* Whether the sender wants to know (RFC 3461 5.2): by NOTIFY, else of failure and delay. */
 bool bounce_is_wanted(const struct recipient *, enum bounce_action);
 
-/* Puts results of equal action and reply together, each group in the order of indexes. The order
+/* Puts results of equal action, reply and attempt together, each group in the order of indexes: a group that could not
+ * be written yet does not grow by what comes later, so that none of it is told twice. The order
  * depends on the results alone, not on how they stood. */
 void bounce_sort(struct bounce_result *, size_t count);
 /* How many of them, from the first on, are one group; 0 if there are none. */
