@@ -18,15 +18,11 @@ SYNCS = {
 }
 
 
-def found_wrong(t, history, load, what):
-    """Looks at trees until one lacks something."""
+def look(t, history, load, events, most):
+    """The first tree that lacks something, and what; of all that were made."""
     wanted = Wanted(history, load.mails)
-    events = None
-    if what == 'of a mark':
-        told = next(event for event, words in history.noted if words == ('removed', 'mark-0@d.example'))
-        events = range(told, told + 20)
-    found = states(history, wanted, 40, 3, events)
-    trees, survey, wrong = list(found), Survey(t), []
+    found = states(history, wanted, most, 3, events)
+    trees, survey, wrong, looked = list(found), Survey(t), [], 0
     random.Random(1).shuffle(trees)
     try:
         for looked, tree in enumerate(trees[:3000]):
@@ -36,7 +32,19 @@ def found_wrong(t, history, load, what):
                 break
     finally:
         survey.close()
-    ok(wrong, f'no sync {what}: {(wrong or [0])[0]}, in tree {looked + 1} of {len(found)}')
+    return wrong, f'in tree {looked + 1} of {len(found)}'
+
+
+def found_wrong(t, history, load, what):
+    """Looks at more and more moments: on a busy machine few are left without their sync for long."""
+    told = None
+    if what == 'of a mark':
+        told = next(event for event, words in history.noted if words == ('removed', 'mark-0@d.example'))
+    for most, behind in ((40, 20), (400, 100), (2000, 400)):
+        wrong, where = look(t, history, load, told and range(told, min(told + behind, history.count + 1)), most)
+        if wrong:
+            break
+    ok(wrong, f'no sync {what}: {(wrong or [0])[0]}, {where}')
 
 
 def left_out(t):
