@@ -71,10 +71,10 @@ void delivery_drain(struct delivery *delivery)
 static struct verdict verdict_of(struct delivery *delivery)
 {
 	return (struct verdict){ &delivery->notices, &queue_options(delivery->context.queue)->retry,
-		delivery->envelope, &delivery->state, delivery->progress, clock_wall_ms() };
+		delivery->envelope, &delivery->state, delivery->progress, delivery->attempt_ms, clock_wall_ms() };
 }
 
-static size_t count_open(const struct delivery *delivery)
+size_t delivery_count_open(const struct delivery *delivery)
 {
 	size_t count = 0;
 
@@ -97,7 +97,7 @@ static void take_message(struct delivery *delivery, struct envelope **envelope, 
 	delivery->progress = progress_new(delivery->envelope);
 	verdict = verdict_of(delivery);
 	delivery->unrecorded = verdict_before(&verdict);
-	delivery->left = count_open(delivery);
+	delivery->left = delivery_count_open(delivery);
 	log_debug("worker", "fetched", LOG_TEXT("id", delivery->id),
 		LOG_INT("recipients", delivery->envelope->recipient_count), LOG_INT("open", delivery->left),
 		LOG_INT("attempts", delivery->state.attempts));
@@ -138,12 +138,12 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 
 	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled)
 		BUG("recipient %zu was settled twice", index);
-	progress_settle(&delivery->progress[index], reply, host, delivery->attempt_ms);
+	progress_settle(&delivery->progress[index], reply, host);
 	delivery->left--;
 	if (!reply_is_success(reply))
 		return;
 	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *reply, (char *)host,
-		delivery->progress[index].time_ms });
+		delivery->attempt_ms });
 	delivery->unrecorded = true;
 	if (delivery->left)
 		delivery_next(delivery);

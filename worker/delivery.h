@@ -33,8 +33,6 @@ struct delivery *delivery_begin(const struct delivery_context *, struct lease **
  * drained by the caller. */
 void delivery_drain(struct delivery *);
 bool delivery_is_past_the_dot(const struct delivery *);	/* and the relay waits for the answer */
-/* The process ends, the queue is closed, the relay is not: frees it; what was delivered and is not recorded is logged
- * `in doubt`; `ended` does not run. */
 /* The process ends: nothing more is asked of queues and relay, whose answers are taken. */
 void delivery_stop(struct delivery *);
 /* After that, the queues are closed, the relay is not: frees it, if need be when the pool is freed; what was delivered

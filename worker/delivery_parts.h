@@ -49,6 +49,7 @@ struct delivery {
 
 /* delivery.c. Does what is next, now; may be called at any time. */
 void delivery_next(struct delivery *);
+size_t delivery_count_open(const struct delivery *);	/* recipients that have no end yet */
 void delivery_end(struct delivery *);		/* runs `ended`, frees it */
 void delivery_release(struct delivery *);	/* frees it */
 

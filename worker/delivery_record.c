@@ -151,14 +151,6 @@ static void on_ended(void *arg, const struct reply *why)
 	delivery_end(delivery);
 }
 
-static bool is_complete(const struct delivery *delivery)
-{
-	for (size_t i = 0; i < delivery->envelope->recipient_count; i++)
-		if (outcome_is_open(outcomes_find(&delivery->state.done, i)))
-			return false;
-	return true;
-}
-
 /* An attempt counts for those who have to wait: if none of these was tried, it was none. */
 static void defer(struct delivery *delivery, bool complete)
 {
@@ -170,14 +162,14 @@ static void defer(struct delivery *delivery, bool complete)
 	if (waits && !complete)
 		delivery->delay_ms = queue_retry_delay_ms(delivery->context.queue, delivery->state.attempts + 1);
 	if (waits)
-		delivery->attempt = (struct attempt){ waits->time_ms, waits->host, waits->reply };
+		delivery->attempt = (struct attempt){ delivery->attempt_ms, waits->host, waits->reply };
 	queue_defer(delivery->context.queue, &delivery->lease, delivery->delay_ms, attempted, &delivery->state.done,
 		waits ? &delivery->attempt : NULL, on_ended, delivery);
 }
 
 static void end_lease(struct delivery *delivery)
 {
-	bool complete = is_complete(delivery);
+	bool complete = !delivery_count_open(delivery);
 
 	delivery->in_call = true;
 	if (complete && !notice_is_owed(&delivery->notices, delivery->envelope, &delivery->state.done))

@@ -23,12 +23,11 @@ void progress_free(struct progress *progress, size_t count)
 	free(progress);
 }
 
-void progress_settle(struct progress *progress, const struct reply *reply, const char *host, int64_t attempt_ms)
+void progress_settle(struct progress *progress, const struct reply *reply, const char *host)
 {
 	progress->settled = true;
 	reply_copy(&progress->reply, reply);
 	progress->host = xstrdup(host);
-	progress->time_ms = attempt_ms;
 }
 
 bool progress_is_unsuccessful(const struct progress *progress)

@@ -17,13 +17,12 @@ struct progress {
 	bool sent, logged;		/* of a delivered or failed one: the storage was told; it did, and the log has it */
 	struct reply reply;		/* of this attempt; none: not attempted */
 	char *host;
-	int64_t time_ms;		/* wall clock of the attempt */
 };
 
 /* An array, one a recipient. */
 struct progress *progress_new(const struct envelope *);
 void progress_free(struct progress *, size_t count);		/* NULL is fine */
-void progress_settle(struct progress *, const struct reply *, const char *host, int64_t attempt_ms);
+void progress_settle(struct progress *, const struct reply *, const char *host);
 
 bool progress_is_unsuccessful(const struct progress *);		/* tried in this attempt, without success */
 /* The first such one, `open`: of those that were not given up; NULL: none. */

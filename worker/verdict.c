@@ -95,14 +95,14 @@ static bool judge(const struct verdict *verdict, size_t index, bool given_up)
 	struct reply reply = { 0 };
 
 	if (reply_is_permanent(&one->reply)) {
-		fail(verdict, index, &one->reply, one->host, one->time_ms);
+		fail(verdict, index, &one->reply, one->host, verdict->attempt_ms);
 	} else if (given_up) {
 		set_given_up(&reply, &one->reply);
-		fail(verdict, index, &reply, one->host, one->time_ms);
+		fail(verdict, index, &reply, one->host, verdict->attempt_ms);
 		reply_release(&reply);
 	} else if (is_late(verdict, index)) {
 		outcomes_add(&verdict->state->done, &(struct outcome){ index, OUTCOME_DELAYED, one->reply, one->host,
-			one->time_ms });
+			verdict->attempt_ms });
 	} else {
 		return false;
 	}

@@ -14,7 +14,8 @@ struct verdict {
 	const struct envelope *envelope;
 	struct message_state *state;
 	struct progress *progress;
-	int64_t now_ms;			/* wall clock */
+	int64_t attempt_ms;		/* wall clock: when it was begun; unused before it */
+	int64_t now_ms;
 };
 
 /* Before an attempt: all who are open fail if an operator wants the message back, or if it is too old or was tried too
