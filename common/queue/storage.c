@@ -200,13 +200,6 @@ static bool strike(struct message_state *state, unsigned max_strikes)
 	return false;
 }
 
-void storage_note_held(const struct storage *storage, const char *id, const struct message_state *state)
-{
-	if (state->held)
-		log_error("queue", "message held", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
-			LOG_TEXT("because", state->held));
-}
-
 bool message_state_mark(struct message_state *state, enum mark mark, const char *reason, unsigned max_strikes)
 {
 	switch (mark) {
@@ -238,4 +231,21 @@ void message_state_survived(struct message_state *state)
 {
 	state->suspect = false;
 	state->strikes = 0;
+}
+
+bool storage_obey(const struct storage *storage, const char *id, struct message_state *state, enum mark mark,
+	const char *reason, int64_t *due_ms, int64_t now_ms)
+{
+	bool was_held = state->held;
+
+	log_info("queue", "marked", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
+		LOG_TEXT("mark", mark_name(mark)), LOG_TEXT("reason", reason));
+	if (mark == MARK_DISCARD)
+		return false;
+	if (message_state_mark(state, mark, reason, storage->max_strikes) && *due_ms > now_ms)
+		*due_ms = now_ms;
+	if (mark == MARK_STRIKE && !was_held && state->held)
+		log_error("queue", "message held", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
+			LOG_TEXT("because", state->held));
+	return true;
 }

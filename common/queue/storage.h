@@ -259,8 +259,10 @@ struct storage {
 	unsigned max_strikes;		/* as message_state_mark wants it */
 };
 
-/* For drivers, where a strike was obeyed by a message that was not held: a line if it is held now. */
-void storage_note_held(const struct storage *, const char *id, const struct message_state *);
+/* For drivers: a mark is obeyed, with its line in the log and one for a message that its strikes hold. What is due by it
+ * is so at `now_ms` (both times by the driver's clock). False: it is to be discarded. */
+bool storage_obey(const struct storage *, const char *id, struct message_state *, enum mark, const char *reason,
+	int64_t *due_ms, int64_t now_ms);
 
 extern const struct storage_driver *const storage_drivers[];	/* ends with NULL */
 const struct storage_driver *storage_driver_find(const char *type);

@@ -128,18 +128,7 @@ void disk_mark_remove(struct disk *disk, const char *id)
 
 bool disk_mark_apply(struct disk *disk, struct disk_lease *lease, enum mark mark, const char *reason)
 {
-	int64_t now_ms = clock_wall_ms();
-	bool was_held = lease->state.held;
-
-	log_info("queue", "marked", LOG_TEXT("id", lease->lease.id), LOG_TEXT("queue", disk->storage.context.queue),
-		LOG_TEXT("mark", mark_name(mark)), LOG_TEXT("reason", reason));
-	if (mark == MARK_DISCARD)
-		return false;
-	if (message_state_mark(&lease->state, mark, reason, disk->storage.max_strikes) && lease->due_ms > now_ms)
-		lease->due_ms = now_ms;
-	if (mark == MARK_STRIKE && !was_held)
-		storage_note_held(&disk->storage, lease->lease.id, &lease->state);
-	return true;
+	return storage_obey(&disk->storage, lease->lease.id, &lease->state, mark, reason, &lease->due_ms, clock_wall_ms());
 }
 
 /* A death that was found while another attempt went on is older than that one's result, which outweighs it. */

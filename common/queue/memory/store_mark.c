@@ -5,7 +5,6 @@
 #include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/queue/memory/store.h"
@@ -19,18 +18,8 @@ void store_marks_release(struct store_mark *marks, size_t count)
 
 bool store_obey(struct store *store, struct store_message *message, const struct store_mark *mark)
 {
-	bool was_held = store_state(message)->held;
-
-	log_info("queue", "marked", LOG_TEXT("id", message->lease.id), LOG_TEXT("queue", store->storage->context.queue),
-		LOG_TEXT("mark", mark_name(mark->mark)), LOG_TEXT("reason", mark->reason));
-	if (mark->mark == MARK_DISCARD)
-		return false;
-	if (message_state_mark(store_state(message), mark->mark, mark->reason, store->storage->max_strikes) &&
-			message->due_boot_ms > clock_boot_ms())
-		message->due_boot_ms = clock_boot_ms();
-	if (mark->mark == MARK_STRIKE && !was_held)
-		storage_note_held(store->storage, message->lease.id, store_state(message));
-	return true;
+	return storage_obey(store->storage, message->lease.id, store_state(message), mark->mark, mark->reason,
+		&message->due_boot_ms, clock_boot_ms());
 }
 
 /* For when its lease ends. The same again, but for a strike, says nothing new. */
