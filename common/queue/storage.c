@@ -186,6 +186,19 @@ bool mark_find(const char *name, enum mark *mark)
 	return false;
 }
 
+bool mark_is_of_death(enum mark mark)
+{
+	return mark == MARK_STRIKE || mark == MARK_SUSPECT;
+}
+
+void mark_show(struct strings *shown, enum mark mark, const char *reason)
+{
+	char *text = xasprintf("%s%s%s", mark_name(mark), reason ? ": " : "", reason ? reason : "");
+
+	strings_add(shown, text);
+	free(text);
+}
+
 static bool strike(struct message_state *state, unsigned max_strikes)
 {
 	char *reason;

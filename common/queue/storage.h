@@ -95,6 +95,10 @@ enum mark {
 /* "hold", "release", ...; mark_find() gives false for what is none. */
 const char *mark_name(enum mark);
 bool mark_find(const char *name, enum mark *);
+/* A worker died (STRIKE, SUSPECT). What is found of it beside a lease is older than that lease's result, which outweighs
+ * it. */
+bool mark_is_of_death(enum mark);
+void mark_show(struct strings *, enum mark, const char *reason);	/* as people read it: "hold: operator" */
 /* What a mark makes of the state; DISCARD is the caller's. Strikes up to `max_strikes` (0: any number) hold it. True:
  * it is due now. */
 bool message_state_mark(struct message_state *, enum mark, const char *reason, unsigned max_strikes);

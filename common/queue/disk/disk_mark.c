@@ -131,12 +131,6 @@ bool disk_mark_apply(struct disk *disk, struct disk_lease *lease, enum mark mark
 	return storage_obey(&disk->storage, lease->lease.id, &lease->state, mark, reason, &lease->due_ms, clock_wall_ms());
 }
 
-/* A death that was found while another attempt went on is older than that one's result, which outweighs it. */
-static bool is_outweighed(const struct asked *asked, bool with_result)
-{
-	return with_result && (asked->mark == MARK_STRIKE || asked->mark == MARK_SUSPECT);
-}
-
 enum disk_obeyed disk_marks_obey(struct disk *disk, struct disk_lease *lease, bool with_result)
 {
 	struct asked_list list = { 0 };
@@ -152,7 +146,7 @@ enum disk_obeyed disk_marks_obey(struct disk *disk, struct disk_lease *lease, bo
 		result = OBEYED_FAILED;
 	}
 	for (size_t i = 0; i < list.count && result != OBEYED_DISCARD; i++)
-		if (!is_outweighed(&list.items[i], with_result) &&
+		if (!(with_result && mark_is_of_death(list.items[i].mark)) &&
 				!disk_mark_apply(disk, lease, list.items[i].mark, list.items[i].reason))
 			result = OBEYED_DISCARD;
 	if (list.last > lease->marks)
@@ -187,14 +181,8 @@ void disk_marks_show(struct disk *disk, const struct disk_lease *seen, struct st
 
 	if (read_text(disk, seen->lease.id, &text) == 1)
 		parse(NULL, NULL, &text, seen->marks, &list);
-	for (size_t i = 0; i < list.count; i++) {
-		const struct asked *asked = &list.items[i];
-		char *shown = xasprintf("%s%s%s", mark_name(asked->mark), asked->reason ? ": " : "",
-			asked->reason ? asked->reason : "");
-
-		strings_add(out, shown);
-		free(shown);
-	}
+	for (size_t i = 0; i < list.count; i++)
+		mark_show(out, list.items[i].mark, list.items[i].reason);
 	asked_release(&list);
 	buffer_release(&text);
 }

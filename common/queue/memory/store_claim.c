@@ -366,17 +366,14 @@ void store_renew(struct store *store, struct lease *lease, const struct outcomes
 	store_answer(store->tasks, done, arg, NULL);
 }
 
-/* A result outweighs the deaths found meanwhile: they are older. False: it is to be discarded. */
-static bool obey_marks(struct store *store, struct store_message *message, bool survived)
+/* False: it is to be discarded. */
+static bool obey_marks(struct store *store, struct store_message *message, bool with_result)
 {
 	bool stays = true;
 
-	for (size_t i = 0; i < message->mark_count && stays; i++) {
-		enum mark mark = message->marks[i].mark;
-
-		if (!survived || (mark != MARK_STRIKE && mark != MARK_SUSPECT))
+	for (size_t i = 0; i < message->mark_count && stays; i++)
+		if (!(with_result && mark_is_of_death(message->marks[i].mark)))
 			stays = store_obey(store, message, &message->marks[i]);
-	}
 	store_marks_release(message->marks, message->mark_count);
 	message->marks = NULL;
 	message->mark_count = 0;

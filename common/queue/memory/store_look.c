@@ -20,14 +20,6 @@ static char *owner_of(const struct store *store)
 	return xasprintf("%s/slimta-worker[%d]", host ? host : "localhost", (int)getpid());
 }
 
-static void add_asked(struct strings *asked, const struct store_mark *mark)
-{
-	char *text = xasprintf("%s%s%s", mark_name(mark->mark), mark->reason ? ": " : "", mark->reason ? mark->reason : "");
-
-	strings_add(asked, text);
-	free(text);
-}
-
 static void look(const struct store *store, const struct store_message *message, struct store_look *seen)
 {
 	struct peeked *known = &seen->known;
@@ -39,7 +31,7 @@ static void look(const struct store *store, const struct store_message *message,
 		message_state_copy(&known->state, message->state);
 	known->state.due_in_ms = message->due_boot_ms - clock_boot_ms();
 	for (size_t i = 0; i < message->mark_count; i++)
-		add_asked(&known->asked, &message->marks[i]);
+		mark_show(&known->asked, message->marks[i].mark, message->marks[i].reason);
 	if (message->place != PLACE_LEASED)
 		return;
 	known->owner = owner_of(store);
