@@ -9,15 +9,6 @@
 #include "common/base/memory.h"
 #include "common/base/text.h"
 
-const char *place_name(enum message_place place)
-{
-	static const char *const names[] = {
-		[PLACE_NEW] = "new", [PLACE_DEFERRED] = "deferred", [PLACE_LEASED] = "leased", [PLACE_HELD] = "held"
-	};
-
-	return names[place];
-}
-
 void put_text(struct buffer *out, const char *text)
 {
 	escaped(out, text, strlen(text));

@@ -10,8 +10,6 @@
 
 #include "common/queue/storage.h"
 
-const char *place_name(enum message_place);	/* "new", "deferred", "leased", "held" */
-
 /* "<user@example.com>" in printable characters, appended; text that is the rest of a line, likewise. */
 void put_address(struct buffer *, const char *address);
 void put_text(struct buffer *, const char *text);

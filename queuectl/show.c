@@ -210,10 +210,6 @@ static void print_message(const char *queue, const struct peeked *peeked)
 
 static json_t *recipients_json(const struct peeked *peeked)
 {
-	static const char *const names[] = {
-		[OUTCOME_DELAYED] = "delayed", [OUTCOME_WARNED] = "warned", [OUTCOME_DELIVERED] = "delivered",
-		[OUTCOME_CONFIRMED] = "confirmed", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced",
-	};
 	json_t *list = json_array();
 
 	for (size_t i = 0; i < peeked->envelope->recipient_count; i++) {
@@ -221,7 +217,7 @@ static json_t *recipients_json(const struct peeked *peeked)
 
 		json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "address",
 			json_text(peeked->envelope->recipients[i].address), "state",
-			outcome ? names[outcome->kind] : "waits", "reply",
+			outcome ? outcome_name(outcome->kind) : "waits", "reply",
 			outcome && outcome->reply.code ? reply_to_json(&outcome->reply) : json_null()));
 	}
 	return list;

@@ -13,6 +13,11 @@ static const char *const outcome_names[] = {
 	[OUTCOME_CONFIRMED] = "confirmed", [OUTCOME_FAILED] = "failed", [OUTCOME_BOUNCED] = "bounced",
 };
 
+const char *outcome_name(enum outcome_kind kind)
+{
+	return outcome_names[kind];
+}
+
 static void set(json_t *object, const char *key, json_t *value)
 {
 	if (json_object_set_new(object, key, value) < 0)

@@ -53,6 +53,7 @@ struct outcomes {
 	size_t count;
 };
 bool outcome_is_open(const struct outcome *);	/* to be tried again; NULL is */
+const char *outcome_name(enum outcome_kind);	/* "delayed", "warned", ... */
 /* Copies all; what would not grow is left as it is. The step to the second of a pair keeps the first's reply, host
  * and time. */
 void outcomes_add(struct outcomes *, const struct outcome *);
@@ -130,6 +131,9 @@ typedef void storage_message_fn(void *arg, const struct reply *why, struct envel
 	struct message_state *state);
 
 enum message_place { PLACE_NEW, PLACE_DEFERRED, PLACE_LEASED, PLACE_HELD };
+/* "new", "deferred", "leased", "held"; place_find() gives false for what is none. */
+const char *place_name(enum message_place);
+bool place_find(const char *name, enum message_place *);
 /* How far a lease's owner is with it: its delivery has begun; it went beyond what can be taken back, such as the final
  * dot or the start of a command. */
 enum lease_phase { LEASE_PHASE_UNKNOWN, LEASE_CLAIMED, LEASE_BEGUN, LEASE_PAST_THE_DOT };
@@ -138,7 +142,7 @@ struct list_entry {			/* borrowed for the callback */
 	char id[ID_SIZE], origin[ID_SIZE];
 	const char *sender;
 	const struct recipient *recipients;
-	size_t recipient_count;
+	size_t recipient_count;		/* 0: damaged, so that nothing is known of its envelope */
 	uint64_t size;
 	int64_t age_ms;
 	unsigned attempts;
@@ -150,11 +154,28 @@ struct list_entry {			/* borrowed for the callback */
 	const char *held;
 	const struct reply *last;	/* NULL = none yet */
 };
+/* For drivers: what follows from these. `envelope` NULL: it cannot be read. Borrows all of it. */
+void list_entry_describe(struct list_entry *, const char *id, const struct envelope *, const struct message_state *);
+
+/* Which messages; all of it has to be true. All-zero: any. Texts are UTF-8 of at most LIST_PATTERN_MAX octets, and match
+ * whole; a "*" in them (but for `id`) stands for any octets, also none. */
+#define LIST_PATTERN_MAX 1000
+#define PLACE_BIT(place) (1U << (place))
 struct list_filter {
-	const char *id;			/* NULL = all; [steer] adds sender, recipient, age, ... */
+	const char *id;
+	const char *sender, *recipient;	/* "": the null sender; one of the recipients; without case behind the "@" */
+	const char *domain;		/* of one of its recipients (the same that `recipient` is about); without case */
+	const char *reply;		/* the last one as reply_append() writes it; without case */
+	unsigned places;		/* PLACE_BIT of those that match; 0: any */
+	int64_t older_ms, younger_ms;	/* ages, themselves included; 0: any */
+	unsigned attempts_least, attempts_below;	/* 0: any number */
 };
+/* For drivers; NULL matches all. */
+bool list_filter_matches(const struct list_filter *, const struct list_entry *);
+
 #define LIST_CURSOR_SIZE 256
-/* A batch in the order of ids; `cursor` continues, "" = that was all. */
+/* A batch in the order of ids; `cursor` continues, "" = that was all. One with fewer than `max`, or none, is not the end:
+ * a call looks at so many messages, whatever matches. */
 typedef void storage_list_fn(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
 	const char *cursor);
 
@@ -237,6 +258,7 @@ struct storage_driver {
 	/* Optional, after stop() of a worker: what this process holds goes to the `successor`, if there is one, under
 	 * leases as those end. `done`: no more of it can. */
 	void (*drain)(struct storage *, bool successor, storage_done_fn *done, void *arg);
+	/* The filter (NULL: all) is borrowed until the callback has run. */
 	void (*list)(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 	void (*info)(struct storage *, storage_info_fn *, void *arg);
 

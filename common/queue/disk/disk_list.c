@@ -19,6 +19,7 @@
 
 #define WINDOW 16384
 #define BATCH_MAX 1000
+#define LOOKED_MAX 4000		/* messages that one call reads */
 
 struct disk_window {
 	char after[ID_SIZE];		/* the cursor it was read for */
@@ -33,7 +34,8 @@ struct seen {				/* what an entry points into */
 };
 
 struct list_op {
-	char after[ID_SIZE], only[ID_SIZE];
+	char after[ID_SIZE];
+	const struct list_filter *filter;
 	size_t max;
 	struct disk_window *window;
 	struct list_entry *entries;
@@ -132,25 +134,6 @@ static enum message_place place_of(int fd, const struct disk_lease *known, enum 
 	return meta == META_READ ? PLACE_DEFERRED : PLACE_NEW;
 }
 
-static void describe(struct list_entry *entry, const struct seen *seen, int64_t now_ms)
-{
-	const struct message_state *state = &seen->known.state;
-	const struct envelope *envelope = seen->envelope;
-
-	entry->age_ms = now_ms - id_wall_ms(entry->id);
-	entry->attempts = state->attempts;
-	entry->due_in_ms = seen->known.due_ms - now_ms;
-	entry->held = state->held;
-	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
-	if (!envelope)
-		return;
-	memcpy(entry->origin, envelope->origin, ID_SIZE);
-	entry->sender = envelope->sender;
-	entry->recipients = envelope->recipients;
-	entry->recipient_count = envelope->recipient_count;
-	entry->size = content_size(&envelope->content);
-}
-
 static void find_owner(struct disk *disk, struct list_op *op, struct list_entry *entry)
 {
 	if (entry->place != PLACE_LEASED)
@@ -158,6 +141,14 @@ static void find_owner(struct disk *disk, struct list_op *op, struct list_entry 
 	if (!op->owners)
 		op->owners = disk_owners(disk);
 	disk_owner_of_entry(op->owners, entry);
+}
+
+static void seen_release(struct seen *seen)
+{
+	envelope_free(seen->envelope);
+	message_state_release(&seen->known.state);
+	json_decref(seen->known.meta);
+	*seen = (struct seen){ 0 };
 }
 
 /* False: it is gone. A damaged one is shown with what is known: id, size on disk, and that it is damaged. */
@@ -173,18 +164,39 @@ static bool read_entry(struct disk *disk, const char *id, struct list_entry *ent
 	fd = FAULT("disk.open", openat(disk->envelope_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 	if (fd < 0)
 		return false;
-	memcpy(entry->id, id, ID_SIZE);
 	memcpy(seen->known.lease.id, id, ID_SIZE);
-	entry->sender = "";
-	if (fstat(fd, &status) == 0)
-		entry->size = (uint64_t)status.st_size;
 	meta = disk_meta_read(disk, &seen->known, &why);
 	if (meta == META_DAMAGED || stored_read(fd, 0, false, &seen->envelope, &why) == STORED_DAMAGED)
 		xstrset(&seen->known.state.held, "damaged");
+	list_entry_describe(entry, id, seen->envelope, &seen->known.state);
+	entry->due_in_ms = seen->known.due_ms - clock_wall_ms();
+	if (seen->envelope)
+		entry->size = content_size(&seen->envelope->content);
+	else if (fstat(fd, &status) == 0)
+		entry->size = (uint64_t)status.st_size;
 	entry->place = place_of(fd, &seen->known, meta);
-	describe(entry, seen, clock_wall_ms());
 	fd_close(&fd);
 	return true;
+}
+
+static void add_entry(struct disk *disk, struct list_op *op, const char *id)
+{
+	struct list_entry *entry = &op->entries[op->count];
+	struct seen *seen = &op->seen[op->count];
+
+	if (read_entry(disk, id, entry, seen) && list_filter_matches(op->filter, entry)) {
+		find_owner(disk, op, entry);
+		op->count++;
+		return;
+	}
+	seen_release(seen);
+	*entry = (struct list_entry){ 0 };
+}
+
+static bool window_serves(const struct disk_window *window, const char *after)
+{
+	return *after && window->count && strcmp(after, window->after) >= 0 &&
+		strcmp(after, window->ids[window->count - 1]) < 0;
 }
 
 static void list_work(struct disk *disk, void *arg)
@@ -193,24 +205,20 @@ static void list_work(struct disk *disk, void *arg)
 	struct disk_window *window = op->window;
 	size_t at = 0;
 
-	if (*op->only) {
-		op->count = read_entry(disk, op->only, &op->entries[0], &op->seen[0]);
-		find_owner(disk, op, &op->entries[0]);
+	if (op->filter && op->filter->id) {
+		if (id_is_valid(op->filter->id))
+			add_entry(disk, op, op->filter->id);
 		return;
 	}
-	if ((!window->count || strcmp(op->after, window->after) < 0 || !*op->after ||
-		    (strcmp(op->after, window->ids[window->count - 1]) >= 0)) &&
-			read_window(disk, window, op->after) < 0) {
+	if (!window_serves(window, op->after) && read_window(disk, window, op->after) < 0) {
 		op->error = errno ? errno : EIO;
 		return;
 	}
 	while (at < window->count && strcmp(window->ids[at], op->after) <= 0)
 		at++;
-	for (; at < window->count && op->count < op->max; at++) {
+	for (size_t looked = 0; at < window->count && op->count < op->max && looked < LOOKED_MAX; at++, looked++) {
 		memcpy(op->cursor, window->ids[at], ID_SIZE);
-		if (!read_entry(disk, window->ids[at], &op->entries[op->count], &op->seen[op->count]))
-			continue;
-		find_owner(disk, op, &op->entries[op->count++]);
+		add_entry(disk, op, window->ids[at]);
 	}
 	if (at == window->count && !window->more)
 		op->cursor[0] = '\0';
@@ -231,11 +239,8 @@ static void list_done(struct disk *disk, void *arg)
 		disk_error_reply(op->error, &why);
 	op->done(op->arg, op->error ? &why : NULL, op->entries, op->count, op->cursor);
 	reply_release(&why);
-	for (size_t i = 0; i < op->max; i++) {
-		envelope_free(op->seen[i].envelope);
-		message_state_release(&op->seen[i].known.state);
-		json_decref(op->seen[i].known.meta);
-	}
+	for (size_t i = 0; i < op->count; i++)
+		seen_release(&op->seen[i]);
 	now_view_free(op->owners);
 	free(op->seen);
 	free(op->entries);
@@ -255,12 +260,11 @@ void disk_list(struct storage *storage, const struct list_filter *filter, const 
 	struct list_op *op = xcalloc(1, sizeof(*op));
 
 	op->max = max && max < BATCH_MAX ? max : BATCH_MAX;
+	op->filter = filter;
 	op->done = done;
 	op->arg = arg;
 	if (cursor && id_is_valid(cursor))
 		memcpy(op->after, cursor, ID_SIZE);
-	if (filter && filter->id && id_is_valid(filter->id))
-		memcpy(op->only, filter->id, ID_SIZE);
 	op->entries = xcalloc(op->max, sizeof(*op->entries));
 	op->seen = xcalloc(op->max, sizeof(*op->seen));
 	op->window = disk->window;

@@ -181,11 +181,9 @@ static void on_listed(struct call *call, const json_t *line, const struct buffer
 void client_list(struct memory_client *client, const struct list_filter *filter, const char *cursor, size_t max,
 	storage_list_fn *done, void *arg)
 {
-	json_t *line = json_pack("{s:s, s:o, s:I}", "op", "list",
-		"cursor", text_or_none(cursor, LIST_CURSOR_SIZE), "max", (json_int_t)max);
+	json_t *line = json_pack("{s:s, s:o, s:I, s:o}", "op", "list", "cursor", text_or_none(cursor, LIST_CURSOR_SIZE),
+		"max", (json_int_t)max, "filter", wire_filter(filter));
 
-	if (filter && filter->id)
-		json_object_set_new(line, "id", text_or_none(filter->id, ID_SIZE));
 	ask(client, &(struct plain_call){ .call.answered = on_listed, .listed = done, .arg = arg }, line, NULL);
 }
 

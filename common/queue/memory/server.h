@@ -42,6 +42,7 @@ struct request {
 	struct forms forms;
 	json_t *state;			/* of a message handed over */
 	struct store_look seen;		/* of one that is peeked at */
+	struct list_filter filter;	/* borrowed from the line */
 	struct reply why;
 };
 

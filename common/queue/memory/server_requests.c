@@ -226,10 +226,13 @@ static void on_listed(void *arg, const struct reply *why, const struct list_entr
 
 static void run_list(struct request *request)
 {
-	const struct list_filter filter = { .id = wire_text(request->line, "id") };
 	int64_t max = wire_number(request->line, "max", 0);
 
-	store_list(request->server->store, &filter, wire_text(request->line, "cursor"), max > 0 ? (size_t)max : 0,
+	if (wire_read_filter(json_object_get(request->line, "filter"), &request->filter) < 0) {
+		refuse(request, "The filter is not understood");
+		return;
+	}
+	store_list(request->server->store, &request->filter, wire_text(request->line, "cursor"), max > 0 ? (size_t)max : 0,
 		on_listed, request);
 }
 
@@ -273,22 +276,25 @@ static void run_settings(struct request *request)
 
 enum octets { NONE, IDS, MESSAGES, ONE_MESSAGE };
 
+#define MEMBERS_MAX 3
+
 static const struct operation {
 	const char *name;
 	enum octets octets;
 	void (*run)(struct request *);
+	const char *members[MEMBERS_MAX];	/* beside op, number and bytes */
 } operations[] = {
-	{ "write", MESSAGES, run_write },
-	{ "discard", IDS, run_discard },
-	{ "mark", NONE, run_mark },
-	{ "peek", NONE, run_peek },
-	{ "list", NONE, run_list },
-	{ "info", NONE, run_info },
-	{ "set", NONE, run_set },
-	{ "settings", NONE, run_settings },
-	{ "known", IDS, run_known },
-	{ "take over", NONE, run_take_over },
-	{ "hand over", ONE_MESSAGE, run_hand_over },
+	{ "write", MESSAGES, run_write, { "delay" } },
+	{ "discard", IDS, run_discard, { 0 } },
+	{ "mark", NONE, run_mark, { "id", "mark", "reason" } },
+	{ "peek", NONE, run_peek, { "id", "content" } },
+	{ "list", NONE, run_list, { "cursor", "max", "filter" } },
+	{ "info", NONE, run_info, { 0 } },
+	{ "set", NONE, run_set, { "key", "value", "expires_in" } },
+	{ "settings", NONE, run_settings, { 0 } },
+	{ "known", IDS, run_known, { 0 } },
+	{ "take over", NONE, run_take_over, { 0 } },
+	{ "hand over", ONE_MESSAGE, run_hand_over, { "state_bytes" } },
 };
 
 static const struct operation *find_operation(const json_t *line)
@@ -301,6 +307,28 @@ static const struct operation *find_operation(const json_t *line)
 	return NULL;
 }
 
+static bool is_member(const struct operation *operation, const char *name)
+{
+	if (strcmp(name, "op") == 0 || strcmp(name, "number") == 0 || strcmp(name, "bytes") == 0)
+		return true;
+	for (size_t i = 0; i < MEMBERS_MAX && operation->members[i]; i++)
+		if (strcmp(operation->members[i], name) == 0)
+			return true;
+	return false;
+}
+
+/* What is not known was meant to change the rest. */
+static const char *unknown_member(const struct operation *operation, const json_t *line)
+{
+	const char *name;
+	json_t *value;
+
+	json_object_foreach((json_t *)line, name, value)
+		if (!is_member(operation, name))
+			return name;
+	return NULL;
+}
+
 int server_admit(struct server *server, const json_t *line, uint64_t bytes, uint64_t *reserved, struct reply *why)
 {
 	const struct operation *operation = find_operation(line);
@@ -309,6 +337,8 @@ int server_admit(struct server *server, const json_t *line, uint64_t bytes, uint
 
 	if (!operation) {
 		reply_set(why, 502, "5.5.1", "There is no such operation");
+	} else if (unknown_member(operation, line)) {
+		reply_set(why, 501, "5.5.4", "The member \"%s\" is not known", unknown_member(operation, line));
 	} else if (bytes > most[operation->octets]) {
 		reply_set(why, 552, "5.3.4", "Too many octets");
 	} else if (operation->octets != MESSAGES) {

@@ -158,6 +158,7 @@ struct list_task {
 	struct store_look *seen;
 	struct envelope **envelopes;
 	size_t count;
+	const struct list_filter *filter;
 	char cursor[LIST_CURSOR_SIZE];
 	storage_list_fn *done;
 	void *arg;
@@ -178,37 +179,30 @@ static void list_work(struct task *task)
 
 static void describe(struct list_entry *entry, const struct store_look *seen, const struct envelope *envelope)
 {
-	const struct message_state *state = &seen->known.state;
+	const struct peeked *known = &seen->known;
 
-	memcpy(entry->id, seen->form->id, ID_SIZE);
-	entry->sender = "";
+	list_entry_describe(entry, seen->form->id, envelope, &known->state);
 	entry->size = form_content_size(seen->form);
-	entry->age_ms = clock_wall_ms() - id_wall_ms(entry->id);
-	entry->attempts = state->attempts;
-	entry->due_in_ms = state->due_in_ms;
-	entry->place = seen->known.place;
-	entry->owner = seen->known.owner;
-	entry->phase = seen->known.phase;
-	entry->leased_for_ms = seen->known.leased_for_ms;
-	entry->in_phase_ms = seen->known.in_phase_ms;
-	entry->held = state->held;
-	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
-	if (!envelope)
-		return;
-	memcpy(entry->origin, envelope->origin, ID_SIZE);
-	entry->sender = envelope->sender;
-	entry->recipients = envelope->recipients;
-	entry->recipient_count = envelope->recipient_count;
+	entry->due_in_ms = known->state.due_in_ms;
+	entry->place = known->place;
+	entry->owner = known->owner;
+	entry->phase = known->phase;
+	entry->leased_for_ms = known->leased_for_ms;
+	entry->in_phase_ms = known->in_phase_ms;
 }
 
 static void list_done(struct task *task)
 {
 	struct list_task *list = (struct list_task *)task;
 	struct list_entry *entries = xcalloc(list->count + 1, sizeof(*entries));
+	size_t count = 0;
 
-	for (size_t i = 0; i < list->count; i++)
-		describe(&entries[i], &list->seen[i], list->envelopes[i]);
-	list->done(list->arg, NULL, entries, list->count, list->cursor);
+	for (size_t i = 0; i < list->count; i++) {
+		entries[count] = (struct list_entry){ 0 };
+		describe(&entries[count], &list->seen[i], list->envelopes[i]);
+		count += list_filter_matches(list->filter, &entries[count]);
+	}
+	list->done(list->arg, NULL, entries, count, list->cursor);
 	for (size_t i = 0; i < list->count; i++) {
 		envelope_free(list->envelopes[i]);
 		store_look_release(&list->seen[i]);
@@ -240,7 +234,7 @@ void store_list(struct store *store, const struct list_filter *filter, const cha
 	const struct store_message *only;
 
 	max = max && max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
-	*list = (struct list_task){ .store = store, .done = done, .arg = arg };
+	*list = (struct list_task){ .store = store, .filter = filter, .done = done, .arg = arg };
 	list->task.work = list_work;
 	list->task.done = list_done;
 	list->seen = xcalloc(max, sizeof(*list->seen));

@@ -72,25 +72,3 @@ void wire_append(struct buffer *out, json_t *line)
 	free(text);
 	json_decref(line);
 }
-
-/* ---- words */
-
-static const char *const place_names[] = {
-	[PLACE_NEW] = "new", [PLACE_DEFERRED] = "deferred", [PLACE_LEASED] = "leased", [PLACE_HELD] = "held",
-};
-
-const char *wire_place_name(enum message_place place)
-{
-	return place_names[place];
-}
-
-int wire_place(const char *name, enum message_place *place)
-{
-	for (unsigned i = 0; name && i < ARRAY_SIZE(place_names); i++) {
-		if (strcmp(place_names[i], name) == 0) {
-			*place = (enum message_place)i;
-			return 0;
-		}
-	}
-	return -1;
-}

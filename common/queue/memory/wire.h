@@ -46,10 +46,11 @@ void wire_append(struct buffer *out, json_t *line);
 
 /* Text as JSON; what is no UTF-8 is escaped. */
 json_t *wire_string(const char *text);
-/* "new", "deferred", ... 0, or -1: no such word. */
-const char *wire_place_name(enum message_place);
-int wire_place(const char *name, enum message_place *);
 
+/* A filter of list() as an object; texts that are none as null. What it says, borrowed: 0, or -1: it has members that are
+ * not known, or not what they should be. NULL is a filter too. */
+json_t *wire_filter(const struct list_filter *);
+int wire_read_filter(const json_t *, struct list_filter *);
 /* Entries of list(), settings, and what is known of a message beside its envelope; new references. */
 json_t *wire_entry(const struct list_entry *);
 json_t *wire_setting(const struct setting *);

@@ -71,7 +71,7 @@ json_t *wire_entry(const struct list_entry *entry)
 	set(object, "age", json_integer(entry->age_ms));
 	set(object, "attempts", json_integer(entry->attempts));
 	set(object, "due_in", json_integer(entry->due_in_ms));
-	set_text(object, "place", wire_place_name(entry->place));
+	set_text(object, "place", place_name(entry->place));
 	set_text(object, "owner", entry->owner);
 	set_text(object, "held", entry->held);
 	set_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
@@ -116,7 +116,7 @@ int wire_read_entry(const json_t *object, struct list_entry *entry)
 	*entry = (struct list_entry){ 0 };
 	entry->sender = wire_text(object, "sender");
 	if (!id || !id_is_valid(id) || (origin && !id_is_valid(origin)) || !entry->sender ||
-			wire_place(wire_text(object, "place"), &entry->place) < 0)
+			!place_find(wire_text(object, "place"), &entry->place))
 		return -1;
 	memcpy(entry->id, id, ID_SIZE);
 	if (origin)
@@ -172,7 +172,7 @@ json_t *wire_known(const struct peeked *known)
 		json_array_append_new(asked, wire_string(known->asked.items[i]));
 	set(object, "state", message_state_to_json(&known->state, NULL));
 	set(object, "due_in", json_integer(known->state.due_in_ms));
-	set_text(object, "place", wire_place_name(known->place));
+	set_text(object, "place", place_name(known->place));
 	set_text(object, "owner", known->owner);
 	set_phase(object, known->phase, known->leased_for_ms, known->in_phase_ms);
 	set(object, "asked", asked);
@@ -198,7 +198,7 @@ int wire_read_known(const json_t *object, struct peeked *known)
 
 	*known = (struct peeked){ .leased_for_ms = wire_number(object, "leased_for", -1) };
 	if (message_state_from_json(&known->state, json_object_get(object, "state"), &why) == 0 &&
-			wire_place(wire_text(object, "place"), &known->place) == 0 &&
+			place_find(wire_text(object, "place"), &known->place) &&
 			read_asked(json_object_get(object, "asked"), &known->asked) == 0) {
 		known->state.due_in_ms = wire_number(object, "due_in", 0);
 		known->owner = owner ? xstrdup(owner) : NULL;
