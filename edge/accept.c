@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "edge/server.h"
+#include "edge/tally.h"
 
 #define ACCEPTS_PER_EVENT 16	/* then the sessions that are open have their turn */
 #define REFUSALS_AT_CLOSE 1024
@@ -32,6 +33,7 @@ struct acceptors {
 	struct acceptor *items;
 	size_t count;
 	struct event *resume;
+	struct tally *refused, *failed;
 	int reserve;			/* given up for a moment to refuse somebody */
 	bool paused;
 };
@@ -68,8 +70,10 @@ static void refuse_one(struct acceptor *a)
 
 	fd_close(&a->all->reserve);
 	fd = accept_one(a, &peer);
-	if (fd >= 0)
+	if (fd >= 0) {
+		counter_add(a->edge->child->counters, COUNTER_EDGE_REFUSED, 1);
 		a->edge->driver->refuse(a->edge, fd);
+	}
 	fd_close(&fd);
 	a->all->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
 }
@@ -103,8 +107,7 @@ static void accept_failed(struct acceptor *a, int error)
 	if (error == EAGAIN || error == EWOULDBLOCK || error == EINTR || error == ECONNABORTED
 		|| error == EPROTO)
 		return;
-	log_warn("edge", "could not accept", LOG_TEXT("edge", a->edge->name),
-		LOG_TEXT("error", strerror(error)), LOG_INT("connections", a->edge->connections));
+	tally_add(a->all->failed, a->edge->name, strerrordesc_np(error), a->edge->connections);
 	if (error == EMFILE || error == ENFILE)
 		refuse_one(a);
 	pause_all(a->all);
@@ -115,9 +118,8 @@ static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer
 	struct edge *edge = a->edge;
 
 	if (!server_has_room(a->all->server)) {
-		log_warn("edge", "refused a connection", LOG_TEXT("edge", edge->name),
-			LOG_TEXT("because", "no descriptors are left for more"),
-			LOG_INT("connections", edge->connections));
+		tally_add(a->all->refused, edge->name, "no descriptors are left for more", edge->connections);
+		counter_add(edge->child->counters, COUNTER_EDGE_REFUSED, 1);
 		edge->driver->refuse(edge, fd);
 		close(fd);
 		return;
@@ -153,6 +155,8 @@ void acceptors_start(struct acceptors *all)
 	if (!base)
 		return;
 	all->resume = evtimer_new(base, on_resume, all);
+	all->refused = tally_new(base, "refused a connection", "refused connections", "because");
+	all->failed = tally_new(base, "could not accept", "could not accept several times", "error");
 	for (size_t i = 0; i < all->count; i++) {
 		struct acceptor *a = &all->items[i];
 
@@ -204,6 +208,8 @@ void acceptors_close(struct acceptors *all)
 		fd_close(&a->listener->fd);
 	}
 	all->count = 0;
+	tally_flush(all->refused);
+	tally_flush(all->failed);
 	if (all->resume)
 		event_del(all->resume);
 }
@@ -218,6 +224,8 @@ void acceptors_free(struct acceptors *all)
 	}
 	if (all->resume)
 		event_free(all->resume);
+	tally_free(all->refused);
+	tally_free(all->failed);
 	fd_close(&all->reserve);
 	free(all->items);
 	free(all);

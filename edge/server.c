@@ -65,9 +65,9 @@ static bool print_errors(struct config_errors *errors)
 }
 
 /* A session may have a spool file, and the queue writes files: those must not lack descriptors. */
-static size_t connections_for(void)
+static size_t connections_for(size_t listeners)
 {
-	const size_t own = 48;
+	const size_t own = 48 + listeners;
 	struct rlimit limit;
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) < 0 || limit.rlim_cur == RLIM_INFINITY)
@@ -81,7 +81,7 @@ struct server *server_new(struct child *child)
 	struct config_errors errors = { 0 };
 
 	server->child = child;
-	server->most_connections = connections_for();
+	server->most_connections = connections_for(child->listener_count);
 	edges_load(child->config, &child->process, &server->edges, &server->edge_count, &errors);
 	for (size_t i = 0; i < server->edge_count; i++) {
 		struct edge *edge = server->edges[i];

@@ -220,7 +220,7 @@ static const struct stream_handler stream_handler = {
 
 /* ---- beginning and draining */
 
-/* The address as text, and the port (0: none). */
+/* The address as text, and the port (0: none). A socket that somebody else opened may take both families. */
 static unsigned describe_peer(const struct sockaddr_storage *peer, char text[INET6_ADDRSTRLEN])
 {
 	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
@@ -228,9 +228,12 @@ static unsigned describe_peer(const struct sockaddr_storage *peer, char text[INE
 
 	if (peer->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN))
 		return ntohs(v4->sin_port);
-	if (peer->ss_family == AF_INET6 &&
-		inet_ntop(AF_INET6, &v6->sin6_addr, text, INET6_ADDRSTRLEN))
-		return ntohs(v6->sin6_port);
+	if (peer->ss_family == AF_INET6) {
+		bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
+
+		if (inet_ntop(mapped ? AF_INET : AF_INET6, &v6->sin6_addr.s6_addr[mapped ? 12 : 0], text, INET6_ADDRSTRLEN))
+			return ntohs(v6->sin6_port);
+	}
 	memcpy(text, "unix", sizeof("unix"));
 	return 0;
 }

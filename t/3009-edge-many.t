@@ -1,13 +1,21 @@
 #!/usr/bin/python3
 # 3009-edge-many.t - a thousand sessions, and more than there are descriptors
 # SPDX-License-Identifier: MIT
+# P8
+import re
 import resource
 import time
 
-from lib.edge import config
-from lib.fixture import SLOW, Failure, is_, like, ok, run
+from lib.edge import config, stored
+from lib.fixture import SLOW, Failure, diag, is_, like, ok, run, wait_for
 
-QUIET = config().replace('level: debug', 'levels: {smtp: warn, edge: warn}')
+SPOOL = '    spool_dir: @dir@/spool\n    spool_threshold: 4K\n'
+MANY = 1000 // SLOW
+FLOOD = 2000 // SLOW
+
+
+def quiet(process=''):
+    return config('', process).replace('level: debug', 'levels: {smtp: warn, edge: warn}')
 
 
 def status(pid, key):
@@ -15,33 +23,47 @@ def status(pid, key):
         return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
+def transaction(clients):
+    """Into the middle of the mail data, all of them side by side."""
+    for line in ('EHLO client.example', 'MAIL FROM:<a@b.example>', 'RCPT TO:<c@d.example>', 'DATA'):
+        for c in clients:
+            c.line(line)
+        codes = {c.reply().code for c in clients}
+        is_(codes, {354 if line == 'DATA' else 250}, f'{len(clients)} sessions: {line}')
+
+
 def thousand(t):
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     if hard < 4000:
         raise Failure(f'the limit of descriptors is {hard}')
     resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, 2500), hard))
-    edge = t.edge(QUIET)
-    clients = []
+    edge = t.edge(quiet())
     with t.client('smtp') as c:
         c.hello()
     before = status(edge.pid, 'RssAnon')
-    for _ in range(1000):
-        clients.append(t.client('smtp'))
-    for c in clients:
-        c.line('EHLO client.example') if c.reply().code == 220 else ok(False, 'banner')
-    is_([c for c in clients if c.reply().code != 250], [], 'a thousand sessions are answered')
+    clients = [t.client('smtp') for _ in range(MANY)]
+    is_({c.reply().code for c in clients}, {220}, f'{MANY} sessions are greeted')
     grown = status(edge.pid, 'RssAnon') - before
-    ok(SLOW > 1 or grown < 4000, f'each of them costs less than 4 KB ({grown / 1000:.2f})')
+    ok(SLOW > 1 or grown < 4000, f'each of them costs less than 4 KB ({grown / MANY:.2f})')
+    transaction(clients)
+    grown = status(edge.pid, 'RssAnon') - before
+    ok(SLOW > 1 or grown < 8000, f'less than 8 with a message begun ({grown / MANY:.2f})')
     began = time.monotonic()
-    clients[500].mail('a@b.example', ['c@d.example'], 'x\r\n')
-    ok(time.monotonic() - began < 2 * SLOW, 'and none waits for the others')
+    with t.client('smtp') as c:
+        c.hello()
+        c.mail('a@b.example', ['c@d.example'], 'x\r\n')
+    ok(time.monotonic() - began < 2 * SLOW, 'and nobody waits for them')
+    for c in clients:
+        c.send('x\r\n.\r\n')
+    is_({c.reply().code for c in clients}, {250}, 'all of them get their 250')
+    is_(len(stored(t)), MANY + 1, 'and all is stored')
     for c in clients:
         c.close()
 
 
 def descriptors(t):
     was = resource.getrlimit(resource.RLIMIT_NOFILE)
-    edge = t.edge(QUIET)
+    edge = t.edge(quiet())
     resource.prlimit(edge.pid, resource.RLIMIT_NOFILE, (64, was[1]))
     clients = [t.client('smtp') for _ in range(90)]
     codes = [c.reply().code for c in clients]
@@ -49,7 +71,7 @@ def descriptors(t):
     is_(set(codes), {220, 421}, 'the others are told')
     served = clients[codes.index(220)]
     served.cmd('EHLO client.example', 250)
-    like(edge.log, 'warn .*could not accept', 'and it is logged')
+    is_(len(re.findall('warn .*could not accept', edge.log)), 1, 'and it is logged, not for each of them')
     for c in clients[1:]:
         c.close()
     with t.client('smtp') as c:
@@ -59,14 +81,43 @@ def descriptors(t):
 
 def room(t):
     """Before descriptors run out those who come are told, so that messages under way can be stored."""
-    resource.setrlimit(resource.RLIMIT_NOFILE, (128, 128))
-    edge = t.edge(QUIET)
-    clients = [t.client('smtp') for _ in range(60)]
-    codes = [c.reply().code for c in clients]
-    is_((codes[:40], codes[40:]), ([220] * 40, [421] * 20), 'with 128 descriptors 40 sessions are served')
-    like(edge.log, 'warn .*edge: refused a connection', 'and it is logged')
-    clients[39].cmd('EHLO client.example', 250)
-    clients[39].mail('a@b.example', ['c@d.example'], 'x\r\n')
+    resource.setrlimit(resource.RLIMIT_NOFILE, (1024, 1024))
+    t.folder('spool')
+    edge = t.edge(quiet(SPOOL))
+    clients = []
+    while len(clients) < 1000:
+        clients.append(t.client('smtp'))
+        if clients[-1].reply().code != 220:
+            break
+    served = clients[:-1]
+    ok(400 < len(served) < 512, f'{len(served)} sessions are served with 1,024 descriptors')
+    transaction(served)
+    for c in served:
+        c.send('Subject: x\r\n\r\n' + 'y' * 70 + '\r\n' * 400)
+    began = time.monotonic()
+    for _ in range(FLOOD):
+        with t.client('smtp') as c:
+            if c.reply().code != 421:
+                ok(False, 'more than there is room for')
+    diag(f'{FLOOD} refused in {time.monotonic() - began:.2f} s')
+    for c in served:
+        c.send('\r\n.\r\n')
+    is_({c.reply().code for c in served}, {250}, 'all messages under way are taken')
+    is_(len(stored(t)), len(served), 'and stored')
+    for c in clients:
+        c.close()
+    wait_for(lambda: greeted(t), 10, 'service to go on')
+    is_(edge.stop(), 0, 'it ends well')
+    lines = re.findall(r'warn .*edge: refused.*', edge.log)
+    ok(len(lines) < 3 + (time.monotonic() - began) / 10, f'a flood writes few lines ({len(lines)})')
+    like(lines[0], 'refused a connection edge=main because="no descriptors are left for more"', 'the first at once')
+    count = 1 + sum(int(n) for n in re.findall(r'refused connections count=(\d+) edge=main', edge.log))
+    ok(count > FLOOD, f'the others as their count ({count})')
+
+
+def greeted(t):
+    with t.client('smtp') as c:
+        return c.reply().code == 220
 
 
 run(thousand, descriptors, room)

@@ -1,11 +1,12 @@
 #!/usr/bin/python3
 # 9301-edge-faults.t - system calls of the edge that fail: spool files, accepting, reading, writing
 # SPDX-License-Identifier: MIT
-# P6
+# P6 P8
 import os
+import re
 
 from lib.edge import config, stored
-from lib.fixture import is_, like, ok, run, wait_for
+from lib.fixture import is_, like, ok, run
 
 HEADER = 'Subject: x\r\n\r\n'
 
@@ -44,15 +45,31 @@ def descriptors(t):
     like(edge.log, 'warn .* edge: could not accept .*error="Too many open files"', 'and so are we')
     with t.client('smtp') as c:
         c.hello()
-    edge.stop()
-    edge = t.edge(config(), env={'SLIMTA_FAULT': 'edge.accept:*:ENOMEM'})
-    with t.client('smtp'):
-        edge.wait_log('could not accept')
-        with open(f'/proc/{edge.pid}/stat', encoding='ascii') as stat:
-            ticks = [int(field) for field in stat.read().split(')')[1].split()[11:13]]
-        wait_for(lambda: edge.log.count('could not accept') > 2, 10, 'more tries')
-        ok(sum(ticks) < 50, 'it does not spin')
-        ok(edge.log.count('could not accept') < 20, 'nor fill the log')
+
+
+def exhausted(t):
+    """The system has none left: it is tried again a few times a second, told once and then as a count."""
+    for error, text in (('ENFILE', 'Too many open files in system'), ('ENOBUFS', 'No buffer space available'),
+            ('ENOMEM', 'Cannot allocate memory')):
+        # ENFILE: after each failure another accept, for the refusal.
+        faults = ','.join(f'edge.accept:{visit}:{error}' for visit in range(1, 9))
+        edge = t.edge(config(), env={'SLIMTA_FAULT': faults})
+        with t.client('smtp') as c:
+            edge.wait_log('could not accept')
+            before = cpu_ticks(edge.pid)
+            c.hello()
+        ok(cpu_ticks(edge.pid) - before < 30, f'{error}: served when it is over, without spinning')
+        is_(edge.stop(), 0, 'it ends well')
+        lines = re.findall('warn .* edge: could not accept.*', edge.log)
+        is_(len(lines), 2, 'two lines')
+        like(lines[0], f'could not accept edge=main error="{text}"', 'the first at once')
+        like(lines[-1], f'could not accept several times count={3 if error == "ENFILE" else 7} edge=main error="{text}"',
+            'the others counted')
+
+
+def cpu_ticks(pid):
+    with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
+        return sum(int(field) for field in stat.read().split(')')[1].split()[11:13])
 
 
 def connection(t):
@@ -75,4 +92,4 @@ def connection(t):
         is_(edge.stop(), 0, f'{fault}: the edge goes on, and ends well')
 
 
-run(full, no_tmpfile, descriptors, connection, faults=True)
+run(full, no_tmpfile, descriptors, exhausted, connection, faults=True)

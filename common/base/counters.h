@@ -23,7 +23,8 @@
 	TOTAL(WORKER_DEFERRED, "worker_recipients_deferred_total", "recipients that have to wait") \
 	TOTAL(WORKER_FAILED, "worker_recipients_failed_total", "recipients failed for good") \
 	TOTAL(LOG_LOST, "log_lines_lost_total", "log lines that did not fit their pipe") \
-	TOTAL(WORKER_NOTIFIED, "worker_notifications_total", "bounces and other notifications written")
+	TOTAL(WORKER_NOTIFIED, "worker_notifications_total", "bounces and other notifications written") \
+	TOTAL(EDGE_REFUSED, "edge_connections_refused_total", "connections turned away for want of descriptors")
 
 enum counter {
 #define COUNTER_ENUM(id, name, text) COUNTER_##id,
