@@ -1,4 +1,4 @@
-/* storage.c - the kinds of storage there are, outcomes of recipients, what is known of a message
+/* storage.c - the kinds of storage there are, outcomes of recipients, what is known of a message, marks
  * SPDX-License-Identifier: MIT */
 #include "common/queue/storage.h"
 
@@ -261,4 +261,28 @@ bool storage_obey(const struct storage *storage, const char *id, struct message_
 		log_error("queue", "message held", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
 			LOG_TEXT("because", state->held));
 	return true;
+}
+
+static bool is_key(const char *key)
+{
+	size_t size = strlen(key);
+
+	if (!size || size > SETTING_KEY_MAX || !utf8_is_valid(key, size))
+		return false;
+	for (; *key; key++)
+		if ((unsigned char)*key < ' ' || *key == 127)
+			return false;
+	return true;
+}
+
+int setting_check(const char *key, const char *value, struct reply *why)
+{
+	if (!is_key(key))
+		reply_set(why, 501, "5.5.4", "A setting's key is text of 1 to %d octets without control characters",
+			SETTING_KEY_MAX);
+	else if (value && (strlen(value) > SETTING_VALUE_MAX || !utf8_is_valid(value, strlen(value))))
+		reply_set(why, 501, "5.5.4", "A setting's value is text of up to %d octets", SETTING_VALUE_MAX);
+	else
+		return 0;
+	return -1;
 }

@@ -199,10 +199,14 @@ struct peeked {				/* borrowed for the callback, but for what is taken */
 typedef void storage_peeked_fn(void *arg, const struct reply *why, struct peeked *);
 
 /* One shared setting. */
+#define SETTING_KEY_MAX 255		/* octets */
+#define SETTING_VALUE_MAX 4096
 struct setting {
 	const char *key, *value;
 	int64_t expires_in_ms;		/* INT64_MAX: never */
 };
+/* For drivers: 0, or -1 with a *why of 501 5.5.4 for what set() takes from nobody. */
+int setting_check(const char *key, const char *value, struct reply *why);
 /* In the order of keys; borrowed for the callback. */
 typedef void storage_settings_fn(void *arg, const struct reply *why, const struct setting *, size_t count);
 

@@ -20,8 +20,6 @@
 #define NAME ".settings"
 #define FILE_MAX (16 * 1024 * 1024)
 #define COUNT_MAX 10000
-#define KEY_MAX 255
-#define VALUE_MAX 4096
 #define LOCK_WAIT_MS 2000
 #define LOCK_STEP_NS 5000000
 
@@ -209,18 +207,6 @@ static void no_work(struct disk *disk, void *arg)
 	(void)arg;
 }
 
-static bool is_text(const char *text, size_t max)
-{
-	size_t size = strlen(text);
-
-	if (!size || size > max || !utf8_is_valid(text, size))
-		return false;
-	for (; *text; text++)
-		if ((unsigned char)*text < ' ' || *text == 127)
-			return false;
-	return true;
-}
-
 void disk_set(struct storage *storage, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done,
 	void *arg)
 {
@@ -231,10 +217,8 @@ void disk_set(struct storage *storage, const char *key, const char *value, int64
 		.done = done, .arg = arg };
 	if (!disk->is_open)
 		disk_error_reply(EIO, &op->why);
-	else if (!is_text(key, KEY_MAX))
-		reply_set(&op->why, 501, "5.5.4", "A setting's key is text of 1 to %d octets", KEY_MAX);
-	else if (value && (strlen(value) > VALUE_MAX || !utf8_is_valid(value, strlen(value))))
-		reply_set(&op->why, 501, "5.5.4", "A setting's value is text of up to %d octets", VALUE_MAX);
+	else
+		setting_check(key, value, &op->why);
 	disk_run(disk, reply_is_none(&op->why) ? set_work : no_work, set_done, op);
 }
 

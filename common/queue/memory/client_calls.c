@@ -98,10 +98,10 @@ void client_mark(struct memory_client *client, const char *id, enum mark mark, c
 void client_set(struct memory_client *client, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done,
 	void *arg)
 {
-	json_t *line = json_pack("{s:s, s:o}", "op", "set", "key", text_or_none(key, STORE_KEY_MAX + 1));
+	json_t *line = json_pack("{s:s, s:o}", "op", "set", "key", text_or_none(key, SETTING_KEY_MAX + 1));
 
 	if (value)
-		json_object_set_new(line, "value", text_or_none(value, STORE_VALUE_MAX + 1));
+		json_object_set_new(line, "value", text_or_none(value, SETTING_VALUE_MAX + 1));
 	if (expiry_ms != INT64_MAX)
 		json_object_set_new(line, "expires_in", json_integer(expiry_ms));
 	client_tell(client, line, NULL, done, arg);

@@ -14,8 +14,6 @@
 
 #define STORE_MARKS_MAX 64		/* beside one lease */
 #define STORE_SETTINGS_MAX 1000
-#define STORE_KEY_MAX 255
-#define STORE_VALUE_MAX 4096
 #define STORE_LIST_MAX 1000		/* messages of one batch */
 
 struct store_mark {

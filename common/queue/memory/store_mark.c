@@ -6,7 +6,6 @@
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
-#include "common/base/text.h"
 #include "common/queue/memory/store.h"
 
 void store_marks_release(struct store_mark *marks, size_t count)
@@ -88,31 +87,6 @@ static void drop_expired(struct store *store)
 			drop_setting(store, at);
 }
 
-static bool is_key(const char *key)
-{
-	size_t size = strlen(key);
-
-	if (!size || size > STORE_KEY_MAX || !utf8_is_valid(key, size))
-		return false;
-	for (; *key; key++)
-		if ((unsigned char)*key < 0x20 || *key == 0x7f)
-			return false;
-	return true;
-}
-
-static int check_setting(const struct store *store, const char *key, const char *value, struct reply *why)
-{
-	if (!is_key(key))
-		reply_set(why, 501, "5.5.4", "A setting's key has 1 to %d octets of text", STORE_KEY_MAX);
-	else if (value && (strlen(value) > STORE_VALUE_MAX || !utf8_is_valid(value, strlen(value))))
-		reply_set(why, 501, "5.5.4", "A setting's value has at most %d octets of text", STORE_VALUE_MAX);
-	else if (value && store->setting_count >= STORE_SETTINGS_MAX)
-		reply_set(why, 452, "4.3.1", "There are too many settings");
-	else
-		return 0;
-	return -1;
-}
-
 int store_set(struct store *store, const char *key, const char *value, int64_t expiry_ms, struct reply *why)
 {
 	int64_t now_ms = clock_boot_ms();
@@ -123,8 +97,12 @@ int store_set(struct store *store, const char *key, const char *value, int64_t e
 		at++;
 	if (at < store->setting_count && strcmp(store->settings[at].key, key) == 0)
 		drop_setting(store, at);
-	if (check_setting(store, key, value, why) < 0)
+	if (setting_check(key, value, why) < 0)
 		return -1;
+	if (value && store->setting_count >= STORE_SETTINGS_MAX) {
+		reply_set(why, 452, "4.3.1", "There are too many settings");
+		return -1;
+	}
 	if (!value || expiry_ms <= 0)
 		return 0;
 	store->settings = xrealloc(store->settings, store->setting_count + 1, sizeof(*store->settings));
