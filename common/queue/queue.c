@@ -203,6 +203,17 @@ void queue_defer(struct queue *queue, struct lease **lease, int64_t delay_ms, bo
 	queue->storage->driver->defer(queue->storage, lease, delay_ms, attempted, done_so_far, attempt, done, arg);
 }
 
+void queue_put_aside(struct queue *queue, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	queue->storage->driver->put_aside(queue->storage, lease, delay_ms, group, done_so_far, done, arg);
+}
+
+void queue_recall(struct queue *queue, unsigned group)
+{
+	queue->storage->driver->recall(queue->storage, group);
+}
+
 void queue_remove(struct queue *queue, struct lease **lease, storage_done_fn *done, void *arg)
 {
 	queue->storage->driver->remove(queue->storage, lease, done, arg);

@@ -64,6 +64,9 @@ void queue_peek(struct queue *, const char *id, bool content, storage_peeked_fn 
 void queue_renew(struct queue *, struct lease *, const struct outcomes *, storage_done_fn *, void *arg);
 void queue_defer(struct queue *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *,
 	const struct attempt *, storage_done_fn *, void *arg);
+void queue_put_aside(struct queue *, struct lease **, int64_t delay_ms, unsigned group, const struct outcomes *,
+	storage_done_fn *, void *arg);
+void queue_recall(struct queue *, unsigned group);
 void queue_remove(struct queue *, struct lease **, storage_done_fn *, void *arg);
 void queue_discard(struct queue *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
 void queue_stop(struct queue *);

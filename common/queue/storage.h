@@ -130,6 +130,10 @@ typedef void storage_claimed_fn(void *arg, struct lease *const leases[], size_t 
 typedef void storage_message_fn(void *arg, const struct reply *why, struct envelope **envelope,
 	struct message_state *state);
 
+/* Why messages are put aside, as a number that whoever does it chooses from 1 on; of several reasons: the last one. */
+#define ASIDE_GROUPS 65534
+#define ASIDE_SEVERAL (ASIDE_GROUPS + 1)
+
 enum message_place { PLACE_NEW, PLACE_DEFERRED, PLACE_LEASED, PLACE_HELD };
 /* "new", "deferred", "leased", "held"; place_find() gives false for what is none. */
 const char *place_name(enum message_place);
@@ -253,6 +257,12 @@ struct storage_driver {
 	 * `attempt` joins the last ten, and it survived. Marks are applied. */
 	void (*defer)(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *done_so_far,
 		const struct attempt *attempt, storage_done_fn *done, void *arg);
+	/* Gives it back untried and as it was, but for `done_so_far`: the storage knows it as due. No claim gets it before
+	 * `delay_ms` are over, or recall() of its group, or a mark, or the end of who put it aside. */
+	void (*put_aside)(struct storage *, struct lease **, int64_t delay_ms, unsigned group,
+		const struct outcomes *done_so_far, storage_done_fn *done, void *arg);
+	/* What was put aside for this group is due now, and what is of several groups. */
+	void (*recall)(struct storage *, unsigned group);
 	/* Finished: gone. The id stays known for two minutes, a derived one (id_is_derived) for a day: a write of it
 	 * is success and makes no second message. */
 	void (*remove)(struct storage *, struct lease **, storage_done_fn *done, void *arg);

@@ -110,6 +110,7 @@ static void disk_close(struct storage *storage)
 	disk_scan_free(disk);
 	due_release(&disk->due);
 	disk_window_free(disk);
+	disk_settings_forget(disk);
 	disk_volume_close(disk);
 	disk->is_open = false;
 }
@@ -129,6 +130,8 @@ const struct storage_driver disk_driver = {
 	.peek = disk_peek,
 	.renew = disk_renew,
 	.defer = disk_defer,
+	.put_aside = disk_put_aside,
+	.recall = disk_recall,
 	.remove = disk_remove,
 	.stop = disk_stop,
 	.list = disk_list,

@@ -101,6 +101,8 @@ struct disk {
 	struct disk_leases leases;
 	struct disk_room room;
 	struct disk_window *window;	/* list()'s last reading of the directory */
+	struct disk_settings_seen *settings;	/* settings()' last reading */
+	unsigned recalls;		/* how many there were: what is still being put aside then is due */
 };
 
 /* ---- disk_batch.c: jobs and batches */
@@ -230,6 +232,8 @@ void disk_peek(struct storage *, const char *id, bool content, storage_peeked_fn
 void disk_renew(struct storage *, struct lease *, const struct outcomes *, storage_done_fn *, void *arg);
 void disk_defer(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *,
 	const struct attempt *, storage_done_fn *, void *arg);
+void disk_put_aside(struct storage *, struct lease **, int64_t delay_ms, unsigned group, const struct outcomes *,
+	storage_done_fn *, void *arg);
 void disk_remove(struct storage *, struct lease **, storage_done_fn *, void *arg);
 void disk_settle_work(struct disk *, struct disk_ops *);
 void disk_discard(struct storage *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
@@ -245,6 +249,8 @@ enum disk_event {
 	DISK_WANT = 'W',	/* the sender waits for due_ms of them; no id */
 	DISK_TAKE = 'T',	/* the scanner's answer */
 	DISK_MISSED = 'L',	/* the sender could not tell all it had to: scan; no id */
+	DISK_ASIDE = 'A',	/* due, but put aside for a group until due_ms */
+	DISK_RECALL = 'R',	/* a group is due; no id */
 };
 void disk_share_open(struct disk *);
 void disk_share_stop(struct disk *);		/* hands the scanner's part to a sibling */
@@ -253,6 +259,7 @@ void disk_report(struct disk *, enum disk_event, const struct due_item *, size_t
 void disk_share_missed(struct disk *);		/* there is something that only a scan finds */
 void disk_share_want(struct disk *);		/* a claim waits: be given what is due */
 void disk_share_dispatch(struct disk *);	/* the table has changed */
+void disk_recall(struct storage *, unsigned group);
 bool disk_is_scanner(const struct disk *);
 
 /* ---- disk_scan.c: readings of the directories, by the scanner */
@@ -268,6 +275,7 @@ void disk_owner_of_entry(const struct now_view *, struct list_entry *);
 void disk_owner_of_peeked(const struct now_view *, const char *id, struct peeked *);
 
 /* ---- disk_settings.c */
+void disk_settings_forget(struct disk *);
 void disk_set(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *, void *arg);
 void disk_settings(struct storage *, storage_settings_fn *, void *arg);
 

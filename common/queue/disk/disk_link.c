@@ -43,9 +43,11 @@ int disk_packet_read(int fd, struct packet *packet)
 	if (size < (ssize_t)head || packet->version != PACKET_VERSION || packet->count > PACKET_ITEMS ||
 			(size_t)size != head + packet->count * sizeof(packet->items[0]))
 		return -1;
+	if (packet->event == DISK_RECALL && packet->count != 1)
+		return -1;
 	for (uint32_t i = 0; i < packet->count; i++) {
 		packet->items[i].id[ID_LENGTH] = '\0';
-		if (packet->event != DISK_WANT && packet->event != DISK_MISSED &&
+		if (packet->event != DISK_WANT && packet->event != DISK_MISSED && packet->event != DISK_RECALL &&
 				!id_is_valid(packet->items[i].id))
 			return -1;
 	}

@@ -167,6 +167,8 @@ static void merge(struct disk *disk, const struct disk_scan *scan, const struct 
 	entry->seen = scan->number;
 	if (known_by_meta || entry->changed == scan->number || entry->state == DUE_TAKEN)
 		return;
+	if (item->due_ms <= now_ms && item->due_ms != LOOK_NOW && entry->aside)
+		return;
 	if (item->due_ms == LOOK_NOW)
 		due_wait(&disk->due, entry, now_ms, true, now_ms);
 	else if (item->due_ms >= DISK_HELD_SECONDS * 1000)

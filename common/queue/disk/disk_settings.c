@@ -23,10 +23,19 @@
 #define LOCK_WAIT_MS 2000
 #define LOCK_STEP_NS 5000000
 
+/* What was read last, and of which file: it stays open, so that no other gets its number. */
+struct disk_settings_seen {
+	int fd;
+	struct stat status;
+	json_t *all;			/* NULL: it could not be read */
+	int error;			/* why */
+};
+
 struct settings_op {
 	char *key, *value;		/* NULL key: only to be read; NULL value: taken away */
 	int64_t expiry_ms;
 	json_t *all;			/* as read: key -> {value, expires} */
+	struct disk_settings_seen *seen;	/* only to be read: while it runs; NULL: nothing was read yet */
 	struct reply why;
 	storage_done_fn *done;
 	storage_settings_fn *listed;
@@ -59,26 +68,84 @@ static json_t *parse(const struct buffer *text)
 	return NULL;
 }
 
+static int open_file(struct disk *disk)
+{
+	return FAULT("disk.open", openat(disk->meta_fd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+}
+
 /* 0; -1 with errno, EBADMSG where it is not understood. */
-static int read_file(struct disk *disk, json_t **all)
+static int read_opened(int fd, json_t **all)
 {
 	struct buffer text = { 0 };
-	int fd = FAULT("disk.open", openat(disk->meta_fd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)), result = 0;
+	int result = FAULT("disk.read", fd_read_all(fd, &text, FILE_MAX));
+
+	if (result == 0 && !(*all = parse(&text))) {
+		errno = EBADMSG;
+		result = -1;
+	}
+	buffer_release(&text);
+	return result;
+}
+
+static int read_file(struct disk *disk, json_t **all)
+{
+	int fd = open_file(disk), result;
 
 	*all = NULL;
 	if (fd < 0 && errno == ENOENT) {
 		*all = json_object();
 		return 0;
 	}
-	if (fd < 0 || FAULT("disk.read", fd_read_all(fd, &text, FILE_MAX)) < 0) {
-		result = -1;
-	} else if (!(*all = parse(&text))) {
-		errno = EBADMSG;
-		result = -1;
-	}
+	result = fd < 0 ? -1 : read_opened(fd, all);
 	fd_close(&fd);
-	buffer_release(&text);
 	return result;
+}
+
+static void seen_free(struct disk_settings_seen *seen)
+{
+	if (!seen)
+		return;
+	fd_close(&seen->fd);
+	json_decref(seen->all);
+	free(seen);
+}
+
+void disk_settings_forget(struct disk *disk)
+{
+	seen_free(disk->settings);
+	disk->settings = NULL;
+}
+
+/* It is still the file that was read, and reading it again would make no difference. */
+static bool is_as_seen(struct disk *disk, const struct disk_settings_seen *seen)
+{
+	struct stat now;
+
+	if (!seen || (seen->error && seen->error != EBADMSG && seen->error != EFBIG))
+		return false;
+	return fstatat(disk->meta_fd, NAME, &now, AT_SYMLINK_NOFOLLOW) == 0 && now.st_ino == seen->status.st_ino &&
+		now.st_dev == seen->status.st_dev && now.st_size == seen->status.st_size &&
+		now.st_mtim.tv_sec == seen->status.st_mtim.tv_sec && now.st_mtim.tv_nsec == seen->status.st_mtim.tv_nsec;
+}
+
+/* Workers ask every few seconds: a file that has not changed is not read again, nor complained of again. */
+static int look_at_file(struct disk *disk, struct disk_settings_seen **seen, json_t **all)
+{
+	if (!is_as_seen(disk, *seen)) {
+		seen_free(*seen);
+		*seen = xcalloc(1, sizeof(**seen));
+		(*seen)->fd = open_file(disk);
+		if ((*seen)->fd < 0 && errno == ENOENT) {
+			(*seen)->all = json_object();
+		} else if ((*seen)->fd < 0 || fstat((*seen)->fd, &(*seen)->status) < 0 ||
+				read_opened((*seen)->fd, &(*seen)->all) < 0) {
+			(*seen)->error = errno;
+			disk_log_error(disk, "read the settings", NULL, errno);
+		}
+	}
+	*all = json_incref((*seen)->all);
+	errno = (*seen)->error;
+	return *all ? 0 : -1;
 }
 
 static int write_file(struct disk *disk, json_t *all)
@@ -228,10 +295,8 @@ static void list_work(struct disk *disk, void *arg)
 {
 	struct settings_op *op = arg;
 
-	if (read_file(disk, &op->all) == 0)
-		return;
-	disk_error_reply(errno, &op->why);
-	disk_log_error(disk, "read the settings", NULL, errno);
+	if (look_at_file(disk, &op->seen, &op->all) < 0)
+		disk_error_reply(errno, &op->why);
 }
 
 static int compare_keys(const void *a, const void *b)
@@ -248,7 +313,8 @@ static void list_done(struct disk *disk, void *arg)
 	const char *key;
 	json_t *item;
 
-	(void)disk;
+	seen_free(disk->settings);	/* of another call that ended meanwhile */
+	disk->settings = op->seen;
 	json_object_foreach(op->all, key, item) {
 		const json_t *expires = json_object_get(item, "expires");
 
@@ -267,7 +333,8 @@ void disk_settings(struct storage *storage, storage_settings_fn *done, void *arg
 	struct disk *disk = (struct disk *)storage;
 	struct settings_op *op = xcalloc(1, sizeof(*op));
 
-	*op = (struct settings_op){ .listed = done, .arg = arg };
+	*op = (struct settings_op){ .listed = done, .arg = arg, .seen = disk->settings };
+	disk->settings = NULL;
 	if (!disk->is_open)
 		disk_error_reply(EIO, &op->why);
 	disk_run(disk, disk->is_open ? list_work : no_work, list_done, op);

@@ -58,6 +58,8 @@ static void begin_defer(struct disk *disk, struct settle_op *op)
 	}
 	op->obeyed = obeyed == OBEYED;
 	op->due_ms = disk_meta_time(op->lease);
+	if (op->kind == SETTLE_ASIDE && !op->grew && !op->obeyed)
+		return;
 	text = disk_meta_text(op->lease);
 	disk_settle_write(disk, op, text);
 	free(text);
@@ -82,9 +84,9 @@ static void begin(struct disk *disk, struct settle_op *op)
 	if (op->kind == SETTLE_MARK) {
 		disk_steer_begin(disk, op);
 	} else if (vanished(disk, op)) {
-		op->op.error = op->kind == SETTLE_RENEW ? ESTALE : op->kind == SETTLE_DEFER ? ENOENT : 0;
+		op->op.error = op->kind == SETTLE_RENEW ? ESTALE : op->kind == SETTLE_REMOVE ? 0 : ENOENT;
 		return;
-	} else if (op->kind == SETTLE_DEFER) {
+	} else if (op->kind == SETTLE_DEFER || op->kind == SETTLE_ASIDE) {
 		begin_defer(disk, op);
 	} else if (op->kind == SETTLE_RENEW) {
 		disk_settle_write(disk, op, op->meta);
@@ -197,7 +199,7 @@ void disk_settle_work(struct disk *disk, struct disk_ops *ops)
 
 static void report(struct disk *disk, const struct settle_op *op)
 {
-	struct due_item item = { .due_ms = op->due_ms, .tried = true };
+	struct due_item item = { .due_ms = op->due_ms, .tried = op->kind != SETTLE_ASIDE || op->lease->meta || op->wrote };
 	enum disk_event event = op->due_ms == INT64_MAX ? DISK_PARKED : DISK_DUE;
 
 	memcpy(item.id, op->id, ID_SIZE);
@@ -206,6 +208,11 @@ static void report(struct disk *disk, const struct settle_op *op)
 	} else if (op->marked) {
 		event = DISK_DUE;
 		item.due_ms = clock_wall_ms();
+	} else if (op->kind == SETTLE_ASIDE && event == DISK_DUE && !op->op.error && !op->obeyed &&
+			op->recalls == disk->recalls) {
+		event = DISK_ASIDE;
+		item.due_ms = op->aside_ms;
+		item.group = op->group;
 	}
 	disk_report(disk, event, &item, 1);
 }
@@ -312,6 +319,34 @@ void disk_defer(struct storage *storage, struct lease **lease, int64_t delay_ms,
 		if (attempt)
 			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
 	}
+	disk_submit(&disk->settles, &op->op);
+}
+
+/* True if that changed anything: an outcome is added, or takes a further step. */
+static bool merge_done(struct outcomes *into, const struct outcomes *from)
+{
+	bool grew = false;
+
+	for (size_t i = 0; from && i < from->count; i++) {
+		const struct outcome *known = outcomes_find(into, from->items[i].index);
+		enum outcome_kind before = known ? known->kind : 0;
+
+		outcomes_add(into, &from->items[i]);
+		grew = grew || outcomes_find(into, from->items[i].index)->kind != before;
+	}
+	return grew;
+}
+
+void disk_put_aside(struct storage *storage, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	struct disk *disk = (struct disk *)storage;
+	struct settle_op *op = end_lease(SETTLE_ASIDE, lease, done, arg);
+
+	op->aside_ms = clock_wall_ms() + (delay_ms > 0 ? delay_ms : 0);
+	op->group = (uint16_t)group;
+	op->recalls = disk->recalls;
+	op->grew = merge_done(&op->lease->state.done, done_so_far);
 	disk_submit(&disk->settles, &op->op);
 }
 

@@ -5,7 +5,7 @@
 
 #include "common/queue/disk/disk.h"
 
-enum settle_kind { SETTLE_RENEW, SETTLE_DEFER, SETTLE_REMOVE, SETTLE_MARK };
+enum settle_kind { SETTLE_RENEW, SETTLE_DEFER, SETTLE_ASIDE, SETTLE_REMOVE, SETTLE_MARK };
 
 /* Ids of one discard() are settled one by one and answered together. */
 struct settle_discard {
@@ -21,6 +21,10 @@ struct settle_op {
 	char id[ID_SIZE];
 	struct disk_lease *lease;	/* RENEW: the caller's; MARK: NULL while somebody else has it; else ours */
 	bool attempted;			/* DEFER */
+	int64_t aside_ms;		/* ASIDE: until then, by the wall clock, ... */
+	uint16_t group;			/* ... for this group, ... */
+	unsigned recalls;		/* ... as there were so many recalls before; ... */
+	bool grew;			/* ... more recipients are settled than the meta says */
 	char *meta;			/* RENEW: what to write */
 	enum mark mark;			/* MARK */
 	char *reason;

@@ -46,6 +46,8 @@ static void apply(struct disk *disk, uint16_t holder, enum disk_event event, con
 	entry->changed = disk_scan_number(disk);
 	if (event == DISK_PARKED || event == DISK_MINE)
 		due_park(table, entry);
+	else if (event == DISK_ASIDE)
+		due_put_aside(table, entry, item, holder, now_ms);
 	else
 		due_wait(table, entry, item->due_ms, event != DISK_NEW && item->tried, now_ms);
 	if (event == DISK_MINE) {
@@ -89,11 +91,27 @@ void disk_share_want(struct disk *disk)
 		disk_link_report(disk, DISK_WANT, &want, 1);
 }
 
+void disk_recall(struct storage *storage, unsigned group)
+{
+	struct disk *disk = (struct disk *)storage;
+	struct due_item item = { .group = (uint16_t)group };
+
+	disk->recalls++;
+	if (!disk->share)
+		return;
+	if (!disk->share->scanner) {
+		disk_link_report(disk, DISK_RECALL, &item, 1);
+		return;
+	}
+	due_recall(&disk->due, item.group, clock_wall_ms());
+	disk_share_dispatch(disk);
+}
+
 static void release_holder(struct due_table *table, struct due_entry *entry, void *arg)
 {
 	const struct peer *peer = arg;
 
-	if (entry->state == DUE_TAKEN && entry->holder == peer->holder)
+	if ((entry->state == DUE_TAKEN || entry->aside) && entry->holder == peer->holder)
 		due_wait(table, entry, clock_wall_ms(), entry->tried, clock_wall_ms());
 }
 
@@ -125,6 +143,10 @@ static void on_peer(evutil_socket_t fd, short what, void *arg)
 		}
 		if (packet.event == DISK_MISSED) {
 			disk_scan_again(peer->disk);
+			continue;
+		}
+		if (packet.event == DISK_RECALL) {
+			due_recall(&peer->disk->due, packet.items[0].group, clock_wall_ms());
 			continue;
 		}
 		for (uint32_t i = 0; i < packet.count; i++)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "common/base/memory.h"
+#include "common/queue/storage.h"
 
 static struct due_entry *entry_of(struct heap_node *node)
 {
@@ -119,6 +120,7 @@ void due_drop(struct due_table *table, struct due_entry *entry)
 void due_wait(struct due_table *table, struct due_entry *entry, int64_t due_ms, bool tried, int64_t now_ms)
 {
 	leave_heaps(table, entry);
+	entry->aside = 0;
 	entry->state = DUE_WAITING;
 	entry->tried = tried;
 	heap_insert(due_ms > now_ms ? &table->later : tried ? &table->retry : &table->fresh, &entry->node, due_ms);
@@ -127,7 +129,34 @@ void due_wait(struct due_table *table, struct due_entry *entry, int64_t due_ms, 
 void due_park(struct due_table *table, struct due_entry *entry)
 {
 	leave_heaps(table, entry);
+	entry->aside = 0;
 	entry->state = DUE_PARKED;
+}
+
+void due_put_aside(struct due_table *table, struct due_entry *entry, const struct due_item *item, uint16_t holder,
+	int64_t now_ms)
+{
+	due_wait(table, entry, item->due_ms, item->tried, now_ms);
+	entry->aside = item->group;
+	entry->holder = holder;
+}
+
+struct recall {
+	uint16_t group;
+	int64_t now_ms;
+};
+
+static void recall_one(struct due_table *table, struct due_entry *entry, void *arg)
+{
+	const struct recall *recall = arg;
+
+	if (entry->aside && (entry->aside == recall->group || entry->aside == ASIDE_SEVERAL))
+		due_wait(table, entry, recall->now_ms, entry->tried, recall->now_ms);
+}
+
+void due_recall(struct due_table *table, uint16_t group, int64_t now_ms)
+{
+	due_each(table, recall_one, &(struct recall){ group, now_ms });
 }
 
 size_t due_ready(struct due_table *table, int64_t now_ms)
@@ -155,6 +184,7 @@ size_t due_pop(struct due_table *table, int64_t now_ms, size_t max, uint16_t hol
 		out[i] = (struct due_item){ .due_ms = entry->node.key, .tried = entry->tried };
 		memcpy(out[i].id, entry->id, ID_LENGTH);
 		heap_remove(heap, &entry->node);
+		entry->aside = 0;
 		entry->state = DUE_TAKEN;
 		entry->holder = holder;
 	}

@@ -15,6 +15,7 @@ struct due_item {
 	int64_t due_ms;
 	char id[ID_SIZE];
 	bool tried;		/* deferred before, not new */
+	uint16_t group;		/* that is put aside, or recalled; else nothing */
 };
 
 enum due_state { DUE_WAITING, DUE_TAKEN, DUE_PARKED };
@@ -24,7 +25,8 @@ struct due_entry {
 	char id[ID_LENGTH];
 	unsigned char state;
 	bool tried;
-	uint16_t holder;		/* who has it while DUE_TAKEN */
+	uint16_t holder;		/* who has it while DUE_TAKEN, or put it aside */
+	uint16_t aside;			/* the group for which it was put aside; 0: it was not */
 	uint32_t seen, changed;		/* numbers of scans: seen on disk, told by an event */
 };
 
@@ -41,6 +43,10 @@ struct due_entry *due_add(struct due_table *, const char *id);	/* finds it or ma
 void due_drop(struct due_table *, struct due_entry *);
 void due_wait(struct due_table *, struct due_entry *, int64_t due_ms, bool tried, int64_t now_ms);
 void due_park(struct due_table *, struct due_entry *);
+/* Waits, though it is due as far as the files say. */
+void due_put_aside(struct due_table *, struct due_entry *, const struct due_item *, uint16_t holder, int64_t now_ms);
+/* The group is due now, and what is of several groups. */
+void due_recall(struct due_table *, uint16_t group, int64_t now_ms);
 
 /* How many are due now. */
 size_t due_ready(struct due_table *, int64_t now_ms);

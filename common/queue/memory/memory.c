@@ -266,6 +266,18 @@ static void memory_defer(struct storage *storage, struct lease **lease, int64_t 
 	store_defer(store_of(storage), lease, delay_ms, attempted, done_so_far, attempt, done, arg);
 }
 
+static void memory_put_aside(struct storage *storage, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	store_put_aside(store_of(storage), lease, delay_ms, group, done_so_far, done, arg);
+}
+
+static void memory_recall(struct storage *storage, unsigned group)
+{
+	if (store_of(storage))
+		store_recall(store_of(storage), group);
+}
+
 static void memory_remove(struct storage *storage, struct lease **lease, storage_done_fn *done, void *arg)
 {
 	store_remove(store_of(storage), lease, done, arg);
@@ -387,6 +399,8 @@ const struct storage_driver memory_driver = {
 	.peek = memory_peek,
 	.renew = memory_renew,
 	.defer = memory_defer,
+	.put_aside = memory_put_aside,
+	.recall = memory_recall,
 	.remove = memory_remove,
 	.stop = memory_stop,
 	.drain = memory_drain,

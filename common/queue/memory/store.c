@@ -101,6 +101,7 @@ static void leave_place(struct store *store, struct store_message *message)
 	if (message->heap)
 		heap_remove(message->heap, &message->node);
 	message->heap = NULL;
+	message->aside = 0;
 	store->counts[message->place]--;
 }
 

@@ -33,6 +33,7 @@ struct store_message {
 	enum message_place place;
 	int64_t due_boot_ms;
 	bool passing;			/* on its way to the next worker */
+	uint16_t aside;			/* the group for which it was put aside, in `later` until then; 0: it was not */
 	size_t counted;			/* octets, as far as they are counted in store.used */
 };
 
@@ -102,6 +103,9 @@ void store_get(struct store *, struct lease *, storage_message_fn *, void *arg);
 void store_renew(struct store *, struct lease *, const struct outcomes *, storage_done_fn *, void *arg);
 void store_defer(struct store *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *,
 	const struct attempt *, storage_done_fn *, void *arg);
+void store_put_aside(struct store *, struct lease **, int64_t delay_ms, unsigned group, const struct outcomes *,
+	storage_done_fn *, void *arg);
+void store_recall(struct store *, unsigned group);
 void store_remove(struct store *, struct lease **, storage_done_fn *, void *arg);
 void store_stop(struct store *);
 /* Calls back soon; `why` is copied, NULL or none: success. */

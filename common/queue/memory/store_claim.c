@@ -125,17 +125,22 @@ static struct store_message *waiting_in(const struct heap *heap)
 	return node ? CONTAINER_OF(node, struct store_message, node) : NULL;
 }
 
+static void make_due(struct store *store, struct store_message *message)
+{
+	heap_remove(&store->later, &message->node);
+	message->aside = 0;
+	message->heap = message->state ? &store->retry : &store->fresh;
+	heap_insert(message->heap, &message->node, message->due_boot_ms);
+}
+
 /* Those whose time has come. */
 static void gather_due(struct store *store)
 {
 	struct store_message *message;
 	int64_t now_ms = clock_boot_ms();
 
-	while ((message = waiting_in(&store->later)) && message->due_boot_ms <= now_ms) {
-		heap_remove(&store->later, &message->node);
-		message->heap = message->state ? &store->retry : &store->fresh;
-		heap_insert(message->heap, &message->node, message->due_boot_ms);
-	}
+	while ((message = waiting_in(&store->later)) && message->node.key <= now_ms)
+		make_due(store, message);
 }
 
 static void put_under_lease(struct store *store, struct store_message *message, int64_t asked_boot_ms)
@@ -143,6 +148,7 @@ static void put_under_lease(struct store *store, struct store_message *message, 
 	if (message->heap)
 		heap_remove(message->heap, &message->node);
 	message->heap = NULL;
+	message->aside = 0;
 	store->counts[message->place]--;
 	message->place = PLACE_LEASED;
 	store->counts[PLACE_LEASED]++;
@@ -210,7 +216,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (count || store->stopped)
 		finish_claim(store, leases, count);
 	else if ((later = waiting_in(&store->later)))
-		wake_at(store, later->due_boot_ms);
+		wake_at(store, later->node.key);
 	free((void *)leases);
 }
 
@@ -380,6 +386,18 @@ static bool obey_marks(struct store *store, struct store_message *message, bool 
 	return stays;
 }
 
+/* False: it was to be discarded. */
+static bool give_back(struct store *store, struct store_message *message, bool survived)
+{
+	if (obey_marks(store, message, survived)) {
+		store_settle(store, message);
+		return true;
+	}
+	log_info("queue", "discarded", LOG_TEXT("id", message->lease.id), LOG_TEXT("queue", store->storage->context.queue));
+	store_finish(store, message);
+	return false;
+}
+
 void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bool attempted,
 	const struct outcomes *done_so_far, const struct attempt *attempt, storage_done_fn *done, void *arg)
 {
@@ -395,14 +413,44 @@ void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bo
 		if (attempt)
 			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
 	}
-	if (obey_marks(store, message, attempted)) {
-		store_settle(store, message);
-	} else {
-		log_info("queue", "discarded", LOG_TEXT("id", message->lease.id),
-			LOG_TEXT("queue", store->storage->context.queue));
-		store_finish(store, message);
+	give_back(store, message, attempted);
+	store_answer(store->tasks, done, arg, NULL);
+}
+
+/* Behind what store_settle() decided: a mark outweighs it. */
+void store_put_aside(struct store *store, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	struct store_message *message = leased(*lease);
+	bool marked = message->mark_count > 0;
+
+	*lease = NULL;
+	merge(message, done_so_far);
+	if (give_back(store, message, false) && !marked && message->heap) {
+		heap_remove(message->heap, &message->node);
+		message->heap = &store->later;
+		message->aside = (uint16_t)group;
+		heap_insert(message->heap, &message->node, clock_boot_ms() + (delay_ms > 0 ? delay_ms : 0));
 	}
 	store_answer(store->tasks, done, arg, NULL);
+}
+
+void store_recall(struct store *store, unsigned group)
+{
+	struct store_message **called = xcalloc(store->later.count + 1, sizeof(struct store_message *));
+	size_t count = 0;
+
+	for (size_t i = 0; i < store->later.count; i++) {
+		struct store_message *message = CONTAINER_OF(store->later.nodes[i], struct store_message, node);
+
+		if (message->aside && (message->aside == group || message->aside == ASIDE_SEVERAL))
+			called[count++] = message;
+	}
+	for (size_t i = 0; i < count; i++)
+		make_due(store, called[i]);
+	free((void *)called);
+	if (count)
+		store_wake(store);
 }
 
 void store_remove(struct store *store, struct lease **lease, storage_done_fn *done, void *arg)
