@@ -14,7 +14,8 @@ def names(t):
     with t.client('smtp') as c:
         c.expect(220, '^little is here$')
         reply = c.cmd('EHLO client.example', 250, '^mx.example Hello client.example$')
-        is_(reply.lines[1:], ['250-SIZE 10485760', '250-8BITMIME', '250-ENHANCEDSTATUSCODES', '250 DSN'],
+        is_(reply.lines[1:], ['250-SIZE 10485760', '250-8BITMIME', '250-ENHANCEDSTATUSCODES', '250-DSN', '250-CHUNKING',
+            '250 LIMITS RCPTMAX=1000'],
             'EHLO without what is disabled')
         c.cmd('MAIL FROM:<a@b.example> SMTPUTF8', 555, r'^5\.5\.4')
         c.cmd('MAIL FROM:<\xe4@b.example>'.encode(), 553, r'^5\.6\.7')

@@ -6,7 +6,7 @@
 #include "t/lib/smtp_harness.h"
 
 struct model {
-	bool hello, mail;
+	bool hello, mail, chunks;
 	unsigned recipients, messages;
 };
 
@@ -34,7 +34,7 @@ static unsigned mail_too_large(struct model *m)
 
 static unsigned rcpt(struct model *m)
 {
-	if (!m->mail)
+	if (!m->mail || m->chunks)
 		return 503;
 	if (m->recipients == 2)
 		return 452;
@@ -44,15 +44,20 @@ static unsigned rcpt(struct model *m)
 
 static unsigned rcpt_bad(struct model *m)
 {
-	return m->mail ? 501 : 503;
+	return m->mail && !m->chunks ? 501 : 503;
+}
+
+static void end_transaction(struct model *m)
+{
+	m->mail = m->chunks = false;
+	m->recipients = 0;
 }
 
 static unsigned data(struct model *m)
 {
-	if (!m->recipients)
+	if (!m->recipients || m->chunks)
 		return 503;
-	m->mail = false;
-	m->recipients = 0;
+	end_transaction(m);
 	m->messages++;
 	return 250;
 }
@@ -65,10 +70,34 @@ static unsigned data_refused(struct model *m)
 	return 550;
 }
 
+static unsigned chunk(struct model *m)
+{
+	if (!m->recipients)
+		return 503;
+	m->chunks = true;
+	return 250;
+}
+
+static unsigned last_chunk(struct model *m)
+{
+	if (!m->recipients)
+		return 503;
+	end_transaction(m);
+	m->messages++;
+	return 250;
+}
+
+static unsigned chunk_refused(struct model *m)
+{
+	if (!m->recipients)
+		return 503;
+	end_transaction(m);
+	return 550;
+}
+
 static unsigned rset(struct model *m)
 {
-	m->mail = false;
-	m->recipients = 0;
+	end_transaction(m);
 	return 250;
 }
 
@@ -96,6 +125,11 @@ static const struct {
 	{ "RCPT TO:<c d@e.example>\r\n", NULL, rcpt_bad },
 	{ "DATA\r\n", "x\r\n.\r\n", data },
 	{ "DATA\r\n", "x\n.\r\n\r\n.\r\n", data_refused },
+	{ "BDAT 6\r\nQUIT\r\n", NULL, chunk },
+	{ "BDAT 0\r\n", NULL, chunk },
+	{ "BDAT 6 LAST\r\nRSET\r\n", NULL, last_chunk },
+	{ "BDAT 6\r\nQUIT\n\n", NULL, chunk_refused },
+	{ "BDAT 7 LAST\r\nDATA\r\n\n", NULL, chunk_refused },
 	{ "RSET\r\n", NULL, rset },
 	{ "NOOP\r\n", NULL, noop },
 	{ "XYZZY\r\n", NULL, unknown },
@@ -140,8 +174,8 @@ int main(void)
 	unsigned wrong = 0;
 
 	log_open("unit-smtp-model", &quiet);
-	for (unsigned seed = 1; seed <= 500; seed++)
+	for (unsigned seed = 1; seed <= 1000; seed++)
 		wrong += !session_follows(seed);
-	is_int(wrong, 0, "500 random sessions follow the model");
+	is_int(wrong, 0, "1000 random sessions follow the model");
 	return done_testing();
 }

@@ -51,6 +51,12 @@ static void session_enter(struct session *s, enum phase next)
 	s->phase = (unsigned char)next;
 }
 
+void session_receive(struct session *s, enum phase phase)
+{
+	s->verb = NULL;
+	session_enter(s, phase);
+}
+
 void session_reset(struct session *s, const char *reason)
 {
 	if (s->envelope && reason)
@@ -92,10 +98,15 @@ static void say(struct session *s, const struct reply *reply, bool plain)
 
 void session_end(struct session *s, unsigned code, const char *status, const char *text)
 {
+	struct buffer line = { 0 };
 	struct reply reply = { 0 };
 
 	reply_set(&reply, code, status, "%s", text);
 	say(s, &reply, false);
+	reply_append(&reply, &line);
+	log_info("smtp", "ended", LOG_TEXT("session", s->id), LOG_TEXT("client", s->client_ip),
+		LOG_TEXT("reply", buffer_str(&line)));
+	buffer_release(&line);
 	reply_release(&reply);
 	session_reset(s, text);
 	s->verb = NULL;
@@ -108,6 +119,21 @@ void session_end(struct session *s, unsigned code, const char *status, const cha
 static bool is_bad_command(const struct reply *reply)
 {
 	return (reply->code >= 500 && reply->code <= 504) || reply->code == 555;
+}
+
+/* What a client may do without end has to bring a message on. */
+static bool is_error(struct session *s, const struct verb *verb, const struct reply *reply)
+{
+	if (is_bad_command(reply) && !(verb == &end_of_discarded && s->refused_chunk))
+		return true;
+	if (verb->useful && reply->code < 400) {
+		if (verb == &end_of_data)
+			s->idle = s->refused = 0;
+		return false;
+	}
+	if (verb->run == run_rcpt)
+		return ++s->refused > s->settings->max_recipients;
+	return ++s->idle > SESSION_IDLE_COMMANDS;
 }
 
 static bool is_idle(const struct session *s)
@@ -123,14 +149,15 @@ void session_reply_with(struct session *s, const struct reply *reply)
 		BUG("a second reply: %u %s", reply->code, reply->text);
 	s->verb = NULL;
 	s->answered = NULL;
-	if (is_bad_command(reply) && ++s->errors > s->settings->max_errors) {
-		session_end(s, 421, "4.7.0", "Too many errors");
-		return;
-	}
-	say(s, reply, reply->code < 400 && (verb->plain || reply->code >= 300));
 	/* A message that the owner has is logged by the owner. */
 	if (reply->code >= 400 && (s->envelope || verb != &end_of_data))
 		log_refusal(s, verb, reply);
+	if (is_error(s, verb, reply) && ++s->errors > s->settings->max_errors) {
+		session_end(s, 421, "4.7.0", is_bad_command(reply) ? "Too many errors" :
+			"Too many commands that bring no message");
+		return;
+	}
+	say(s, reply, reply->code < 400 && (verb->plain || reply->code >= 300));
 	if (reply->code == 421) {
 		s->lingering = true;
 		session_reset(s, reply->text);
@@ -195,14 +222,17 @@ enum session_state session_state(const struct session *s)
 
 bool session_is_receiving(const struct session *s)
 {
-	return s->phase == PHASE_DATA;
+	return s->phase == PHASE_DATA || s->phase == PHASE_CHUNK;
 }
 
 int64_t session_timeout_ms(const struct session *s)
 {
-	return s->phase == PHASE_DATA ? s->settings->data_timeout_ms :
+	return session_is_receiving(s) ? s->settings->data_timeout_ms :
 		s->settings->command_timeout_ms;
 }
+
+/* The first octet of a TLS client that connects (RFC 8446 5.1), which would wait for an answer in TLS. */
+#define TLS_HANDSHAKE 22
 
 /* Who sends a command octet by octet has no more time for it than who sends none. */
 static void check_partial(struct session *s)
@@ -221,16 +251,32 @@ static bool is_clean(const char *line, size_t size)
 	return !memchr(line, '\0', size) && !memchr(line, '\r', size) && !memchr(line, '\n', size);
 }
 
+/* Of BDAT nobody knows how many octets follow, none of which may be read as a command: the end. */
+static void refuse_line(struct session *s, const struct verb *verb, const char *why)
+{
+	session_begin(s, verb_find("", 0));
+	if (verb->run == run_bdat)
+		session_end(s, 501, "5.5.4", why);
+	else
+		session_reply(s, 500, "5.5.2", "%s", why);
+}
+
 static void run_line(struct session *s, const char *line, size_t size)
 {
-	const struct verb *verb = verb_find(line, is_clean(line, size) ? size : 0);
+	const struct verb *verb = verb_find(line, size);
 	size_t name_size = 0;
+
+	if (!is_clean(line, size)) {
+		refuse_line(s, verb, "Syntax error, command unrecognized");
+		return;
+	}
 
 	while (name_size < size && line[name_size] != ' ' && line[name_size] != '\t')
 		name_size++;
 	while (size > name_size && (line[size - 1] == ' ' || line[size - 1] == '\t'))
 		size--;
 	session_begin(s, verb);
+	s->refused_chunk = s->refused_chunk && verb->run == run_bdat;
 	if (!(verb->phases & (1u << s->phase)))
 		session_reply(s, 503, "5.5.1", "Bad sequence of commands");
 	else if (name_size == size)
@@ -263,8 +309,7 @@ static size_t input_command(struct session *s, const char *data, size_t size)
 		run_line(s, data, line_size);
 		break;
 	case READER_TOO_LONG:
-		session_begin(s, verb_find("", 0));
-		session_reply(s, 500, "5.5.2", "Line too long");
+		refuse_line(s, verb_find(data, size), "Line too long");
 		break;
 	case READER_MORE:
 		check_partial(s);
@@ -278,8 +323,11 @@ size_t session_input(struct session *s, const char *data, size_t size)
 
 	if (s->phase == PHASE_CONNECT && size > 0)
 		session_end(s, 554, "5.5.1", "Command before the greeting");
+	else if (!s->heard && size > 0 && data[0] == TLS_HANDSHAKE)
+		session_end(s, 554, "5.5.1", "This is SMTP without TLS");
+	s->heard = s->heard || size > 0;
 	while (taken < size && session_state(s) == SESSION_READING) {
-		size_t more = s->phase == PHASE_DATA ?
+		size_t more = session_is_receiving(s) ?
 			incoming_take(s, data + taken, size - taken) :
 			input_command(s, data + taken, size - taken);
 

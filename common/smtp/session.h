@@ -1,7 +1,7 @@
 /* session.h - the server's side of an SMTP connection, without the connection
  * SPDX-License-Identifier: MIT
  * Octets go in by session_input, replies come out in a buffer of the owner. Nothing here knows
- * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 3461, 6152, 6531. */
+ * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 3030, 3461, 6152, 6531, 9422. */
 #ifndef SLIMTA_SMTP_SESSION_H
 #define SLIMTA_SMTP_SESSION_H
 
@@ -17,8 +17,10 @@ enum extension {
 	EXTENSION_ENHANCEDSTATUSCODES = 8,
 	EXTENSION_SMTPUTF8 = 16,
 	EXTENSION_DSN = 32,
+	EXTENSION_CHUNKING = 64,
+	EXTENSION_LIMITS = 128,
 };
-#define EXTENSIONS_ALL 63u
+#define EXTENSIONS_ALL 255u
 /* The bit of an EHLO keyword in any case; 0 if we know none of that name. */
 unsigned extension_find(const char *keyword);
 
@@ -29,11 +31,20 @@ struct session_settings {
 	uint64_t max_size_bytes;	/* 0 = none */
 	unsigned max_recipients, max_errors, max_hops;
 	bool normalize_newlines;
-	int64_t command_timeout_ms, data_timeout_ms;
+	int64_t command_timeout_ms;	/* for a command, from its first octet or the last reply on */
+	/* For the next octets of mail data. Less than SESSION_LEAST_RATE within it ends the session too. */
+	int64_t data_timeout_ms;
 	unsigned extensions;		/* EXTENSION_ bits to offer */
 	struct spool_settings spool;
 	struct counters *counters;	/* messages refused by the session itself; NULL = none */
 };
+
+#define SESSION_LEAST_RATE 10		/* octets of mail data a second */
+/* Commands that bring no message on, since the last message: each one more counts as an error, and so does each refused
+ * recipient beyond max_recipients of them. */
+#define SESSION_IDLE_COMMANDS 100
+/* Octets of what was refused are read on up to this many times max_size_bytes (where there is none, of 10 MB). */
+#define SESSION_REFUSED_FACTOR 16
 
 struct session;
 

@@ -7,7 +7,7 @@
 
 #include "common/base/memory.h"
 
-#define GREETED (IN(READY) | IN(MAIL) | IN(RCPT))
+#define GREETED (IN(READY) | IN(MAIL) | IN(RCPT) | IN(BDAT))
 #define ALWAYS (IN(START) | GREETED)
 
 static void run_noop(struct session *s, const char *text, size_t size)
@@ -50,6 +50,14 @@ static void run_quit(struct session *s, const char *text, size_t size)
 		session_reply(s, 221, "2.0.0", "Bye");
 }
 
+/* A browser was led here, maybe to say what is SMTP in its body. */
+static void run_http(struct session *s, const char *text, size_t size)
+{
+	(void)text;
+	(void)size;
+	session_end(s, 421, "4.7.0", "This is SMTP, not HTTP");
+}
+
 static void run_unknown(struct session *s, const char *text, size_t size)
 {
 	(void)text;
@@ -62,18 +70,28 @@ static void run_unknown(struct session *s, const char *text, size_t size)
 static const struct verb verbs[] = {
 	{ "EHLO", ALWAYS,		PHASE_FRESH,	run_ehlo, .plain = true },
 	{ "HELO", ALWAYS,		PHASE_FRESH,	run_helo, .plain = true },
-	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101 },
-	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501 },
-	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data },
+	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101, .useful = true },
+	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501, .useful = true },
+	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data, .useful = true },
+	{ "BDAT", ALWAYS,		PHASE_SAME,	run_bdat },
 	{ "RSET", ALWAYS,		PHASE_FRESH,	run_rset },
 	{ "NOOP", ALWAYS,		PHASE_SAME,	run_noop },
 	{ "VRFY", ALWAYS,		PHASE_SAME,	run_vrfy },
 	{ "EXPN", ALWAYS,		PHASE_SAME,	run_expn },
 	{ "HELP", ALWAYS,		PHASE_SAME,	run_help },
 	{ "QUIT", ALWAYS,		PHASE_CLOSED,	run_quit },
+	{ "GET", ALWAYS,		PHASE_CLOSED,	run_http },
+	{ "POST", ALWAYS,		PHASE_CLOSED,	run_http },
+	{ "PUT", ALWAYS,		PHASE_CLOSED,	run_http },
+	{ "HEAD", ALWAYS,		PHASE_CLOSED,	run_http },
+	{ "CONNECT", ALWAYS,		PHASE_CLOSED,	run_http },
+	{ "OPTIONS", ALWAYS,		PHASE_CLOSED,	run_http },
 };
 static const struct verb unknown = { "unknown", ALWAYS, PHASE_SAME, run_unknown };
-const struct verb end_of_data = { "end of data", IN(DATA), PHASE_FRESH, NULL };
+const struct verb end_of_data = { "end of data", 0, PHASE_FRESH, NULL, .useful = true };
+const struct verb end_of_chunk = { "BDAT", 0, PHASE_BDAT, NULL, .useful = true };
+const struct verb end_of_empty_chunk = { "BDAT", 0, PHASE_BDAT, NULL };
+const struct verb end_of_discarded = { "BDAT", 0, PHASE_SAME, NULL };
 
 const struct verb *verb_find(const char *line, size_t size)
 {

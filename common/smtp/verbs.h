@@ -13,7 +13,9 @@ enum phase {
 	PHASE_READY,
 	PHASE_MAIL,		/* there is a sender */
 	PHASE_RCPT,		/* there is a recipient */
-	PHASE_DATA,		/* mail data is coming */
+	PHASE_BDAT,		/* there is a chunk, and not the last */
+	PHASE_CHUNK,		/* the octets of a chunk are coming */
+	PHASE_DATA,		/* mail data is coming, up to its dot */
 	PHASE_CLOSED,
 	PHASE_FRESH,		/* in a row: READY after EHLO, else START; no transaction */
 	PHASE_SAME,		/* in a row: as it was */
@@ -29,6 +31,7 @@ struct verb {
 	void (*run)(struct session *, const char *text, size_t size);
 	size_t more;		/* octets that extensions add to READER_LINE_MAX */
 	bool plain;		/* a positive reply has no enhanced status */
+	bool useful;		/* a positive reply brings a message on */
 };
 #define IN(phase) (1u << PHASE_##phase)
 
@@ -41,15 +44,18 @@ struct session {
 	void (*answered)(struct session *, const struct reply *why);	/* takes an answer */
 	struct reader reader;
 	unsigned char phase;
+	bool heard;			/* the client said something */
 	bool extended;			/* EHLO, not HELO */
 	bool lingering;			/* closed while the client may be sending */
 	bool draining, ending;		/* see session_drain */
-	unsigned errors;
+	bool refused_chunk;		/* and since then only more chunks came */
+	unsigned errors;		/* see settings->max_errors */
+	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
 	struct envelope *envelope;	/* from MAIL on */
-	struct incoming *incoming;	/* in PHASE_DATA */
+	struct incoming *incoming;	/* in PHASE_BDAT, PHASE_CHUNK, PHASE_DATA */
 	char id[ID_SIZE];
 	char message_id[ID_SIZE];	/* of the message that the owner has */
 	char client_ip[];
@@ -57,13 +63,18 @@ struct session {
 
 /* Never NULL: one row is for unknown ones. */
 const struct verb *verb_find(const char *line, size_t size);
-extern const struct verb end_of_data;		/* the pseudo-verb that mail data ends with */
+/* Pseudo-verbs, which replies to mail data answer. */
+extern const struct verb end_of_data;		/* the end of all of it, or of what was refused */
+extern const struct verb end_of_chunk;		/* of one that others follow */
+extern const struct verb end_of_empty_chunk;
+extern const struct verb end_of_discarded;	/* of a chunk where none is allowed */
 
 void run_ehlo(struct session *, const char *text, size_t size);
 void run_helo(struct session *, const char *text, size_t size);
 void run_mail(struct session *, const char *text, size_t size);
 void run_rcpt(struct session *, const char *text, size_t size);
 void run_data(struct session *, const char *text, size_t size);
+void run_bdat(struct session *, const char *text, size_t size);
 void run_rset(struct session *, const char *text, size_t size);
 
 /* The one reply to the verb under way. */
@@ -74,6 +85,9 @@ void session_reply_arguments(struct session *);		/* 501 5.5.4 */
 /* A reply to no verb, then the end. */
 void session_end(struct session *, unsigned code, const char *status, const char *text);
 void session_begin(struct session *, const struct verb *);	/* a reply to this one is due now */
+/* BDAT has no reply of its own: its octets come, then a pseudo-verb. `phase`: the one to be in, PHASE_CHUNK or, behind
+ * octets that were discarded, the one before. */
+void session_receive(struct session *, enum phase);
 /* The transaction is over; `reason` is logged, NULL = the client was told the outcome. */
 void session_reset(struct session *, const char *reason);
 
@@ -82,7 +96,11 @@ void session_reset(struct session *, const char *reason);
 enum parameter_of { PARAMETER_OF_MAIL, PARAMETER_OF_RCPT };
 int parameters_read(struct session *, enum parameter_of, const char *text, size_t size);
 
-/* Mail data (verbs_data.c). */
+/* Mail data (incoming.c): s->incoming is there from the first on, and goes with the transaction. */
+void incoming_begin(struct session *);				/* as DATA sends it: up to its dot */
+void incoming_chunk(struct session *, uint64_t size, bool last);	/* a chunk, where one is allowed */
+/* A chunk where none is: its octets are dropped, then comes the reply `code` 5.5.1 `text`. */
+void incoming_discard(struct session *, uint64_t size, unsigned code, const char *text);
 size_t incoming_take(struct session *, const char *data, size_t size);
 bool incoming_is_full(const struct session *);
 void incoming_free(struct incoming *);

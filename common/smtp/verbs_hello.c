@@ -20,6 +20,8 @@ static const struct {
 	{ "ENHANCEDSTATUSCODES", EXTENSION_ENHANCEDSTATUSCODES },
 	{ "SMTPUTF8", EXTENSION_SMTPUTF8 },
 	{ "DSN", EXTENSION_DSN },
+	{ "CHUNKING", EXTENSION_CHUNKING },
+	{ "LIMITS", EXTENSION_LIMITS },
 };
 
 unsigned extension_find(const char *keyword)
@@ -39,6 +41,8 @@ static void append_extensions(const struct session_settings *settings, struct bu
 		buffer_appendf(text, "\n%s", extensions[i].keyword);
 		if (extensions[i].bit == EXTENSION_SIZE)
 			buffer_appendf(text, " %llu", (unsigned long long)settings->max_size_bytes);
+		if (extensions[i].bit == EXTENSION_LIMITS)
+			buffer_appendf(text, " RCPTMAX=%u", settings->max_recipients);
 	}
 }
 
