@@ -6,6 +6,7 @@
 #include "common/smtp/client_reply.h"
 #include "common/smtp/dots.h"
 #include "t/lib/client_harness.h"
+#include "t/lib/lenient.h"
 
 #define GREETED "220 mx\r\n250-mx\r\n250-PIPELINING\r\n250-SIZE 1000\r\n250-8BITMIME\r\n250 SMTPUTF8\r\n"
 #define PLAIN "220 mx\r\n250 mx\r\n"
@@ -368,8 +369,37 @@ static void test_replies(void)
 	buffer_release(&endless);
 }
 
+static void check_dots(const char *data, size_t size, const char *sent, size_t sent_size)
+{
+	for (size_t step = 1; step < 9; step++) {
+		struct buffer out = { 0 };
+		struct dots dots;
+
+		dots_init(&dots, &out);
+		for (size_t at = 0; at < size; at += step)
+			dots_write(&dots, data + at, size - at < step ? size - at : step);
+		dots_end(&dots);
+		is_mem(out.data, out.size, sent, sent_size, "mail data as it is sent");
+		is_int(lenient_end(out.data, out.size), out.size, "nothing reads as the end but the end");
+		buffer_release(&out);
+	}
+}
+
 static void test_dots(void)
 {
+	static const struct {
+		const char *data;
+		size_t size;
+		const char *sent;
+		size_t sent_size;
+	} nuls[] = {
+#define ROW(data, sent) { data, sizeof(data) - 1, sent, sizeof(sent) - 1 }
+		ROW("a\r\n\0.\r\nMAIL", "a\r\n\0..\r\nMAIL\r\n.\r\n"),
+		ROW("\0\0.\0\r\n", "\0\0..\0\r\n.\r\n"), ROW("\0", "\0\r\n.\r\n"),
+		ROW("a\r\0\n.\0\nb", "a\r\n\0\r\n..\0\r\nb\r\n.\r\n"),
+		ROW("a\0.\r\n\0a.\r\n", "a\0.\r\n\0a.\r\n.\r\n"), ROW("\0\0", "\0\0\r\n.\r\n"),
+#undef ROW
+	};
 	static const char *const rows[][2] = {
 		{ "", ".\r\n" }, { "a", "a\r\n.\r\n" }, { "a\r\n", "a\r\n.\r\n" }, { ".", "..\r\n.\r\n" },
 		{ ".\r\n", "..\r\n.\r\n" }, { "a\r\n.\r\nMAIL", "a\r\n..\r\nMAIL\r\n.\r\n" },
@@ -380,18 +410,9 @@ static void test_dots(void)
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
-		for (size_t step = 1; step < 9; step++) {
-			struct buffer out = { 0 };
-			struct dots dots;
-			size_t size = strlen(rows[i][0]);
-
-			dots_init(&dots, &out);
-			for (size_t at = 0; at < size; at += step)
-				dots_write(&dots, rows[i][0] + at, size - at < step ? size - at : step);
-			dots_end(&dots);
-			is_str(buffer_str(&out), rows[i][1], "nothing reads as the end but the end");
-			buffer_release(&out);
-		}
+		check_dots(rows[i][0], strlen(rows[i][0]), rows[i][1], strlen(rows[i][1]));
+	for (size_t i = 0; i < ARRAY_SIZE(nuls); i++)
+		check_dots(nuls[i].data, nuls[i].size, nuls[i].sent, nuls[i].sent_size);
 }
 
 int main(void)

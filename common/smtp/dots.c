@@ -8,7 +8,18 @@ void dots_init(struct dots *dots, struct buffer *out)
 {
 	newline_init(&dots->newline, false, true);
 	dots->out = out;
-	dots->within_line = false;
+	dots->line = DOTS_LINE_START;
+}
+
+/* A server that drops NUL finds the dot behind it: that is one at the start of a line, too. */
+static const char *put_line_start(struct dots *dots, const char *at, const char *end)
+{
+	while (at < end && !*at)
+		buffer_append_char(dots->out, *at++);
+	if (at < end && *at == '.')
+		buffer_append_char(dots->out, '.');
+	dots->line = at < end ? DOTS_LINE_TEXT : DOTS_LINE_NULS;
+	return at;
 }
 
 /* Lines here end with CR LF, and an LF is nothing but such an end. */
@@ -21,10 +32,11 @@ static void append(void *arg, const char *data, size_t size)
 		const char *lf = memchr(data, '\n', (size_t)(end - data));
 		const char *next = lf ? lf + 1 : end;
 
-		if (!dots->within_line && *data == '.')
-			buffer_append_char(dots->out, '.');
+		if (dots->line != DOTS_LINE_TEXT)
+			data = put_line_start(dots, data, next);
 		buffer_append(dots->out, data, (size_t)(next - data));
-		dots->within_line = !lf;
+		if (lf)
+			dots->line = DOTS_LINE_START;
 		data = next;
 	}
 }
@@ -37,8 +49,8 @@ void dots_write(struct dots *dots, const char *data, size_t size)
 void dots_end(struct dots *dots)
 {
 	newline_finish(&dots->newline, append, dots);
-	if (dots->within_line)
+	if (dots->line != DOTS_LINE_START)
 		buffer_append_str(dots->out, "\r\n");
 	buffer_append_str(dots->out, ".\r\n");
-	dots->within_line = false;
+	dots->line = DOTS_LINE_START;
 }

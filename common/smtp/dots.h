@@ -1,7 +1,7 @@
 /* dots.h - mail data as DATA sends it
  * SPDX-License-Identifier: MIT
  * RFC 5321 4.5.2. What comes out has CR LF line ends alone, no line that is one dot but the last, and that at its end:
- * no server can take it for two messages. */
+ * no server can take it for two messages, not even one that ends lines with CR or LF, or drops NUL. */
 #ifndef SLIMTA_SMTP_DOTS_H
 #define SLIMTA_SMTP_DOTS_H
 
@@ -11,7 +11,7 @@
 struct dots {
 	struct newline newline;
 	struct buffer *out;
-	bool within_line;
+	enum { DOTS_LINE_START, DOTS_LINE_NULS, DOTS_LINE_TEXT } line;	/* what there is of it so far */
 };
 
 void dots_init(struct dots *, struct buffer *out);

@@ -1,12 +1,15 @@
 /* fuzz-data.c - the line-end rule: any cut gives what single octets give, and nothing can end data but CR LF . CR LF
  * SPDX-License-Identifier: MIT
+ * The same data as a message that goes out: every server, however lax, reads one.
  * Input: an octet of settings, an octet of step, then the data. */
 #include <stdint.h>
 #include <string.h>
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "common/smtp/dots.h"
 #include "common/smtp/newline.h"
+#include "t/lib/lenient.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
@@ -37,6 +40,43 @@ static size_t end_of(const char *data, size_t size)
 	return end ? (size_t)(end - data) + 5 : size;
 }
 
+/* What a server that drops NUL makes of it, without the dots that were added where there are any. */
+static void read_lines(const char *data, size_t size, bool stuffed, struct buffer *out)
+{
+	bool start = true;
+
+	for (size_t i = 0; i < size; i++) {
+		if (data[i] && !(stuffed && start && data[i] == '.'))
+			buffer_append_char(out, data[i]);
+		start = data[i] == '\n' || (start && !data[i]);
+	}
+}
+
+/* As a relay sends it: one message for all, and the one that it was. */
+static void send_on(const char *data, size_t size, size_t step)
+{
+	struct buffer sent = { 0 }, wanted = { 0 }, got = { 0 }, lines = { 0 };
+	struct newline plain;
+	struct dots dots;
+
+	dots_init(&dots, &sent);
+	for (size_t at = 0; at < size; at += step)
+		dots_write(&dots, data + at, step < size - at ? step : size - at);
+	dots_end(&dots);
+	if (end_of(sent.data, sent.size) != sent.size || lenient_end(sent.data, sent.size) != sent.size)
+		BUG("what is sent ends before its end");
+	newline_init(&plain, false, true);
+	feed(&plain, data, size, step, &lines);
+	if (lines.size && lines.data[lines.size - 1] != '\n')
+		buffer_append_str(&lines, "\r\n");
+	read_lines(lines.data, lines.size, false, &wanted);
+	read_lines(sent.data, sent.size - strlen(".\r\n"), true, &got);
+	if (got.size != wanted.size || (got.size && memcmp(got.data, wanted.data, got.size) != 0))
+		BUG("another message is read than was sent");
+	for (struct buffer *const *b = (struct buffer *[]){ &sent, &wanted, &got, &lines, NULL }; *b; b++)
+		buffer_release(*b);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct newline one, other;
@@ -63,6 +103,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 				BUG("a bare CR came out");
 		}
 	}
+	send_on(text, size - 2, 1u + data[1]);
 	buffer_release(&out);
 	buffer_release(&same);
 	return 0;
