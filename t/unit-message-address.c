@@ -110,8 +110,8 @@ static void test_paths(void)
 	}
 }
 
-/* A path cut anywhere is refused, one with anything behind it is taken without that, and nothing beyond the
- * end is read (the copies are exact, for a sanitizer). */
+/* A path cut anywhere is refused, as is what is none; one with anything behind it is taken without that, and nothing
+ * beyond the end is read (the copies are exact, for a sanitizer). */
 static void test_cut_at_every_byte(void)
 {
 	bool refused = true, exact = true;
@@ -122,11 +122,12 @@ static void test_cut_at_every_byte(void)
 		const char *why;
 		char *address, *more;
 
-		for (size_t cut = 0; cut < size && path->mailbox; cut++) {
+		for (size_t cut = 0; cut + (path->mailbox != NULL) <= size; cut++) {
 			char *copy = xmemdup(path->text, cut);
 
 			address = NULL;
 			refused &= address_parse_path(copy, cut, path->kind, path->utf8, &address, &why) == -1 && !address;
+			address_is_ehlo_name(copy, cut);
 			free(copy);
 		}
 		if (!path->mailbox)
@@ -138,6 +139,24 @@ static void test_cut_at_every_byte(void)
 	}
 	ok(refused, "a path cut at any byte is refused");
 	ok(exact, "what stands behind it is left");
+}
+
+static void test_mailboxes(void)
+{
+	static const char *const not[] = { "a@b> SIZE=1 <c@d", "a@b>", "<a@b>", "a@b, c@d", "a b@c", "@x:a@b", "a\r\n@b",
+		"a@b\r\nDATA", "a", "a@b ", " a@b", "\"a@b", "a\"b\"@c" };
+	bool all = true;
+
+	for (size_t i = 0; i < ARRAY_SIZE(paths); i++)
+		if (paths[i].mailbox && paths[i].text[1] != '@')
+			all &= address_is_mailbox(paths[i].mailbox, paths[i].kind, paths[i].utf8);
+	ok(all, "each of these is a mailbox");
+	for (size_t i = 0; i < ARRAY_SIZE(not); i++)
+		ok(!address_is_mailbox(not[i], ADDRESS_REVERSE_PATH, true) &&
+			!address_is_mailbox(not[i], ADDRESS_FORWARD_PATH, true), "and none is %zu", i);
+	ok(address_is_mailbox("", R, false) && !address_is_mailbox("", F, true), "nobody sends, but gets nothing");
+	ok(address_is_mailbox("\xc3\xbc@b", F, true) && !address_is_mailbox("\xc3\xbc@b", F, false), "beyond ASCII");
+	ok(!address_is_mailbox("a@" L63 "." L63 "." L63 "." L63, F, true), "none is too long");
 }
 
 static void test_parts(void)
@@ -165,6 +184,7 @@ int main(void)
 {
 	test_paths();
 	test_cut_at_every_byte();
+	test_mailboxes();
 	test_parts();
 	return done_testing();
 }

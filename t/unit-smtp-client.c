@@ -241,6 +241,19 @@ static void test_needs(void)
 		{ PLAIN, "s@x", "\xc3\xa4@x", false, false, true, 1, -1, NULL },
 		{ GREETED, "s\r\nDATA@x", "r@x", false, false, false, 1, 553, NULL },
 		{ GREETED, "s@x", "r@x>\r\nDATA\r\n", false, false, false, 1, -1, NULL },
+		/* One address, or none. */
+		{ GREETED, "s@x> SIZE=1 <", "r@x", false, false, false, 1, 553, NULL },
+		{ GREETED, "s@x y", "r@x", false, false, false, 1, 553, NULL },
+		{ GREETED, "s", "r@x", false, false, false, 1, 553, NULL },
+		{ GREETED, "<s@x>", "r@x", false, false, false, 1, 553, NULL },
+		{ GREETED, "@y:s@x", "r@x", false, false, false, 1, 553, NULL },
+		{ GREETED, "\"a>b\"@x", "r@x", false, false, false, 1, 0, "MAIL FROM:<\"a>b\"@x> SIZE=1\r\n" },
+		{ GREETED, "s\xc2\x85@x", "r@x", false, false, true, 1, 553, NULL },
+		{ GREETED, "s\xff@x", "r@x", false, false, true, 1, 553, NULL },
+		{ GREETED, "s@x", "r@x> NOTIFY=NEVER <", false, false, false, 1, -1, NULL },
+		{ GREETED, "s@x", "r@x, t@x", false, false, false, 1, -1, NULL },
+		{ GREETED, "s@x", "", false, false, false, 1, -1, NULL },
+		{ GREETED, "s@x", "r\xe2@x", false, false, true, 1, -1, NULL },
 	};
 
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {

@@ -219,6 +219,21 @@ long address_parse_path(const char *text, size_t size, enum address_kind kind, b
 	return (long)reader.at;
 }
 
+bool address_is_mailbox(const char *address, enum address_kind kind, bool utf8)
+{
+	struct reader reader = { .size = strlen(address) + 2, .utf8 = utf8 };
+	char path[ADDRESS_MAX_PATH];
+	size_t start = 0, end = 0;
+
+	if (reader.size > ADDRESS_MAX_PATH)
+		return false;
+	path[0] = '<';
+	memcpy(path + 1, address, reader.size - 2);
+	path[reader.size - 1] = '>';
+	reader.text = path;
+	return take_path(&reader, kind, &start, &end) && reader.at == reader.size && start == 1;
+}
+
 const char *address_domain(const char *address)
 {
 	const char *at = strrchr(address, '@');

@@ -20,6 +20,8 @@ enum address_kind { ADDRESS_REVERSE_PATH, ADDRESS_FORWARD_PATH };
 long address_parse_path(const char *text, size_t size, enum address_kind kind, bool utf8, char **address,
 	const char **why);
 
+/* Whether "<address>" is such a path and all of it the mailbox: what may stand in a command or a field. */
+bool address_is_mailbox(const char *address, enum address_kind kind, bool utf8);
 /* The text after the last "@", NULL if there is none; borrowed. */
 const char *address_domain(const char *address);
 bool address_is_ascii(const char *address);

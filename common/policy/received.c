@@ -3,12 +3,10 @@
  *     from EHLO (HOST [IP]) by RECEIVER (slimta VERSION) with PROTOCOL id ID for <RECIPIENT>; DATE
  * A recipient is named only when there is no other to whom that would tell it. */
 #include <ctype.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buffer.h"
 #include "common/base/clock.h"
-#include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/message/header.h"
@@ -59,19 +57,6 @@ static void append_literal(struct buffer *out, const char *ip)
 	buffer_append_char(out, ']');
 }
 
-/* An address that is none, from an edge that takes anything, could pass for another part of the field. */
-static bool may_be_named(const struct envelope *envelope)
-{
-	char *path = xasprintf("<%s>", envelope->recipients[0].address), *address = NULL;
-	size_t size = strlen(path);
-	const char *why;
-	bool good = address_parse_path(path, size, ADDRESS_FORWARD_PATH, envelope->smtputf8, &address, &why) == (long)size;
-
-	free(address);
-	free(path);
-	return good;
-}
-
 static void append_stamp(struct buffer *out, const struct envelope *envelope, const struct process_options *process)
 {
 	const struct client *client = &envelope->client;
@@ -92,7 +77,9 @@ static void append_stamp(struct buffer *out, const struct envelope *envelope, co
 		append_word(out, client->protocol, false);
 	}
 	buffer_appendf(out, " id %s", envelope->id);
-	if (envelope->recipient_count == 1 && may_be_named(envelope))
+	/* An address that is none, from an edge that takes anything, could pass for another part of the field. */
+	if (envelope->recipient_count == 1 &&
+			address_is_mailbox(envelope->recipients[0].address, ADDRESS_FORWARD_PATH, utf8))
 		buffer_appendf(out, FOLD "for <%s>", envelope->recipients[0].address);
 	buffer_appendf(out, "; %s", clock_rfc5322(date, envelope->timestamp_ms));
 }

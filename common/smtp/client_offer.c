@@ -9,8 +9,6 @@
 #include "common/smtp/client.h"
 #include "common/smtp/session.h"
 
-#define PATH_OCTETS_MAX 1000
-
 /* A line of the reply to EHLO behind its first. */
 static void read_extension(struct client_offer *offer, const char *line, size_t size)
 {
@@ -42,23 +40,13 @@ void client_offer_read(struct client_offer *offer, const char *text)
 	}
 }
 
-/* What must not stand in a command; the edge lets none of it in, and what policies make passes here too. */
-static bool is_sendable(const char *address)
-{
-	size_t size = strlen(address);
-
-	for (size_t i = 0; i < size; i++)
-		if ((unsigned char)address[i] < ' ' || address[i] == 127)
-			return false;
-	return size <= PATH_OCTETS_MAX;
-}
-
 int client_offer_check(const struct client_offer *offer, const struct smtp_transaction *transaction, struct reply *why)
 {
 	const struct envelope *envelope = transaction->envelope;
 	unsigned extensions = offer->extensions;
 
-	if (!is_sendable(envelope->sender))
+	/* Only addresses get into a queue; what was put there otherwise could be another command. */
+	if (!address_is_mailbox(envelope->sender, ADDRESS_REVERSE_PATH, true))
 		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
 	else if (!address_is_ascii(envelope->sender) && !(extensions & EXTENSION_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
@@ -73,7 +61,7 @@ int client_offer_check(const struct client_offer *offer, const struct smtp_trans
 
 int client_offer_check_recipient(const struct client_offer *offer, const char *address, struct reply *why)
 {
-	if (!is_sendable(address))
+	if (!address_is_mailbox(address, ADDRESS_FORWARD_PATH, true))
 		reply_set(why, 553, "5.1.3", "Recipient address cannot be sent");
 	else if (!address_is_ascii(address) && !(offer->extensions & EXTENSION_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Recipient address needs SMTPUTF8, which the next hop does not offer");
