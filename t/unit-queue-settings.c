@@ -110,7 +110,9 @@ static void test_refused(void)
 
 	memset(text, 'x', sizeof(text));
 	text[4097] = '\0';
+	set(&one, "value", "old", NEVER);
 	is_int(set(&one, "value", text, NEVER), 501, "a value of 4,097 octets");
+	are(&other, "value=old", "the old one is left");
 	text[4096] = '\0';
 	is_int(set(&one, "value", text, NEVER), 0, "of 4,096");
 	text[256] = '\0';

@@ -92,13 +92,13 @@ int store_set(struct store *store, const char *key, const char *value, int64_t e
 	int64_t now_ms = clock_boot_ms();
 	size_t at = 0;
 
+	if (setting_check(key, value, why) < 0)
+		return -1;
 	drop_expired(store);
 	while (at < store->setting_count && strcmp(store->settings[at].key, key) < 0)
 		at++;
 	if (at < store->setting_count && strcmp(store->settings[at].key, key) == 0)
 		drop_setting(store, at);
-	if (setting_check(key, value, why) < 0)
-		return -1;
 	if (value && store->setting_count >= STORE_SETTINGS_MAX) {
 		reply_set(why, 452, "4.3.1", "There are too many settings");
 		return -1;
