@@ -98,6 +98,9 @@ static void open_edge(struct edge *edge)
 
 	for (size_t i = 0; i < smtp->disable_extensions.count; i++)
 		extensions &= ~extension_find(smtp->disable_extensions.items[i]);
+	/* SMTPUTF8 may only be offered with it (RFC 6531 3.1). */
+	if (!(extensions & EXTENSION_8BITMIME))
+		extensions &= ~(unsigned)EXTENSION_SMTPUTF8;
 	if (!dir)
 		dir = queue_spool_dir(edge->queue);
 	else

@@ -21,6 +21,12 @@ def names(t):
         c.cmd('MAIL FROM:<\xe4@b.example>'.encode(), 553, r'^5\.6\.7')
 
 
+def no_eight_bits(t):
+    t.edge(config(', disable_extensions: [8bitmime]'))
+    with t.client('smtp') as c:
+        unlike(c.hello().text, '8BITMIME|SMTPUTF8', 'SMTPUTF8 goes with 8BITMIME')
+
+
 def sizes(t):
     t.edge(config(', max_size: 1K, max_recipients: 2'))
     with t.client('smtp') as c:
@@ -91,4 +97,4 @@ def many(t):
     unlike(edge.log, 'xyzzy', 'but no content')
 
 
-run(names, sizes, unlimited, errors, hops, newlines, many)
+run(names, no_eight_bits, sizes, unlimited, errors, hops, newlines, many)

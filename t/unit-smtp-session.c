@@ -15,6 +15,7 @@ static const struct {
 } table[] = {
 	{ "EHLO c", "250 250 250 250 250" },
 	{ "HELO c", "250 250 250 250 250" },
+	{ "EHLO \xc3\xa4.example", "501 501 501 501 501" },
 	{ "EHLO", "501 501 501 501 501" },
 	{ "MAIL FROM:<a@b.example>", "503 250 503 503 503" },
 	{ "MAIL FROM:<>", "503 250 503 503 503" },

@@ -48,7 +48,7 @@ static void check_host(const struct static_relay *self, const struct config_node
 
 	if (!self->host || host_address_parse(&address, self->host))
 		return;
-	if (!address_is_ascii(self->host) || !address_is_ehlo_name(self->host, strlen(self->host)))
+	if (!address_is_ehlo_name(self->host, strlen(self->host)))
 		config_error_at_value(errors, given, "expected the name or the address of a host");
 }
 
@@ -62,7 +62,7 @@ static void resolve_name(struct static_relay *self, const struct config_node *se
 		return;
 	free(self->ehlo_as);
 	self->ehlo_as = name;
-	if (!address_is_ascii(name) || !address_is_ehlo_name(name, strlen(name)))
+	if (!address_is_ehlo_name(name, strlen(name)))
 		config_error_at_value(errors, given ? given : section, "expected a host name for EHLO, not \"%s\"", name);
 }
 

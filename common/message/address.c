@@ -253,7 +253,7 @@ bool address_is_postmaster(const char *address)
 
 bool address_is_ehlo_name(const char *text, size_t size)
 {
-	struct reader reader = { .text = text, .size = size, .utf8 = true };
+	struct reader reader = { .text = text, .size = size };
 
 	return size && take_host(&reader) && reader.at == size;
 }

@@ -26,7 +26,7 @@ bool address_is_mailbox(const char *address, enum address_kind kind, bool utf8);
 const char *address_domain(const char *address);
 bool address_is_ascii(const char *address);
 bool address_is_postmaster(const char *address);	/* "postmaster" alone, any case */
-/* A Domain or address literal as EHLO takes it (RFC 5321 4.1.1.1, 6531 3.7.1: UTF-8 too). */
+/* A Domain or address literal as EHLO takes it: ASCII alone (RFC 5321 4.1.1.1, 6531 3.7.1). */
 bool address_is_ehlo_name(const char *text, size_t size);
 
 #endif

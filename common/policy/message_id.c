@@ -31,7 +31,7 @@ static int load(struct policy *policy, const struct config_node *node, struct co
 		return -1;
 	free(self->hostname);
 	self->hostname = name;
-	if (address_is_ascii(name) && address_is_ehlo_name(name, strlen(name)))
+	if (address_is_ehlo_name(name, strlen(name)))
 		return 0;
 	config_error_at_value(errors, given ? given : node, "expected a host name behind the @, not \"%s\"", name);
 	return -1;

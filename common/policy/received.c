@@ -44,7 +44,7 @@ static void append_name(struct buffer *out, const char *name, bool utf8)
 {
 	bool valid = name && address_is_ehlo_name(name, strlen(name));
 
-	if (valid && strlen(name) <= WORD_MAX && (utf8 || address_is_ascii(name)))
+	if (valid && strlen(name) <= WORD_MAX)
 		buffer_append_str(out, name);
 	else
 		append_word(out, name, utf8);
