@@ -214,6 +214,10 @@ int setting_check(const char *key, const char *value, struct reply *why);
 /* In the order of keys; borrowed for the callback. */
 typedef void storage_settings_fn(void *arg, const struct reply *why, const struct setting *, size_t count);
 
+/* How long the id of a message that was removed stays known, and a derived one (id_is_derived). */
+#define FINISHED_KEPT_MS 120000LL
+#define FINISHED_DERIVED_KEPT_MS 86400000LL
+
 struct storage_driver {
 	const char *type;		/* value of queue.NAME.type */
 	size_t size;			/* of the driver's own struct, which begins with struct storage */
@@ -263,8 +267,8 @@ struct storage_driver {
 		const struct outcomes *done_so_far, storage_done_fn *done, void *arg);
 	/* What was put aside for this group is due now, and what is of several groups. */
 	void (*recall)(struct storage *, unsigned group);
-	/* Finished: gone. The id stays known for two minutes, a derived one (id_is_derived) for a day: a write of it
-	 * is success and makes no second message. */
+	/* Finished: gone. The id stays known for two minutes, a derived one for a day: a write of it is success and
+	 * makes no second message. */
 	void (*remove)(struct storage *, struct lease **, storage_done_fn *done, void *arg);
 
 	/* Waiting claims call back with none; results still go through. */

@@ -13,8 +13,8 @@
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/file.h"
-#include "common/base/id.h"
 #include "common/base/memory.h"
+#include "common/queue/storage.h"
 
 #define SETS 8192
 #define WAYS 8

@@ -8,8 +8,6 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#define FINISHED_KEPT_MS 120000
-
 struct finished;
 
 struct finished *finished_open(const char *path, bool make);	/* never NULL; `make`: the file, if it is not there */

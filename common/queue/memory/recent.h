@@ -1,7 +1,7 @@
 /* recent.h - ids of messages that were finished lately
  * SPDX-License-Identifier: MIT
- * Kept for two minutes, derived ones (id_is_derived) for a day; at most RECENT_MAX of each kind, about 100 octets each:
- * the oldest are forgotten first. */
+ * Kept as long as storage.h says; at most RECENT_MAX of each kind (derived ones, others), about 100 octets each: the
+ * oldest are forgotten first. */
 #ifndef SLIMTA_QUEUE_MEMORY_RECENT_H
 #define SLIMTA_QUEUE_MEMORY_RECENT_H
 
