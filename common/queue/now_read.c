@@ -9,6 +9,7 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
@@ -259,6 +260,13 @@ const struct now_seen *now_find(const struct now_view *view, const char *id)
 
 	memcpy(key.held.id, id, ID_LENGTH);
 	return view->count ? bsearch(&key, view->seen, view->count, sizeof(key), by_id) : NULL;
+}
+
+int64_t now_since(int64_t wall_ms)
+{
+	int64_t ms = clock_wall_ms() - wall_ms;
+
+	return ms > 0 ? ms : 0;
 }
 
 void now_view_free(struct now_view *view)

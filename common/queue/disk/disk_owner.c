@@ -1,19 +1,11 @@
 /* disk_owner.c - who has a message
  * SPDX-License-Identifier: MIT */
-#include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/queue/disk/disk.h"
 
 struct now_view *disk_owners(struct disk *disk)
 {
 	return now_look(disk->storage.context.process->runtime_dir, disk->storage.context.queue);
-}
-
-static int64_t since(int64_t wall_ms)
-{
-	int64_t ms = clock_wall_ms() - wall_ms;
-
-	return ms > 0 ? ms : 0;
 }
 
 void disk_owner_of_entry(const struct now_view *view, struct list_entry *entry)
@@ -24,8 +16,8 @@ void disk_owner_of_entry(const struct now_view *view, struct list_entry *entry)
 		return;
 	entry->owner = seen->owner;
 	entry->phase = seen->held.phase;
-	entry->leased_for_ms = since(seen->held.claimed_ms);
-	entry->in_phase_ms = since(seen->held.phase_ms);
+	entry->leased_for_ms = now_since(seen->held.claimed_ms);
+	entry->in_phase_ms = now_since(seen->held.phase_ms);
 }
 
 void disk_owner_of_peeked(const struct now_view *view, const char *id, struct peeked *peeked)
@@ -36,6 +28,6 @@ void disk_owner_of_peeked(const struct now_view *view, const char *id, struct pe
 		return;
 	xstrset(&peeked->owner, seen->owner);
 	peeked->phase = seen->held.phase;
-	peeked->leased_for_ms = since(seen->held.claimed_ms);
-	peeked->in_phase_ms = since(seen->held.phase_ms);
+	peeked->leased_for_ms = now_since(seen->held.claimed_ms);
+	peeked->in_phase_ms = now_since(seen->held.phase_ms);
 }

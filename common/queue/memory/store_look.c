@@ -38,13 +38,6 @@ static void look(const struct store *store, const struct store_message *message,
 	known->leased_for_ms = clock_boot_ms() - message->lease.claimed_boot_ms;
 }
 
-static int64_t since(int64_t wall_ms)
-{
-	int64_t ms = clock_wall_ms() - wall_ms;
-
-	return ms > 0 ? ms : 0;
-}
-
 void store_look_phase(const struct store *store, struct store_look *seen, size_t count)
 {
 	const struct storage_context *context = &store->storage->context;
@@ -60,7 +53,7 @@ void store_look_phase(const struct store *store, struct store_look *seen, size_t
 			view = now_look(context->process->runtime_dir, context->queue);
 		now = now_find(view, seen[i].form->id);
 		known->phase = now ? now->held.phase : LEASE_PHASE_UNKNOWN;
-		known->in_phase_ms = now ? since(now->held.phase_ms) : 0;
+		known->in_phase_ms = now ? now_since(now->held.phase_ms) : 0;
 	}
 	now_view_free(view);
 }
