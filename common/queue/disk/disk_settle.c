@@ -16,10 +16,13 @@
 #include "common/base/memory.h"
 #include "common/queue/disk/disk_settle.h"
 
-void disk_settle_write(struct disk *disk, struct settle_op *op, const char *text)
+void disk_settle_write(struct disk *disk, struct settle_op *op)
 {
-	int result = disk_meta_write(disk, op->id, text, op->due_ms);
+	int result;
 
+	if (!op->meta)
+		op->meta = disk_meta_text(op->lease);
+	result = disk_meta_write(disk, op->id, op->meta, op->due_ms);
 	if (result < 0) {
 		op->op.error = errno;
 		return;
@@ -49,7 +52,6 @@ static bool vanished(struct disk *disk, const struct settle_op *op)
 static void begin_defer(struct disk *disk, struct settle_op *op)
 {
 	enum disk_obeyed obeyed = disk_marks_obey(disk, op->lease, op->attempted);
-	char *text;
 
 	if (obeyed == OBEYED_DISCARD) {
 		op->going = true;
@@ -60,22 +62,16 @@ static void begin_defer(struct disk *disk, struct settle_op *op)
 	op->due_ms = disk_meta_time(op->lease);
 	if (op->kind == SETTLE_ASIDE && !op->grew && !op->obeyed)
 		return;
-	text = disk_meta_text(op->lease);
-	disk_settle_write(disk, op, text);
-	free(text);
+	disk_settle_write(disk, op);
 }
 
 /* A derived id says that it is finished before its envelope goes. */
 static void begin_going(struct disk *disk, struct settle_op *op)
 {
-	char *text;
-
 	if (op->lease->finished || !id_is_derived(op->id))
 		return;
 	op->lease->finished = true;
-	text = disk_meta_text(op->lease);
-	disk_settle_write(disk, op, text);
-	free(text);
+	disk_settle_write(disk, op);
 	op->going = !op->op.error;
 }
 
@@ -89,7 +85,7 @@ static void begin(struct disk *disk, struct settle_op *op)
 	} else if (op->kind == SETTLE_DEFER || op->kind == SETTLE_ASIDE) {
 		begin_defer(disk, op);
 	} else if (op->kind == SETTLE_RENEW) {
-		disk_settle_write(disk, op, op->meta);
+		disk_settle_write(disk, op);
 	} else {
 		op->going = true;
 	}

@@ -25,7 +25,7 @@ struct settle_op {
 	uint16_t group;			/* ... for this group, ... */
 	unsigned recalls;		/* ... as there were so many recalls before; ... */
 	bool grew;			/* ... more recipients are settled than the meta says */
-	char *meta;			/* RENEW: what to write */
+	char *meta;			/* what is written; of a RENEW, whose lease changes meanwhile, made before */
 	enum mark mark;			/* MARK */
 	char *reason;
 	struct settle_discard *discard;
@@ -40,8 +40,8 @@ struct settle_op {
 };
 
 struct settle_op *disk_settle_new(enum settle_kind, const char *id, storage_done_fn *, void *arg);
-/* The lease's meta as it is now (thread). */
-void disk_settle_write(struct disk *, struct settle_op *, const char *text);
+/* The lease's meta as it is now, once an op; `due_ms` is its time (thread). */
+void disk_settle_write(struct disk *, struct settle_op *);
 
 /* disk_steer.c (thread): a mark, obeyed at once or added beside the lease. */
 void disk_steer_begin(struct disk *, struct settle_op *);

@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT
  * Who has the message reads its marks as the lease ends. If that was just now, the lock is ours, and so is the work. */
 #include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
@@ -24,7 +23,6 @@ static void obey(struct disk *disk, struct settle_op *op, bool added)
 {
 	struct disk_lease *lease = op->lease;
 	enum disk_obeyed obeyed = disk_marks_obey(disk, lease, false);
-	char *text;
 
 	op->obeyed = obeyed == OBEYED;
 	if (obeyed == OBEYED_FAILED)
@@ -34,9 +32,7 @@ static void obey(struct disk *disk, struct settle_op *op, bool added)
 	if (op->op.error || op->going)
 		return;
 	op->due_ms = disk_meta_time(lease);
-	text = disk_meta_text(lease);
-	disk_settle_write(disk, op, text);
-	free(text);
+	disk_settle_write(disk, op);
 }
 
 static void mark_locked(struct disk *disk, struct settle_op *op, bool added)
