@@ -8,7 +8,7 @@ SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 # These work before anything is installed or configured; they call make again where they need more.
-EARLY := deps peers run check check-long fuzz clean distclean format help
+EARLY := deps peers run check check-long bench fuzz clean distclean format help
 ifneq ($(filter-out $(EARLY),$(or $(MAKECMDGOALS),all)),)
 include config.mk
 endif
@@ -62,6 +62,7 @@ PROGRAMS := $(FOLDERS:%=$(B)/slimta-%)
 COMMON := $(call objects,$(call sources,common/*))
 UNITS := $(patsubst t/%.c,$(B)/t/%,$(sort $(wildcard t/unit-*.c)))
 TOOLS := $(patsubst %.c,$(B)/%,$(sort $(wildcard t/lib/*.c)))
+BENCH_TOOLS := $(B)/t/bench/load $(B)/t/bench/sink
 RECORDER := $(B)/t/lib/preload/recorder.so
 FUZZERS := $(patsubst t/fuzz/%.c,$(B)/%,$(sort $(wildcard t/fuzz/fuzz-*.c)))
 HEADERS := $(sort $(foreach folder,common $(FOLDERS),$(wildcard $(folder)/*.h $(folder)/*/*.h \
@@ -109,6 +110,11 @@ $(B)/t/unit-$(1): $(B)/t/unit-$(1).o $(call extra,$(1)) $(B)/libcommon.a
 endef
 $(TOOLS): $(B)/t/lib/%: $(B)/t/lib/%.o $(B)/libcommon.a
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
+$(BENCH_TOOLS): $(B)/t/bench/tool.o $(B)/libcommon.a
+$(B)/t/bench/load: $(B)/t/bench/load.o $(B)/t/bench/load_session.o
+$(B)/t/bench/sink: $(B)/t/bench/sink.o
+$(BENCH_TOOLS):
+	$(CC) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)
 # Never sanitized, nor with checked calls: it stands before every library, and defines those calls itself.
 $(RECORDER): $(sort $(wildcard t/lib/preload/*.[ch])) $(B)/.flags
 	@mkdir -p $(@D)
@@ -133,7 +139,8 @@ FUZZ_SECONDS ?= 20
 # For the makes called here, where the caller chose no -j of its own.
 PARALLEL = $(if $(findstring jobserver,$(MAKEFLAGS)),,-j$(shell nproc))
 
-units: $(UNITS) $(TOOLS) $(RECORDER)
+units: $(UNITS) $(TOOLS) $(BENCH_TOOLS) $(RECORDER)
+bench-tools: $(BENCH_TOOLS)
 unit: units
 	$(PROVE) -j$(JOBS) $(UNITS)
 check-headers:
@@ -159,6 +166,12 @@ check-long:
 	$(MAKE) $(PARALLEL) all units
 	$(MAKE) $(PARALLEL) FAULTS=1 all units
 	LONG=1 HARNESS_TIMER=1 timeout --kill-after=60 40m $(MAKE) system TESTS='$(LONG_TESTS) $(LONG_UNITS)'
+# Against Postfix, t/bench/README. BENCH=full: all cases; BENCH_ARGS='--only lone': see bench.run --help.
+bench:
+	.ci/deps run check
+	$(MAKE) $(PARALLEL) all bench-tools
+	cd t && timeout --kill-after=10 $(if $(filter full,$(BENCH)),100m,595) \
+		python3 -m bench.run $(if $(filter full,$(BENCH)),--full) $(BENCH_ARGS)
 fuzz:
 	$(MAKE) $(PARALLEL) FUZZ=1 fuzzers
 	for source in t/fuzz/fuzz-*.c; do \
@@ -229,9 +242,10 @@ help:
 	@echo "make check        install, build, all tests   (make unit, make system TESTS=t/4*.t: a part)"
 	@echo "make check-long   those tests that have a long form in it, with a summary; 40 minutes at most"
 	@echo "make check-headers  every header compiles alone"
+	@echo "make bench        measure it against Postfix, as root; 10 minutes at most  (BENCH=full: all cases)"
 	@echo "make fuzz         every fuzz target for FUZZ_SECONDS"
 	@echo "make install      to DESTDIR and prefix; make uninstall takes it away"
 	@echo "make format       the lines of C changed since FORMAT_SINCE, else since the last commit"
 	@echo "make dist clean distclean"
 
-.PHONY: all units unit check-headers system fuzzers install uninstall dist $(EARLY)
+.PHONY: all units bench-tools unit check-headers system fuzzers install uninstall dist $(EARLY)

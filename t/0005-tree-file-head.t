@@ -41,7 +41,7 @@ for name in c_files():
     functions += [f'{name}:{start}: {length} lines' for start, length in long_functions(lines)]
     wide += [f'{name}:{number}' for number, line in enumerate(lines, 1) if len(line.expandtabs(8)) > WIDTH]
 
-scripts = glob.glob('t/*.t') + glob.glob('t/lib/*.py') + glob.glob('conf/*.sh') + glob.glob('.ci/[a-z]*')
+scripts = glob.glob('t/*.t') + glob.glob('t/lib/*.py') + glob.glob('t/bench/*.py') + glob.glob('conf/*.sh') + glob.glob('.ci/[a-z]*')
 for name in sorted(name for name in scripts if os.path.isfile(name)):
     with open(name, encoding='utf-8') as script:
         lines = script.read().split('\n')

@@ -1,0 +1,123 @@
+# run.py - make bench: python3 -m bench.run [--full] [--only CASE] [--rounds N], in t/
+# SPDX-License-Identifier: MIT
+import argparse
+import contextlib
+import ctypes
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+
+from lib.fixture import PR_SET_CHILD_SUBREAPER, TOP
+
+from . import place
+from .cases import Cases, Clock, OutOfTime
+from .figures import table
+from .servers import PEERS, Slimta, raise_descriptors
+from .tools import Tools
+
+SECONDS, FULL_SECONDS = 540, 5400
+OUT = f'{TOP}/build/bench.json'
+
+
+def quick(cases, rounds):
+    """The cases that have marks."""
+    yield 'accept', lambda: cases.accept(20, 1, 4, rounds, mark=1.5)
+    yield 'through', lambda: cases.through(4096, 5000, rounds, mark=2.5, cpu_mark=1 / 3)
+    yield 'lone', lambda: cases.lone(50, rounds, mark=1)
+    yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
+    yield 'backlog', lambda: cases.backlog(mark=0.8)
+
+
+def full(cases, rounds):
+    for sessions in (1, 20, 200):
+        for per_connection in (1, 10):
+            mark = 1.5 if (sessions, per_connection) == (20, 1) else None
+            yield 'accept', lambda s=sessions, c=per_connection, m=mark: cases.accept(s, c, 4, rounds, mark=m)
+    yield 'through', lambda: cases.through(4096, 10000, rounds, mark=2.5, cpu_mark=1 / 3)
+    yield 'through', lambda: cases.through(102400, 2000, rounds)
+    yield 'lone', lambda: cases.lone(50, rounds, mark=1)
+    yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
+    yield 'idle', lambda: cases.idle(5000, rounds, mark=8)
+    yield 'backlog', lambda: cases.backlog(mark=0.8, postfix=True)
+
+
+def measure(folder, why, arguments):
+    say = lambda text: print(f'# {text}', file=sys.stderr, flush=True)
+    clock = Clock(FULL_SECONDS if arguments.full else SECONDS)
+    places = place.Places(folder, arguments.on_disk)
+    cases = Cases(places, Tools(Slimta.build, clock), clock, not why, say)
+    began, left_out = time.time(), []
+    report = {'began': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(began)), 'machine': place.machine(folder),
+        'load_average_before': os.getloadavg(), 'alone': why, 'places': places.what}
+    report['tools_alone'] = cases.ceiling()
+    for name, case in (full if arguments.full else quick)(cases, arguments.rounds):
+        if arguments.only and name not in arguments.only:
+            continue
+        try:
+            case()
+        except OutOfTime:
+            left_out.append(name)
+    report.update(load_average_after=os.getloadavg(), seconds=time.time() - began, rows=[row.json() for row in cases.rows],
+        rounds=cases.records, troubles=cases.troubles, out_of_time=left_out)
+    return cases, report
+
+
+def conclude(cases, report):
+    """Prints the table and writes the file; gives the exit status."""
+    machine, ceiling = report['machine'], report['tools_alone']
+    before, after = report['load_average_before'][0], report['load_average_after'][0]
+    print(table(cases.rows))
+    print(f"\nThe tools alone: {ceiling['rate']:.0f} messages/s, {ceiling['latency_ms']['p99']:.1f} ms p99 "
+        '(20 sessions, 1 a connection, 4 KB).')
+    print(f"{machine['processors']} processors ({machine['model']}), Linux {machine['kernel']}; load "
+        f"average {before:.2f} before, {after:.2f} after; {report['seconds']:.0f} s.")
+    print(f"Queues stood on {report['places']}.")
+    if before > 0.5:
+        print('The machine was not idle: figures are lower, and marks less certain, than they would be.')
+    if report['alone']:
+        print(f"Without marks, slimta alone: {report['alone']}.")
+    for name in report['out_of_time']:
+        print(f'Not measured for want of time: {name}.')
+    for trouble in report['troubles']:
+        print(f'Trouble: {trouble}.')
+    os.makedirs(os.path.dirname(OUT), exist_ok=True)
+    with open(OUT, 'w', encoding='utf-8') as out:
+        json.dump(report, out, indent=1)
+    print(f'All rounds: {os.path.relpath(OUT, TOP)}. What is alike and what is not: t/bench/README.')
+    return 1 if report['troubles'] or any(row.verdict == 'missed' for row in cases.rows) else 0
+
+
+def parse():
+    parser = argparse.ArgumentParser(prog='bench', description='Measures slimta against Postfix; see t/bench/README.')
+    parser.add_argument('--full', action='store_true', help='all cases, also those without a mark: about an hour')
+    parser.add_argument('--rounds', type=int, default=3, help='of each case and server')
+    parser.add_argument('--only', action='append', help='accept, through, lone, idle or backlog; may be given several times')
+    parser.add_argument('--on-disk', action='store_true', help='rounds in new folders, not on new file systems')
+    return parser.parse_args()
+
+
+def main():
+    arguments = parse()
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
+    folder = os.environ.get('BENCH_FOLDER')
+    if folder:
+        raise_descriptors()
+        place.furnish(folder)
+        return conclude(*measure(folder, None, arguments))
+    why = place.why_alone(PEERS)
+    with place.scratch() as folder:
+        if not why and place.kind_of_file_system(folder) in place.IN_MEMORY:
+            why = f'{folder} is in memory, where nothing is durable: set TMPDIR'
+        if not why:
+            return place.inside(folder, [sys.executable, '-m', 'bench.run', *sys.argv[1:]])
+        ctypes.CDLL(None).prctl(PR_SET_CHILD_SUBREAPER, 1)
+        raise_descriptors()
+        return conclude(*measure(folder, why, arguments))
+
+
+if __name__ == '__main__':
+    with contextlib.suppress(KeyboardInterrupt):
+        sys.exit(main())
