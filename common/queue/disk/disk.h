@@ -52,7 +52,7 @@ struct disk_lease {
 	LIST_ENTRY(disk_lease) next;
 	int fd;				/* of ID.env, locked */
 	struct envelope *envelope;	/* read with the claim; NULL: large, or taken */
-	uint64_t size;			/* octets of the file */
+	uint64_t size;			/* octets of the file; 0: not known */
 	struct message_state state;
 	int64_t due_ms;			/* as recorded */
 	uint64_t marks;			/* up to which number they were obeyed */
@@ -213,6 +213,9 @@ int disk_lock_env(struct disk *, const char *id, bool briefly);
 bool disk_has_name(struct disk *, int fd, const char *id);
 struct disk_lease *disk_lease_new(const char *id, int fd);
 void disk_lease_free(struct disk_lease *);		/* any thread; closes, so unlocks; not in the list any more */
+/* A large file that was taken away gives its blocks back, before another message fills it. Only when that is durable:
+ * until then it may still be needed under its name. */
+void disk_lease_cut(struct disk *, const struct disk_lease *);
 
 /* ---- disk_claim.c: claim, claim_id, get */
 void disk_claim_start(struct storage *, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *,

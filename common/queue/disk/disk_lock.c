@@ -81,13 +81,24 @@ void disk_lease_free(struct disk_lease *lease)
 	free(lease);
 }
 
+/* Only a claim knows the size; who marks a message has not read it. */
+void disk_lease_cut(struct disk *disk, const struct disk_lease *lease)
+{
+	uint64_t size = lease->size;
+	struct stat status;
+
+	if (!size && fstat(lease->fd, &status) == 0)
+		size = (uint64_t)status.st_size;
+	if (size > RECYCLE_SIZE_MAX && FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
+		disk_log_error(disk, "cut to zero", lease->lease.id, errno);
+}
+
 /* The env goes first and durably, so that what is left of a crash is the mark, to be obeyed again; of an id that has
  * to be known for longer it says so before. */
 static enum disk_take take_away(struct disk *disk, struct disk_lease *lease, const char *event, int64_t *due_ms)
 {
 	char name[DISK_NAME_SIZE];
 	const char *id = lease->lease.id;
-	struct stat status;
 
 	snprintf(name, sizeof(name), "%s.env", id);
 	if (disk_finish(disk, lease) < 0 || recycler_put(&disk->envelopes, name) < 0 ||
@@ -97,9 +108,7 @@ static enum disk_take take_away(struct disk *disk, struct disk_lease *lease, con
 		return TAKE_FAILED;
 	}
 	finished_add(disk->finished, id);
-	if (fstat(lease->fd, &status) == 0 && status.st_size > RECYCLE_SIZE_MAX &&
-			FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
-		disk_log_error(disk, "cut to zero", id, errno);
+	disk_lease_cut(disk, lease);
 	if (!lease->finished)
 		disk_meta_remove(disk, id);
 	disk_mark_remove(disk, id);

@@ -10,7 +10,6 @@
 #include <unistd.h>
 
 #include "common/base/clock.h"
-#include "common/base/fault.h"
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -149,11 +148,9 @@ static void take_away(struct disk *disk, struct disk_ops *ops)
 			op->error = EIO;
 }
 
-/* A large file gives its blocks back only now: until the sync it may still be needed under its name. */
 static void clear_away(struct disk *disk, struct settle_op *op)
 {
 	struct disk_lease *lease = op->lease;
-	struct stat status;
 
 	finished_add(disk->finished, op->id);
 	if (op->op.error)
@@ -161,9 +158,7 @@ static void clear_away(struct disk *disk, struct settle_op *op)
 	if (!lease->finished && (op->kind == SETTLE_MARK || lease->meta))
 		disk_meta_remove(disk, op->id);
 	disk_mark_remove(disk, op->id);
-	if (fstat(lease->fd, &status) == 0 && status.st_size > RECYCLE_SIZE_MAX &&
-			FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
-		disk_log_error(disk, "cut to zero", op->id, errno);
+	disk_lease_cut(disk, lease);
 }
 
 /* A mark that was added since ours were read, while our lock stood, waits for somebody to look. */
