@@ -78,6 +78,21 @@ static const char *trickle(struct harness *h, const char *begin, unsigned rate)
 	return buffer_str(&h->out);
 }
 
+/* The same in chunks of an octet; what was said last. */
+static const char *chunks(struct harness *h, unsigned rate)
+{
+	harness_init(h);
+	h->settings.max_size_bytes = 0;
+	harness_open(h);
+	harness_say(h, "EHLO c\r\n" BEGIN);
+	for (unsigned i = 0; i < 600 * rate && session_state(h->session) == SESSION_READING; i++) {
+		buffer_reset(&h->out);
+		harness_say(h, "BDAT 1\r\nx");
+		ahead_s += i % rate == 0;
+	}
+	return buffer_str(&h->out);
+}
+
 static void test_rate(void)
 {
 	static const char *const how[] = { "DATA\r\n", "BDAT 1000000 LAST\r\n" };
@@ -90,6 +105,10 @@ static void test_rate(void)
 		ok(!*trickle(&h, how[i], 11), "%.4s: eleven are not", how[i]);
 		harness_close(&h);
 	}
+	ok(strcmp(chunks(&h, 9), "421 4.4.2 Connection timed out\r\n") == 0, "chunks of an octet are nine octets, too");
+	harness_close(&h);
+	ok(strcmp(chunks(&h, 11), "250 2.0.0 1 octets received\r\n") == 0, "or eleven");
+	harness_close(&h);
 	harness_init(&h);
 	harness_open(&h);
 	for (unsigned i = 0; i < 500 && session_state(h.session) == SESSION_READING; i++) {

@@ -220,7 +220,6 @@ static void expect(struct session *s, uint64_t size, bool last)
 	}
 	in->chunk_size = in->chunk_left = size;
 	in->last = last;
-	start_window(in);
 	session_receive(s, PHASE_CHUNK);
 	if (!size)
 		chunk_ended(s);
@@ -272,27 +271,25 @@ static bool is_too_slow(struct incoming *in, size_t more)
 	return slow;
 }
 
+/* All has come that was waited for. What ends a message is never too slow; many small chunks may be. */
+static bool is_complete(const struct incoming *in, bool slow)
+{
+	if (in->newline.dots)
+		return in->newline.ended;
+	return !in->chunk_left && (in->last || !slow);
+}
+
 size_t incoming_take(struct session *s, const char *data, size_t size)
 {
 	struct incoming *in = s->incoming;
-	size_t taken;
+	size_t taken = in->newline.dots ? newline_feed(&in->newline, data, size, sink, in) : take_chunk(in, data, size);
+	bool slow = is_too_slow(in, taken);
 
-	if (in->newline.dots) {
-		taken = newline_feed(&in->newline, data, size, sink, in);
-		if (in->newline.ended) {
-			end(s);
-			return taken;
-		}
-	} else {
-		taken = take_chunk(in, data, size);
-		if (!in->chunk_left) {
-			chunk_ended(s);
-			return taken;
-		}
-	}
-	if (is_too_large(in) && in->size > most_refused(s))
+	if (is_complete(in, slow))
+		in->newline.dots ? end(s) : chunk_ended(s);
+	else if (is_too_large(in) && in->size > most_refused(s))
 		session_end(s, 552, "5.3.4", "Message exceeded size limit");
-	else if (is_too_slow(in, taken))
+	else if (slow)
 		session_timed_out(s);
 	return taken;
 }
