@@ -204,6 +204,27 @@ void queue_defer(struct queue *queue, struct lease **lease, int64_t delay_ms, bo
 	answer_as(storage.lost ? "lost" : "ok", done, arg);
 }
 
+/* No destination is suspended. */
+void queue_put_aside(struct queue *queue, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	(void)group;
+	queue_defer(queue, lease, delay_ms, false, done_so_far, NULL, done, arg);
+}
+
+void queue_recall(struct queue *queue, unsigned group)
+{
+	(void)queue;
+	(void)group;
+}
+
+void queue_settings(struct queue *queue, storage_settings_fn *done, void *arg)
+{
+	(void)queue;
+	(void)done;
+	(void)arg;
+}
+
 void queue_remove(struct queue *queue, struct lease **lease, storage_done_fn *done, void *arg)
 {
 	(void)queue;

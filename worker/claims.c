@@ -29,7 +29,9 @@ struct claims {
 	size_t count;			/* of both */
 	bool alone;			/* a suspect is under way */
 	int64_t lease_ms;
-	bool claiming, stopped;
+	struct lease **fresh;		/* claimed, while the storage is asked what is suspended */
+	size_t fresh_count;
+	bool claiming, stopped, over;
 	struct event *wake;
 	claims_ended_fn *ended;
 	void *arg;
@@ -97,14 +99,31 @@ static void let_go_alone(struct claims *claims)
 	begin_suspect(claims, first);
 }
 
-static void on_claimed(void *arg, struct lease *const leases[], size_t count)
+static void take_fresh(void *arg)
 {
 	struct claims *claims = arg;
 
 	claims->claiming = false;
-	for (size_t i = 0; i < count; i++)
-		take(claims, leases[i]);
+	for (size_t i = 0; i < claims->fresh_count && !claims->over; i++)
+		take(claims, claims->fresh[i]);
+	free((void *)claims->fresh);
+	claims->fresh = NULL;
+	claims->fresh_count = 0;
 	wake_up(claims);
+}
+
+static void on_claimed(void *arg, struct lease *const leases[], size_t count)
+{
+	struct claims *claims = arg;
+
+	claims->fresh = xcalloc(count + 1, sizeof(struct lease *));
+	claims->fresh_count = count;
+	for (size_t i = 0; i < count; i++)
+		claims->fresh[i] = leases[i];
+	if (!count || claims->over || suspended_is_fresh(claims->context.suspended))
+		take_fresh(claims);
+	else
+		suspended_look(claims->context.suspended, take_fresh, claims);
 }
 
 /* Callbacks only wake this up, so that none of them is entered from within another. */
@@ -168,7 +187,7 @@ void claims_stop(struct claims *claims)
 
 	if (!claims)
 		return;
-	claims->stopped = true;
+	claims->stopped = claims->over = true;
 	TAILQ_FOREACH(claimed, &claims->under_way, link)
 		delivery_stop(claimed->delivery);
 }
@@ -189,6 +208,7 @@ void claims_free(struct claims *claims)
 		TAILQ_REMOVE(&claims->suspects, claimed, link);
 		free(claimed);
 	}
+	free((void *)claims->fresh);
 	event_free(claims->wake);
 	free(claims);
 }

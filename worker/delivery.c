@@ -21,6 +21,7 @@ void delivery_release(struct delivery *delivery)
 	envelope_free(delivery->envelope);
 	message_state_release(&delivery->state);
 	outcomes_release(&delivery->renewing);
+	free(delivery->left_out);
 	event_free(delivery->pause);
 	event_free(delivery->renewal);
 	now_release(delivery->context.now, delivery->row);
@@ -97,11 +98,12 @@ static void take_message(struct delivery *delivery, struct envelope **envelope, 
 	delivery->progress = progress_new(delivery->envelope);
 	verdict = verdict_of(delivery);
 	delivery->unrecorded = verdict_before(&verdict);
-	delivery->left = delivery_count_open(delivery);
+	delivery->unrecorded |= delivery_leave_out(delivery, &verdict);
+	delivery->left = delivery_count_open(delivery) - delivery->left_out_count;
 	log_debug("worker", "fetched", LOG_TEXT("id", delivery->id),
 		LOG_INT("recipients", delivery->envelope->recipient_count), LOG_INT("open", delivery->left),
 		LOG_INT("attempts", delivery->state.attempts));
-	/* None is left where its worker died between the last record and the removal. */
+	/* None is left where its worker died between the last record and the removal, or where all wait. */
 	if (!delivery->left)
 		delivery->relay = RELAY_OVER;
 }
@@ -136,8 +138,9 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 {
 	struct delivery *delivery = arg;
 
-	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled)
-		BUG("recipient %zu was settled twice", index);
+	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled ||
+			(delivery->left_out && delivery->left_out[index]))
+		BUG("recipient %zu was settled twice, or was not to be tried", index);
 	progress_settle(&delivery->progress[index], reply, host);
 	delivery->left--;
 	if (!reply_is_success(reply))
@@ -166,7 +169,7 @@ static void on_relay_finished(void *arg)
 static void relay(struct delivery *delivery)
 {
 	struct relay_delivery what = { delivery->envelope, &delivery->state.done, on_settled, on_relay_finished,
-		delivery_commit, delivery };
+		delivery_commit, delivery, delivery->left_out };
 
 	if (delivery->draining) {
 		delivery_give_back(delivery, 0);

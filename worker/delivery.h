@@ -11,6 +11,7 @@
 #include "common/queue/now.h"
 #include "common/queue/queue.h"
 #include "worker/relay.h"
+#include "worker/suspended.h"
 
 struct delivery;
 
@@ -23,6 +24,7 @@ struct delivery_context {
 	struct pool *disk;
 	struct queue *bounce_queue;	/* takes the notifications; maybe the same as `queue` */
 	const char *hostname;		/* ours, in notifications */
+	struct suspended *suspended;	/* NULL: no destination is */
 };
 
 typedef void delivery_ended_fn(void *arg, struct delivery *);

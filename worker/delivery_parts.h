@@ -6,6 +6,7 @@
 #include "worker/delivery.h"
 #include "worker/notice.h"
 #include "worker/progress.h"
+#include "worker/verdict.h"
 
 struct event;
 
@@ -37,6 +38,8 @@ struct delivery {
 	struct attempt attempt;		/* borrowed of the first recipient that has to wait, or failed */
 	struct progress *progress;	/* one a recipient */
 	size_t left;			/* recipients that the relay has not settled */
+	bool *left_out;			/* those whose destination was suspended when it was fetched; NULL: none */
+	size_t left_out_count;
 	bool unrecorded;		/* state.done has results that are not in the storage yet */
 	struct notice_settings notices;
 	struct notice *notice;		/* being written */
@@ -68,6 +71,15 @@ void delivery_give_back(struct delivery *, int64_t delay_ms);
 /* Repeats the step after a pause; gives up where that makes no sense. */
 void delivery_step_failed(struct delivery *, const struct reply *why);
 void delivery_log_failed(const struct delivery *, const char *event, const struct reply *why);
+
+/* delivery_suspended.c. Who is suspended now is not given to the relay; true if somebody was added to `done`. */
+bool delivery_leave_out(struct delivery *, const struct verdict *);
+struct aside {
+	int64_t delay_ms;
+	unsigned group;
+};
+/* Whether it waits for the end of suspensions, and for nothing else. */
+bool delivery_is_suspended(const struct delivery *, struct aside *);
 
 /* delivery_notify.c: writes the first notification that is owed. */
 void delivery_notify(struct delivery *);

@@ -157,7 +157,13 @@ static void defer(struct delivery *delivery, bool complete)
 	const struct progress *waits = progress_first_unsuccessful(delivery->progress,
 		delivery->envelope->recipient_count, !complete);
 	bool attempted = waits || (complete && delivery->tried);
+	struct aside aside;
 
+	if (!attempted && !complete && !delivery->put_off && delivery_is_suspended(delivery, &aside)) {
+		queue_put_aside(delivery->context.queue, &delivery->lease, aside.delay_ms, aside.group,
+			&delivery->state.done, on_ended, delivery);
+		return;
+	}
 	delivery->delay_ms = delivery->put_off && !delivery->draining ? PUT_OFF_MS : 0;
 	if (waits && !complete)
 		delivery->delay_ms = queue_retry_delay_ms(delivery->context.queue, delivery->state.attempts + 1);

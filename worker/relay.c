@@ -127,5 +127,5 @@ const struct command *relay_command(const struct relay *relay)
 
 bool relay_is_open(const struct relay_delivery *delivery, size_t index)
 {
-	return outcome_is_open(outcomes_find(delivery->done, index));
+	return !(delivery->left_out && delivery->left_out[index]) && outcome_is_open(outcomes_find(delivery->done, index));
 }

@@ -51,6 +51,7 @@ struct relay_delivery {
 	 * or another question, or NULL, which takes the question back. */
 	enum relay_go (*commit)(void *arg, relay_resume_fn *resume, void *resume_arg);
 	void *arg;
+	const bool *left_out;		/* open, and not to be attempted: not the relay's; NULL: none */
 };
 
 struct relay_driver {

@@ -88,6 +88,19 @@ static bool is_late(const struct verdict *verdict, size_t index)
 		notice_is_wanted(verdict->notices, verdict->envelope, index, OUTCOME_DELAYED);
 }
 
+bool verdict_suspended(const struct verdict *verdict, size_t index, const char *domain)
+{
+	struct reply reply = { 0 };
+
+	if (!is_late(verdict, index))
+		return false;
+	reply_set(&reply, 451, "4.3.2", "Deliveries to %s are suspended", *domain == '.' ? domain + 1 : domain);
+	outcomes_add(&verdict->state->done, &(struct outcome){ index, OUTCOME_DELAYED, reply, (char *)"",
+		verdict->now_ms });
+	reply_release(&reply);
+	return true;
+}
+
 /* True if it was added to `done`. */
 static bool judge(const struct verdict *verdict, size_t index, bool given_up)
 {

@@ -21,6 +21,8 @@ struct verdict {
 /* Before an attempt: all who are open fail if an operator wants the message back, or if it is too old or was tried too
  * often for the configuration of today. True if so. */
 bool verdict_before(const struct verdict *);
+/* Of one who is not attempted as his destination is suspended: who is late. True if he was added to `done`. */
+bool verdict_suspended(const struct verdict *, size_t index, const char *domain);
 /* After an attempt, for which all that the relay settled stands in `progress`: who failed, who is late. True if
  * somebody was added to `done`. */
 bool verdict_after(const struct verdict *);

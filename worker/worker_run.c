@@ -23,7 +23,8 @@ struct worker {
 	struct relay *relay;
 	struct now *now;		/* NULL: it could not be made */
 	struct deaths *deaths;		/* NULL until the queue is open */
-	struct claims *claims;		/* NULL until what dead workers held was seen to */
+	struct suspended *suspended;	/* NULL until what dead workers held was seen to ... */
+	struct claims *claims;		/* ... likewise */
 	struct event *bound;		/* of the drain */
 	struct keeper keeper;
 	char *spawner_path;
@@ -215,6 +216,7 @@ static void on_deaths_seen(void *arg)
 		.counters = child->counters, .now = worker->now, .disk = child->disk,
 		.bounce_queue = worker->bounce_queue, .hostname = child->process.fqdn };
 
+	worker->suspended = context.suspended = suspended_new(child->base, worker->queue);
 	worker->claims = claims_new(&context);
 	child_ready(child);
 }
@@ -301,12 +303,14 @@ int worker_run(const struct child_arguments *arguments)
 	 * their relay. */
 	deaths_stop(worker.deaths);
 	claims_stop(worker.claims);
+	suspended_stop(worker.suspended);
 	if (worker.bounce_queue != worker.queue)
 		queue_free(worker.bounce_queue);
 	queue_free(worker.queue);
 	deaths_free(worker.deaths);
 	relay_close(worker.relay);
 	claims_free(worker.claims);
+	suspended_free(worker.suspended);
 	now_close(worker.now);
 	if (worker.bound)
 		event_free(worker.bound);

@@ -15,6 +15,7 @@
 #include "common/base/memory.h"
 #include "t/lib/tap.h"
 #include "worker/claims.h"
+#include "worker/relay_drivers.h"
 
 #define MAYBE __attribute__((unused)) static
 #define TO(...) (const char *const[]){ __VA_ARGS__, NULL }
@@ -54,6 +55,8 @@ static struct {
 } storage;
 
 static struct event_base *base;
+static struct suspended *suspended;	/* what deliveries look at; NULL: nothing is */
+#include "t/lib/fake_settings.h"
 static struct counters *counters;
 static struct pool *pool;
 static struct queue_options options;
@@ -290,6 +293,29 @@ void queue_defer(struct queue *queue, struct lease **lease, int64_t delay_ms, bo
 	buffer_release(&reply);
 }
 
+/* A wait of less than a quarter of an hour in seconds. */
+void queue_put_aside(struct queue *queue, struct lease **lease, int64_t delay_ms, unsigned group,
+	const struct outcomes *done_so_far, storage_done_fn *done, void *arg)
+{
+	char *wait = delay_ms < 900000 ? xasprintf("%llds", (long long)(delay_ms + 500) / 1000) : xstrdup("long");
+	char *call = xasprintf("aside %s %s %zu", wait, group == ASIDE_SEVERAL ? "several" : "one", done_so_far->count);
+
+	(void)queue;
+	if (takes_effect(call))
+		outcomes_merge(&storage.state.done, done_so_far);
+	let_go(call, lease);
+	answer_soon((struct answer){ .done = done, .arg = arg });
+	free(call);
+	free(wait);
+}
+
+void queue_recall(struct queue *queue, unsigned group)
+{
+	(void)queue;
+	(void)group;
+	takes_effect("recall");
+}
+
 void queue_remove(struct queue *queue, struct lease **lease, storage_done_fn *done, void *arg)
 {
 	(void)queue;
@@ -402,14 +428,13 @@ MAYBE void settle(struct scripted *scripted, size_t index)
 MAYBE void on_turn(evutil_socket_t fd, short what, void *arg)
 {
 	struct scripted *scripted = arg;
-	const struct outcomes *done = scripted->delivery.done;
 	size_t count = scripted->delivery.envelope->recipient_count;
 
 	(void)fd;
 	(void)what;
 	if (scripted->holds)
 		return;
-	while (scripted->next < count && !outcome_is_open(outcomes_find(done, scripted->next)))
+	while (scripted->next < count && !relay_is_open(&scripted->delivery, scripted->next))
 		scripted->next++;
 	if (scripted->next < count) {
 		settle(scripted, scripted->next++);
@@ -477,6 +502,7 @@ MAYBE void storage_release(void)
 	strings_release(&storage.octets);
 	message_state_release(&storage.state);
 	memset(&storage, 0, sizeof(storage));
+	memset(&fake_settings, 0, sizeof(fake_settings));
 }
 
 /* A new message, tried twice before; it is tried as often as it takes. */
@@ -496,7 +522,7 @@ MAYBE void set_up(struct scripted *scripted, const char *const *recipients)
 MAYBE struct delivery_context context_of(struct scripted *scripted)
 {
 	return (struct delivery_context){ .base = base, .relay = &scripted->relay, .counters = counters, .disk = pool,
-		.hostname = "mx.example" };
+		.hostname = "mx.example", .suspended = suspended };
 }
 
 MAYBE void calls_are(const char *wanted, const char *what)
