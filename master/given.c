@@ -1,6 +1,5 @@
 /* given.c - sockets from systemd (sd_listen_fds(3))
  * SPDX-License-Identifier: MIT */
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -44,30 +43,6 @@ void given_sockets_open(struct given_sockets *given)
 	unsetenv("LISTEN_PID");
 	unsetenv("LISTEN_FDS");
 	unsetenv("LISTEN_FDNAMES");
-}
-
-/* Addresses are compared by what they mean: flow and scope ids and padding left aside. */
-bool socket_is_at(int fd, const struct listener_address *address)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		unsigned char octets[sizeof address->sockaddr];
-	} ours = { 0 }, wanted;
-	socklen_t size = sizeof ours;
-
-	memcpy(&wanted, address->sockaddr, sizeof wanted.octets);
-	if (getsockname(fd, &ours.any, &size) < 0 || ours.any.sa_family != address->family)
-		return false;
-	if (address->family == AF_INET)
-		return ours.v4.sin_port == wanted.v4.sin_port &&
-			ours.v4.sin_addr.s_addr == wanted.v4.sin_addr.s_addr;
-	if (address->family == AF_INET6)
-		return ours.v6.sin6_port == wanted.v6.sin6_port &&
-		       memcmp(&ours.v6.sin6_addr, &wanted.v6.sin6_addr, sizeof ours.v6.sin6_addr) ==
-			       0;
-	return memcmp(ours.octets, wanted.octets, sizeof ours.octets) == 0;
 }
 
 static bool listens(int fd)

@@ -4,7 +4,6 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -39,30 +38,11 @@ static struct listening *add_listening(struct sockets *sockets, const char *edge
 
 /* ---- opening */
 
-static bool has_port(int fd, const struct listener_address *address)
-{
-	union {
-		struct sockaddr any;
-		struct sockaddr_in v4;
-		struct sockaddr_in6 v6;
-		unsigned char octets[sizeof address->sockaddr];
-	} ours = { 0 }, wanted;
-	socklen_t size = sizeof ours;
-
-	memcpy(&wanted, address->sockaddr, sizeof wanted.octets);
-	if (getsockname(fd, &ours.any, &size) < 0 || ours.any.sa_family != address->family)
-		return false;
-	return address->family == AF_INET ? ours.v4.sin_port == wanted.v4.sin_port
-					  : ours.v6.sin6_port == wanted.v6.sin6_port;
-}
-
 /* All interfaces instead of one, or the other way round: ours are in the way of a probe and not of each other. */
 static bool port_is_ours(const struct sockets *before, const struct listener_address *address)
 {
-	if (address->family != AF_INET && address->family != AF_INET6)
-		return false;
 	for (size_t i = 0; i < before->count; i++)
-		if (before->items[i].fd_count && has_port(before->items[i].fds[0], address))
+		if (before->items[i].fd_count && socket_has_port(before->items[i].fds[0], address))
 			return true;
 	return false;
 }

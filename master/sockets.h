@@ -42,8 +42,9 @@ int given_sockets_take_named(struct given_sockets *, const char *name);
 int given_sockets_take_at(struct given_sockets *, const struct listener_address *);
 void given_sockets_release(struct given_sockets *);	/* warns of those that nobody took */
 
-/* Whether a socket is bound to this address. */
+/* Whether a socket is bound to this address; or to its TCP port, on any address of its family. */
 bool socket_is_at(int fd, const struct listener_address *);
+bool socket_has_port(int fd, const struct listener_address *);
 
 /* Binds all listeners of all edges for `instances` processes, but for what systemd has given or what `before` (NULL:
  * none) has: sockets with the name of an edge are its only listener's, the others are found by address. What `before`
