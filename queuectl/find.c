@@ -40,17 +40,6 @@ static void peek(struct operator *operator, struct queue *queue, const char *id,
 	operator_wait(operator, &finding.done);
 }
 
-bool queue_has(struct operator *operator, struct queue *queue, const char *id)
-{
-	struct found found = { 0 };
-	bool there;
-
-	peek(operator, queue, id, false, &found);
-	there = !found.why.code || found.why.code == 554;
-	found_release(&found);
-	return there;
-}
-
 static void say_unsure(struct operator *operator, const struct queue *queue, const char *id, const struct reply *why)
 {
 	char *what = xasprintf("%s: queue %s", id, queue_name(queue));

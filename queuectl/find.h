@@ -14,7 +14,5 @@ struct found {
 /* Looks into one queue after the other. Says what is wrong, and sets the exit code, where nothing is found. */
 void find_message(struct operator *, const char *id, bool content, struct found *);
 void found_release(struct found *);
-/* Whether this queue has it, as far as can be told. */
-bool queue_has(struct operator *, struct queue *, const char *id);
 
 #endif

@@ -3,18 +3,8 @@
 #include <string.h>
 
 #include "common/base/buffer.h"
-#include "queuectl/operator.h"
+#include "queuectl/list.h"
 #include "queuectl/output.h"
-
-#define BATCH 100	/* what is in memory at a time */
-
-struct listing {
-	struct operator *operator;
-	struct queue *queue;
-	bool done;
-	size_t printed, limit;
-	char cursor[LIST_CURSOR_SIZE];
-};
 
 static json_t *entry_json(const char *queue, const struct list_entry *entry)
 {
@@ -41,7 +31,7 @@ static void put_recipients(struct buffer *out, const struct list_entry *entry)
 		buffer_appendf(out, " +%zu", entry->recipient_count - 1);
 }
 
-/* Why no worker takes it: one has it, or it is held. */
+/* Why it is still there: a worker has it, it is held, or this is what the last attempt got. */
 static void put_why(struct buffer *out, const struct list_entry *entry)
 {
 	if (entry->place == PLACE_LEASED && entry->owner) {
@@ -52,13 +42,18 @@ static void put_why(struct buffer *out, const struct list_entry *entry)
 		buffer_append_str(out, " (held: ");
 		put_text(out, entry->held);
 		buffer_append_char(out, ')');
+	} else if (entry->last && !reply_is_none(entry->last)) {
+		buffer_append_str(out, " (");
+		put_reply(out, entry->last);
+		buffer_append_char(out, ')');
 	}
 }
 
-static void print_header(void)
+void print_list_header(const struct operator *operator)
 {
-	printf("%-26s %-8s %5s %7s %7s %5s %s\n", "ID", "STATE", "TRIES", "DUE", "AGE", "SIZE",
-		"QUEUE SENDER RECIPIENTS");
+	if (!operator->json)
+		printf("%-26s %-8s %5s %7s %7s %5s %s\n", "ID", "STATE", "TRIES", "DUE", "AGE", "SIZE",
+			"QUEUE SENDER RECIPIENTS");
 }
 
 static void print_entry(const char *queue, const struct list_entry *entry)
@@ -78,68 +73,28 @@ static void print_entry(const char *queue, const struct list_entry *entry)
 	buffer_release(&line);
 }
 
-static void on_listed(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
-	const char *cursor)
+void print_list_entry(const struct operator *operator, const struct queue *queue, const struct list_entry *entry)
 {
-	struct listing *listing = arg;
-	const char *name = queue_name(listing->queue);
-
-	listing->done = true;
-	listing->cursor[0] = '\0';
-	if (why) {
-		operator_fail(listing->operator, EXIT_ERROR, name, why);
-		return;
-	}
-	for (size_t i = 0; i < count && (!listing->limit || listing->printed < listing->limit); i++) {
-		if (listing->operator->json)
-			print_json(entry_json(name, &entries[i]));
-		else
-			print_entry(name, &entries[i]);
-		listing->printed++;
-	}
-	snprintf(listing->cursor, sizeof(listing->cursor), "%s", cursor);
+	if (operator->json)
+		print_json(entry_json(queue_name(queue), entry));
+	else
+		print_entry(queue_name(queue), entry);
 }
 
-/* All of a queue, or its message `id`, a batch at a time. */
-static void list_queue(struct listing *listing, const char *id)
+static void print_each(struct walk *walk, struct queue *queue, const struct list_entry *entry)
 {
-	const struct list_filter filter = { .id = id };
-
-	listing->cursor[0] = '\0';
-	do {
-		size_t left = listing->limit ? listing->limit - listing->printed : BATCH;
-		char cursor[LIST_CURSOR_SIZE];
-
-		if (!left)
-			return;
-		listing->done = false;
-		snprintf(cursor, sizeof(cursor), "%s", listing->cursor);
-		queue_list(listing->queue, &filter, cursor, left < BATCH ? left : BATCH, on_listed, listing);
-		operator_wait(listing->operator, &listing->done);
-	} while (*listing->cursor);
-}
-
-static void list_everywhere(struct listing *listing, const char *id)
-{
-	size_t before = listing->printed;
-
-	for (size_t i = 0; i < listing->operator->queue_count; i++) {
-		listing->queue = listing->operator->queues[i];
-		list_queue(listing, id);
-	}
-	if (id && listing->printed == before && (!listing->limit || listing->printed < listing->limit))
-		operator_say(listing->operator, EXIT_NOT_FOUND, "%s: not in %s", id,
-			listing->operator->queue_count == 1 ? "the queue" : "any queue");
+	print_list_entry(walk->operator, queue, entry);
 }
 
 void list_messages(struct operator *operator, const struct arguments *arguments)
 {
-	struct listing listing = { .operator = operator, .limit = arguments->limit };
+	struct walk walk = {
+		.operator = operator, .arguments = arguments, .limit = arguments->limit, .each = print_each
+	};
 
-	if (!operator->json)
-		print_header();
-	for (size_t i = 0; i < arguments->id_count; i++)
-		list_everywhere(&listing, arguments->ids[i]);
-	if (!arguments->id_count)
-		list_everywhere(&listing, NULL);
+	print_list_header(operator);
+	if (arguments->sort)
+		list_sorted(operator, arguments);
+	else
+		walk_messages(&walk);
 }

@@ -22,10 +22,11 @@ struct opening {
 /* --- saying what went wrong --- */
 
 /* What cannot be done now outweighs what was not there to be done. */
-static void worsen(struct operator *operator, enum exit_code code)
+void operator_worsen(struct operator *operator, enum exit_code code)
 {
 	static const int weight[] = {
-		[EXIT_DONE] = 0, [EXIT_NOT_FOUND] = 1, [EXIT_BUSY] = 2, [EXIT_ERROR] = 3, [EXIT_USAGE] = 4
+		[EXIT_DONE] = 0, [EXIT_NOT_FOUND] = 1, [EXIT_BUSY] = 2, [EXIT_DECLINED] = 3, [EXIT_ERROR] = 4,
+		[EXIT_USAGE] = 5
 	};
 
 	if (weight[code] > weight[operator->code])
@@ -44,7 +45,7 @@ void operator_say(struct operator *operator, enum exit_code code, const char *fo
 	fprintf(stderr, "slimta-queuectl: %s\n", buffer_str(&shown));
 	buffer_release(&text);
 	buffer_release(&shown);
-	worsen(operator, code);
+	operator_worsen(operator, code);
 }
 
 void operator_fail(struct operator *operator, enum exit_code code, const char *what, const struct reply *why)
@@ -113,6 +114,7 @@ static int open_log(struct operator *operator)
 
 static int read_config(struct operator *operator, const struct arguments *arguments)
 {
+	bool of_master = arguments->command->of_master;
 	struct config_errors errors = { 0 };
 	int result = -1;
 
@@ -121,7 +123,7 @@ static int read_config(struct operator *operator, const struct arguments *argume
 		config_check_structure(operator->config, &errors);
 		process_load(operator->config, "master", &operator->process, &errors);
 	}
-	if (operator->config && (!errors.error_count || (arguments->of_master && operator->process.runtime_dir)))
+	if (operator->config && (!errors.error_count || (of_master && operator->process.runtime_dir)))
 		result = 0;
 	else
 		print_errors(&errors);
@@ -155,7 +157,7 @@ static void open_queue(struct operator *operator, const char *name)
 		operator_wait(operator, &opening.done);
 	} else {
 		print_errors(&errors);
-		worsen(operator, EXIT_ERROR);
+		operator_worsen(operator, EXIT_ERROR);
 	}
 	if (queue && opening.why.code) {
 		operator_fail(operator, EXIT_ERROR, name, &opening.why);
@@ -188,23 +190,29 @@ static int open_queues(struct operator *operator, const char *only)
 	return operator->queue_count || operator->code == EXIT_DONE ? 0 : -1;
 }
 
+static int open_storages(struct operator *operator, const struct arguments *arguments)
+{
+	bool changes = arguments->command->changes && !arguments->dry_run;
+
+	if ((changes && open_log(operator) < 0) || become_worker(operator) < 0)
+		return -1;
+	operator->base = event_base_new();
+	if (!operator->base)
+		BUG("no event base");
+	operator->disk = pool_new(operator->base, "disk", DISK_THREADS);
+	return open_queues(operator, arguments->queue) == 0 || (arguments->command->without_queues && !arguments->queue)
+		? 0 : -1;
+}
+
 int operator_open(struct operator *operator, const struct arguments *arguments)
 {
 	memset(operator, 0, sizeof(*operator));
 	operator->json = arguments->json;
 	remember_user(operator);
-	if (arguments->of_master && read_config(operator, arguments) == 0)
+	if (read_config(operator, arguments) == 0 &&
+			(arguments->command->of_master || open_storages(operator, arguments) == 0))
 		return 0;
-	if (!arguments->of_master && read_config(operator, arguments) == 0 && (!arguments->changes || open_log(operator) == 0)
-			&& become_worker(operator) == 0) {
-		operator->base = event_base_new();
-		if (!operator->base)
-			BUG("no event base");
-		operator->disk = pool_new(operator->base, "disk", DISK_THREADS);
-		if (open_queues(operator, arguments->queue) == 0 || (arguments->without_queues && !arguments->queue))
-			return 0;
-	}
-	worsen(operator, EXIT_ERROR);
+	operator_worsen(operator, EXIT_ERROR);
 	return -1;
 }
 

@@ -4,6 +4,7 @@
 #define SLIMTA_QUEUECTL_OPERATOR_H
 
 #include "common/queue/queue.h"
+#include "queuectl/arguments.h"
 
 /* The worst of what happened, as the program's exit status; a greater number does not mean worse. */
 enum exit_code {
@@ -11,7 +12,8 @@ enum exit_code {
 	EXIT_ERROR = 1,
 	EXIT_USAGE = 2,
 	EXIT_NOT_FOUND = 3,	/* no queue has the message */
-	EXIT_BUSY = 4,		/* it is being delivered just now */
+	EXIT_BUSY = 4,		/* it is being delivered just now, and obeys when that ends */
+	EXIT_DECLINED = 5,	/* the operator was asked, and did not want it */
 };
 
 struct operator {
@@ -27,18 +29,6 @@ struct operator {
 	enum exit_code code;
 };
 
-struct arguments {
-	const char *config_path;	/* NULL: where config_read looks */
-	const char *queue;		/* NULL: all */
-	bool json, message;
-	bool changes;			/* the command changes what is stored, and leaves a line in the log */
-	bool without_queues;		/* the command has something to say where no queue can be opened */
-	bool of_master;			/* the command is for the master alone, also where the configuration is wrong */
-	size_t limit;			/* 0: none */
-	char **ids;
-	size_t id_count;
-};
-
 /* Reads the configuration, opens the log for commands that change something, becomes the user that workers are
  * (as root, so that whatever is written can be read by them), opens the queues. -1: all was said on stderr. A
  * queue that cannot be opened is said, and makes the exit code EXIT_ERROR; the others are there. For the master alone
@@ -46,7 +36,8 @@ struct arguments {
 int operator_open(struct operator *, const struct arguments *);
 void operator_close(struct operator *);
 
-/* Says on stderr what went wrong with `what` (a queue, an id), and sets the exit code unless a worse one is set. */
+void operator_worsen(struct operator *, enum exit_code);	/* unless a worse one is set */
+/* Says on stderr what went wrong with `what` (a queue, an id), and worsens the exit code. */
 void operator_fail(struct operator *, enum exit_code, const char *what, const struct reply *why);
 void operator_say(struct operator *, enum exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
@@ -56,7 +47,7 @@ void operator_wait(struct operator *, const bool *done);
 /* The commands: EXIT_DONE and so on stand in operator->code afterwards. */
 void list_messages(struct operator *, const struct arguments *);
 void show_message(struct operator *, const struct arguments *);
-void remove_messages(struct operator *, const struct arguments *);
+void steer_messages(struct operator *, const struct arguments *);
 void show_status(struct operator *, const struct arguments *);
 void reload_master(struct operator *, const struct arguments *);
 

@@ -99,6 +99,20 @@ const char *short_octets(char out[SHORT_SIZE], uint64_t octets)
 	return out;
 }
 
+const char *grouped_number(char out[SHORT_SIZE], uint64_t number)
+{
+	char digits[SHORT_SIZE];
+	int count = snprintf(digits, sizeof(digits), "%llu", (unsigned long long)number), used = 0;
+
+	for (int i = 0; i < count; i++) {
+		if (i && (count - i) % 3 == 0)
+			out[used++] = ',';
+		out[used++] = digits[i];
+	}
+	out[used] = '\0';
+	return out;
+}
+
 json_t *json_text(const char *text)
 {
 	struct buffer clean = { 0 };

@@ -26,6 +26,9 @@ const char *short_duration(char out[SHORT_SIZE], int64_t ms);
 /* "512", "1.5K", "12M". Returns `out`. */
 const char *short_octets(char out[SHORT_SIZE], uint64_t octets);
 
+/* "1,234". Returns `out`. */
+const char *grouped_number(char out[SHORT_SIZE], uint64_t number);
+
 /* A JSON string whatever `text` holds; null for NULL. */
 json_t *json_text(const char *text);
 /* One object, one line, in ASCII. Takes the object. */

@@ -4,13 +4,12 @@
 # 100,000 messages with LONG=1. They lie in memory where that is possible, so that filling is quick.
 import os
 import re
-import shutil
 import subprocess
-import tempfile
 import time
 
 from lib.fixture import SLOW, diag, is_, ok, run, wait_for
 from lib.operator import counts
+from lib.queues import fill, quick_folder
 
 MANY = 100000 if os.environ.get('LONG') else 20000 // SLOW
 DRAINED = 5000 if os.environ.get('LONG') else 1000
@@ -61,22 +60,18 @@ def worker_on(t, place, relay, event, number):
 
 
 def many(t):
-    place = tempfile.mkdtemp(prefix='slimta-t-', dir='/dev/shm' if os.access('/dev/shm', os.W_OK) else t.dir)
-    try:
+    with quick_folder(t) as place:
         empty = worker(t, place, 'hole')
         before = peak(empty.pid)
         empty.stop()
         least = listed(t)[1]
         since = time.monotonic()
-        filled = subprocess.run([t.program('t/lib/fill'), place, str(MANY // 2), str(MANY // 2)], check=False)
-        is_(filled.returncode, 0, f'{MANY} messages were written, half of them due later')
+        fill(t, place, MANY // 2, MANY // 2)
         diag(f'filled in {time.monotonic() - since:.1f} s')
         lines, most, took = listed(t)
         is_(lines, MANY, f'list tells all of them (in {took:.1f} s)')
         ok(most < least + 32 * MEGABYTE * SLOW, f'in {most - least} K more than for none')
         check_workers(t, place, before)
-    finally:
-        shutil.rmtree(place)
 
 
 def check_workers(t, place, before):

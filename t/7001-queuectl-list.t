@@ -65,10 +65,10 @@ def misuse(t):
     for args, said in (((), 'needs a command: '), (('lst',), 'no such command: lst'), (('list', 'noid'), 'not the id of a'),
             (('list', '--limit', '0'), '--limit needs a number above 0: 0'), (('list', '--limit'), '--limit needs a number'),
             (('list', '--nosuch'), 'not understood: --nosuch'), (('show',), 'needs the id of a message: show'),
-            (('show', ABSENT, ABSENT), 'takes one id: show'), (('remove',), 'needs the id of a message: remove'),
-            (('status', ABSENT), 'takes no ids: status'), (('list', '--message'), '--message goes with show'),
+            (('show', ABSENT, ABSENT), 'takes one id: show'), (('remove',), 'needs ids, a filter, or --all: remove'),
+            (('status', ABSENT), 'takes no ids: status'), (('list', '--message'), '--message does not go with: list'),
             (('show', '--json', '--message', ABSENT), '--message and --json'), (('list', '-q'), 'needs a value: -q'),
-            (('show', '--limit', '1', ABSENT), '--limit goes with list'), (('list', '-c'), 'needs a value: -c')):
+            (('show', '--limit', '1', ABSENT), '--limit does not go with: show'), (('list', '-c'), 'needs a value: -c')):
         done = t.run('slimta-queuectl', *args)
         is_((done.returncode, done.stdout), (2, b''), f'{args} is refused')
         like(done.stderr.decode(), f'^slimta-queuectl: {said}.*\\nTry: slimta-queuectl --help\\n$', 'and said')

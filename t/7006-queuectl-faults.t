@@ -33,7 +33,7 @@ def storage(t):
     for fault, one in zip(('disk.rename:*:EIO,disk.unlink:*:EIO', 'disk.dirsync:*:EIO', 'disk.lock:*:EIO',
             'disk.rename:*:EROFS,disk.unlink:*:EROFS'), more):
         code, out, err = queuectl(t, fault, 'remove', one)
-        is_((code, out), (1, 'removed 0 of 1 message\n'), f'{fault}: remove exits 1')
+        is_((code, out), (1, 'removed 0 of 1 message, 1 failed\n'), f'{fault}: remove exits 1')
         like(err, rf'(?m)^slimta-queuectl: {one}: .*4\d\d ', 'with the reply')
     log = t.read('slimta.log').decode() if os.path.exists(t.path('slimta.log')) else ''
     unlike(log, 'queuectl: removed', 'nothing is logged as removed')

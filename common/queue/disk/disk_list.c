@@ -179,18 +179,30 @@ static bool read_entry(struct disk *disk, const char *id, struct list_entry *ent
 	return true;
 }
 
-static void add_entry(struct disk *disk, struct list_op *op, const char *id)
+/* False with errno: it cannot be opened. */
+static bool add_entry(struct disk *disk, struct list_op *op, const char *id)
 {
 	struct list_entry *entry = &op->entries[op->count];
 	struct seen *seen = &op->seen[op->count];
 
-	if (read_entry(disk, id, entry, seen) && list_filter_matches(op->filter, entry)) {
+	if (!read_entry(disk, id, entry, seen))
+		return false;
+	if (list_filter_matches(op->filter, entry)) {
 		find_owner(disk, op, entry);
 		op->count++;
-		return;
+		return true;
 	}
 	seen_release(seen);
 	*entry = (struct list_entry){ 0 };
+	return true;
+}
+
+/* That it cannot be opened is said only here, where it was asked for. */
+static void list_one(struct disk *disk, struct list_op *op, const char *id)
+{
+	errno = ENOENT;
+	if (id_is_valid(id) && !add_entry(disk, op, id) && errno != ENOENT)
+		op->error = errno;
 }
 
 static bool window_serves(const struct disk_window *window, const char *after)
@@ -206,8 +218,7 @@ static void list_work(struct disk *disk, void *arg)
 	size_t at = 0;
 
 	if (op->filter && op->filter->id) {
-		if (id_is_valid(op->filter->id))
-			add_entry(disk, op, op->filter->id);
+		list_one(disk, op, op->filter->id);
 		return;
 	}
 	if (!window_serves(window, op->after) && read_window(disk, window, op->after) < 0) {
@@ -259,7 +270,7 @@ void disk_list(struct storage *storage, const struct list_filter *filter, const 
 	struct disk *disk = (struct disk *)storage;
 	struct list_op *op = xcalloc(1, sizeof(*op));
 
-	op->max = max && max < BATCH_MAX ? max : BATCH_MAX;
+	op->max = filter && filter->id ? 1 : max && max < BATCH_MAX ? max : BATCH_MAX;
 	op->filter = filter;
 	op->done = done;
 	op->arg = arg;

@@ -226,7 +226,7 @@ void store_list(struct store *store, const struct list_filter *filter, const cha
 	struct list_task *list = xcalloc(1, sizeof(*list));
 	const struct store_message *only;
 
-	max = max && max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
+	max = filter && filter->id ? 1 : max && max < STORE_LIST_MAX ? max : STORE_LIST_MAX;
 	*list = (struct list_task){ .store = store, .filter = filter, .done = done, .arg = arg };
 	list->task.work = list_work;
 	list->task.done = list_done;

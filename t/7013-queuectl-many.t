@@ -1,0 +1,65 @@
+#!/usr/bin/python3
+# 7013-queuectl-many.t - a queue of very many messages is listed, sorted, counted and steered in little memory
+# SPDX-License-Identifier: MIT
+# 100,000 messages with LONG=1. They lie in memory where that is possible, so that filling is quick.
+import os
+import subprocess
+import time
+
+from lib.fixture import SLOW, diag, is_, ok, run
+from lib.queues import fill, quick_folder
+
+MANY = 100000 if os.environ.get('LONG') else 5000 // SLOW
+MEGABYTE = 1024         # of the kilobytes of ru_maxrss
+CONFIG = '''@process@    logging: {output: @dir@/slimta.log}
+  worker: {instances: 0}
+queue: {q: {type: disk, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes}}
+'''
+
+
+def queuectl(t, *args):
+    """How many lines it prints, the last one, and its peak of memory (which is not below that of this process)."""
+    since = time.monotonic()
+    with open(t.path('out'), 'wb') as out:
+        process = subprocess.Popen([t.program('slimta-queuectl'), '-c', t.path('slimta.conf'), *args], stdout=out, env=t.env)
+        _, status, usage = os.wait4(process.pid, 0)
+        process.returncode = os.waitstatus_to_exitcode(status)
+    is_(process.returncode, 0, f'{" ".join(args)} does it')
+    count, last = 0, ''
+    with open(t.path('out'), encoding='utf-8') as out:
+        for last in out:
+            count += 1
+    diag(f'{" ".join(args)}: {count} lines, {usage.ru_maxrss} K, {time.monotonic() - since:.1f} s')
+    return count, last.rstrip('\n'), usage.ru_maxrss
+
+
+def many(t):
+    with quick_folder(t) as place:
+        t.config(CONFIG.replace('@place@', place))
+        for folder in ('env', 'meta'):
+            os.mkdir(os.path.join(place, folder))
+        none = queuectl(t, 'list')[2]
+        fill(t, place, MANY // 2, MANY // 2)
+        steer_many(t, none)
+    with open(t.path('slimta.log'), encoding='utf-8') as log:
+        is_(sum(' queuectl: held ' in line for line in log), MANY, 'a line of the log for each that was held')
+
+
+def steer_many(t, none):
+    for count, args in (
+            (MANY + 1, ['list']), (1, ['list', '--sender', 'nobody@*']), (MANY // 2 + 1, ['list', '--state', 'new']),
+            (MANY + 1, ['list', '--sort', '-age']), (11, ['list', '--sort', 'due', '--limit', '10'])):
+        lines, _, peak = queuectl(t, *args)
+        is_(lines, count, 'all that match')
+        ok(peak < none + 24 * MEGABYTE * SLOW, f'in {peak - none} K more than for none')
+    for said, args in (
+            (f'would hold {MANY:,} messages', ['hold', '--all', '--dry-run']), (f'held {MANY:,} of {MANY:,} messages', ['hold', '--all', '--yes']),
+            ('released 7 of 7 messages', ['release', '--recipient', 'one@*', '--limit', '7', '--yes']),
+            (f'removed {MANY - 7:,} of {MANY - 7:,} messages', ['remove', '--state', 'held', '--yes'])):
+        _, last, peak = queuectl(t, *args)
+        is_(last, said, said)
+        ok(peak < none + 24 * MEGABYTE * SLOW, f'in {peak - none} K more than for none')
+    is_(queuectl(t, 'list')[0], 8, 'what is left')
+
+
+run(many, timeout=900)
