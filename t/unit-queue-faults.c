@@ -197,17 +197,6 @@ static enum news last_news(const struct run *run, const char *id)
 	return (enum news)news;
 }
 
-static bool is_there(struct place *place, const char *id)
-{
-	struct answer got;
-	bool there;
-
-	do_peek(place, id, true, &got);
-	there = got.why.code == 0;
-	answer_release(&got);
-	return there;
-}
-
 static unsigned told(const struct run *run, const char *id, enum news news)
 {
 	unsigned count = 0;
@@ -265,15 +254,15 @@ static int verify_child(const struct run *run, bool died)
 		enum news news = last_news(run, id);
 
 		/* A committed copy whose last step failed is made visible by a scan. */
-		for (unsigned tries = 0; news == STORED && !is_there(&place, id) && tries < 50; tries++)
+		for (unsigned tries = 0; news == STORED && !has_message(&place, id) && tries < 50; tries++)
 			wait_for(&place, &never, 100);
-		if (news == STORED && !is_there(&place, id))
+		if (news == STORED && !has_message(&place, id))
 			return 12;
 		if (news == STORED && !counts_are_right(&place, run, id))
 			return 15;
-		if (news == REFUSED && is_there(&place, id))
+		if (news == REFUSED && has_message(&place, id))
 			return 13;
-		if (news == GONE && is_there(&place, id))
+		if (news == GONE && has_message(&place, id))
 			return 14;
 	}
 	/* What was committed but not finished is, by the scan; what was not is gone already. */

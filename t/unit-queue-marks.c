@@ -180,18 +180,6 @@ static void test_bounce(void)
 	done_with(envelope);
 }
 
-static unsigned strikes_of(const char *id, bool *suspect)
-{
-	struct answer seen;
-	unsigned strikes;
-
-	peek(id, &seen);
-	strikes = seen.state.strikes;
-	*suspect = seen.state.suspect;
-	answer_release(&seen);
-	return strikes;
-}
-
 static void test_strikes(void)
 {
 	struct envelope *envelope = written(HOUR_MS);
@@ -199,21 +187,21 @@ static void test_strikes(void)
 	bool suspect;
 
 	is_int(do_mark(&operator, envelope->id, MARK_SUSPECT, NULL), 0, "suspect");
-	is_int(strikes_of(envelope->id, &suspect), 0, "no strike");
+	is_int(strikes_of(&operator, envelope->id, &suspect), 0, "no strike");
 	ok(suspect, "but suspect");
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
-	is_int(strikes_of(envelope->id, &suspect), 1, "a strike");
+	is_int(strikes_of(&operator, envelope->id, &suspect), 1, "a strike");
 	do_mark(&operator, envelope->id, MARK_RETRY, NULL);
 	lease = claimed(envelope->id);
 	ok(lease->suspect, "its lease says that it is suspect");
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
 	do_defer(&worker, lease, 0, false, NULL, NULL);
-	is_int(strikes_of(envelope->id, &suspect), 3, "given back untried: those that came meanwhile count, each");
+	is_int(strikes_of(&operator, envelope->id, &suspect), 3, "given back untried: those that came meanwhile count, each");
 	lease = claimed(envelope->id);
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
 	do_defer(&worker, lease, 0, true, NULL, NULL);
-	is_int(strikes_of(envelope->id, &suspect), 0, "a result outweighs them all");
+	is_int(strikes_of(&operator, envelope->id, &suspect), 0, "a result outweighs them all");
 	ok(!suspect, "not suspect any more");
 	done_with(envelope);
 }
@@ -235,7 +223,7 @@ static void test_max_strikes(void)
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
 	do_mark(&operator, envelope->id, MARK_STRIKE, NULL);
 	do_defer(&worker, waiting.leases[0], 0, true, NULL, NULL);
-	is_int(strikes_of(envelope->id, &suspect), 0, "a result");
+	is_int(strikes_of(&operator, envelope->id, &suspect), 0, "a result");
 	ok(!is_held(envelope->id, "2 workers died in its delivery"), "keeps older deaths from holding it");
 	operator.storage->max_strikes = worker.storage->max_strikes = 0;
 	done_with(envelope);

@@ -61,17 +61,6 @@ static bool write_one(struct place *edge, struct envelope *envelope)
 	return answer.why.code < 400 || answer.why.code > 499 ? _exit(3), false : false;
 }
 
-static bool is_there(struct place *place, const char *id)
-{
-	struct answer got;
-	bool there;
-
-	do_peek(place, id, true, &got);
-	there = got.why.code == 0;
-	answer_release(&got);
-	return there;
-}
-
 static void run_child(const char *fault)
 {
 	struct place old, new, edge, operator;
@@ -95,7 +84,7 @@ static void run_child(const char *fault)
 	if (!wait_for(&old, &drained, WAIT_MS))
 		_exit(4);
 	for (unsigned i = 0; i < WRITES; i++)
-		if (written[i] != is_there(&new, items[i]->id) || is_there(&old, items[i]->id))
+		if (written[i] != has_message(&new, items[i]->id) || has_message(&old, items[i]->id))
 			_exit(10 + (int)i);
 	if (!place_open_beside(&operator, &old, STORAGE_FOR_OPERATOR, SECTION) && operator.opened.code != 451)
 		_exit(5);

@@ -151,18 +151,6 @@ static void on_settings(void *arg, const struct reply *why, const struct setting
 	}
 }
 
-static unsigned do_set(struct place *place, const char *key, const char *value, int64_t expiry_ms)
-{
-	struct answer answer = { 0 };
-	unsigned code;
-
-	place->storage->driver->set(place->storage, key, value, expiry_ms, on_done, &answer);
-	answered(place, &answer);
-	code = answer.why.code;
-	answer_release(&answer);
-	return code;
-}
-
 static void test_settings(void)
 {
 	struct answer got = { 0 };

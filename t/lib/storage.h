@@ -310,6 +310,32 @@ MAYBE void do_peek(struct place *place, const char *id, bool content, struct ans
 	answered(place, answer);
 }
 
+/* Whole, with its octets. */
+MAYBE bool has_message(struct place *place, const char *id)
+{
+	struct answer got;
+	bool there;
+
+	do_peek(place, id, true, &got);
+	there = got.why.code == 0;
+	answer_release(&got);
+	return there;
+}
+
+/* `suspect` NULL: not asked. */
+MAYBE unsigned strikes_of(struct place *place, const char *id, bool *suspect)
+{
+	struct answer seen;
+	unsigned strikes;
+
+	do_peek(place, id, false, &seen);
+	strikes = seen.state.strikes;
+	if (suspect)
+		*suspect = seen.state.suspect;
+	answer_release(&seen);
+	return strikes;
+}
+
 MAYBE unsigned do_remove(struct place *place, struct lease *lease)
 {
 	struct answer answer = { 0 };
@@ -365,6 +391,18 @@ MAYBE unsigned do_mark(struct place *place, const char *id, enum mark mark, cons
 	unsigned code;
 
 	place->storage->driver->mark(place->storage, id, mark, reason, on_done, &answer);
+	answered(place, &answer);
+	code = answer.why.code;
+	answer_release(&answer);
+	return code;
+}
+
+MAYBE unsigned do_set(struct place *place, const char *key, const char *value, int64_t expiry_ms)
+{
+	struct answer answer = { 0 };
+	unsigned code;
+
+	place->storage->driver->set(place->storage, key, value, expiry_ms, on_done, &answer);
 	answered(place, &answer);
 	code = answer.why.code;
 	answer_release(&answer);
