@@ -45,16 +45,41 @@ def judge(hop, wanted, what):
     is_([m['raw'] for m in hop.messages if re.search(rb'(?<!\r)\n|\r(?!\n)', m['raw'])], [], 'all line ends are CR LF')
 
 
+BEGIN = (b'EHLO client.example\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<to-a@example.net>\r\n'
+    b'RCPT TO:<to-no@example.net>\r\n')
+
+
 def send(t, port, content):
     """The codes of a message's two last replies; `content` is what stands behind DATA, as it is."""
     with t.client(port) as client:
         codes = [client.reply().code]
-        client.send('EHLO client.example\r\nMAIL FROM:<s@example.org>\r\nRCPT TO:<to-a@example.net>\r\n'
-            'RCPT TO:<to-no@example.net>\r\nDATA\r\n')
+        client.send(BEGIN + b'DATA\r\n')
         codes += [client.reply().code for _ in range(5)]
         client.send(content + b'\r\n.\r\nQUIT\r\n')
         codes += [client.reply().code, client.reply().code]
         return codes[-2:] if codes[:-2] == [220, 250, 250, 250, 250, 354] else codes
+
+
+def send_chunks(t, port, content, cut):
+    """The codes of two chunks."""
+    with t.client(port) as client:
+        codes = [client.reply().code]
+        client.send(BEGIN + b'BDAT %d\r\n' % cut + content[:cut] + b'BDAT %d LAST\r\n' % (len(content) - cut) + content[cut:]
+            + b'QUIT\r\n')
+        codes += [client.reply().code for _ in range(7)]
+        return codes[-3:-1] if codes[:-3] + codes[-1:] == [220, 250, 250, 250, 250, 221] else codes
+
+
+def by_chunks(t):
+    hop, text = start(t)
+    t.master(text)
+    head = b'Subject: x\r\n\r\nx'
+    codes = [send_chunks(t, port, head + end + SECOND + tail, len(head) + len(end) // 2)
+        for port in ('reject', 'normalize') for end in [*ENDS, b'\r\n.\r\n'] for tail in (b'', end)[:1 + (end in KNOWN)]]
+    taken = codes.count([250, 250])
+    is_([code for code in codes if code not in ([250, 250], [250, 550], [550, 503])], [], 'one verdict on each')
+    ok(100 < taken < len(codes), f'{taken} of {len(codes)} are taken')
+    judge(hop, 2 * taken, 'by BDAT')
 
 
 def by_data(t):
@@ -83,4 +108,4 @@ def by_hand(t):
     judge(hop, 2 * len(contents), 'by hand')
 
 
-run(by_data, by_hand)
+run(by_data, by_chunks, by_hand)
