@@ -8,6 +8,7 @@ import threading
 import time
 
 from lib.fixture import is_, like, ok, run, unlike, wait_for
+from lib.mail import submit
 from lib.master import CONFIG, sighup
 from lib.next_hop import SILENCE, NextHop
 from lib.relay import queued
@@ -23,38 +24,11 @@ def config(hop, workers=2, more=''):
         f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 5{more}')
 
 
-def submit(t, stopping, ids):
-    """One message after the other; a session that is ended between two of them begins anew."""
-    client = None
-    while not stopping.is_set():
-        if not client:
-            client = t.client('smtp')
-            client.reply()
-            client.line('EHLO client.example')
-            if client.reply().code != 250:
-                client.close()
-                client = None
-                continue
-        client.send('MAIL FROM:<s@example.org>\r\n')
-        if client.reply().code != 250:
-            client.close()
-            client = None
-            continue
-        client.send('RCPT TO:<r@example.net>\r\nDATA\r\n')
-        codes = (client.reply().code, client.reply().code)
-        client.send('Subject: x\r\n\r\nbody\r\n.\r\n')
-        reply = client.reply()
-        ids.append(reply.text.split()[-1] if codes + (reply.code,) == (250, 354, 250) else repr(reply))
-        stopping.wait(PAUSE_S)
-    if client:
-        client.close()
-
-
 def under_mail(t):
     hop = NextHop(t, {'.': lambda peer, line: time.sleep(DELIVERY_S)})
     master = t.master(config(hop))
     ids, stopping = [], threading.Event()
-    threads = [threading.Thread(target=submit, args=(t, stopping, ids)) for _ in range(4)]
+    threads = [threading.Thread(target=submit, args=(t, PAUSE_S, stopping, ids)) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:
@@ -86,7 +60,7 @@ def long_delivery(t):
     master = t.master(config(hop, 1).replace('drain_timeout: 5', 'drain_timeout: 0.2'))
     submitted = []
     stopping = threading.Event()
-    thread = threading.Thread(target=submit, args=(t, stopping, submitted))
+    thread = threading.Thread(target=submit, args=(t, PAUSE_S, stopping, submitted))
     thread.start()
     wait_for(lambda: submitted, what='a message')
     stopping.set()
@@ -108,7 +82,7 @@ def stopped_meanwhile(t):
     hop = NextHop(t, {'RCPT': SILENCE})
     master = t.master(config(hop, 1).replace('drain_timeout: 5', 'drain_timeout: 0.5'))
     submitted, stopping = [], threading.Event()
-    thread = threading.Thread(target=submit, args=(t, stopping, submitted))
+    thread = threading.Thread(target=submit, args=(t, PAUSE_S, stopping, submitted))
     thread.start()
     wait_for(lambda: submitted, what='a message')
     stopping.set()

@@ -8,7 +8,7 @@ import threading
 import time
 
 from lib.fixture import is_, like, ok, run, unlike, wait_for
-from lib.mail import send
+from lib.mail import send, submit
 from lib.master import sighup
 from lib.next_hop import NextHop
 
@@ -21,30 +21,12 @@ queue:
 relay:
   r: {RELAY}
 '''
+PAUSE_S = 0.01
 WAITS = 'type: pipe, args: [/bin/sh, -c, "cat >/dev/null; exit 75"]'
 
 
 def config(relay, queue='q'):
     return CONFIG.replace('RELAY', relay).replace('QUEUE', queue)
-
-
-def submit(t, stopping, ids):
-    """One message after the other; a session that is ended between two of them begins anew."""
-    while not stopping.is_set():
-        with t.client('smtp') as client:
-            client.reply()
-            client.line('HELO client.example')
-            while client.reply().code == 250 and not stopping.is_set():
-                client.send('MAIL FROM:<s@example.org>\r\n')
-                if client.reply().code != 250:
-                    break
-                client.send('RCPT TO:<r@example.net>\r\nDATA\r\n')
-                codes = (client.reply().code, client.reply().code)
-                client.send('Subject: x\r\n\r\nbody\r\n.\r\n')
-                reply = client.reply()
-                ids.append(reply.text.split()[-1] if codes + (reply.code,) == (250, 354, 250) else repr(reply))
-                stopping.wait(0.01)
-                client.line('NOOP')
 
 
 def reload(t, master, text):
@@ -59,7 +41,7 @@ def under_mail(t):
     text = config(f'type: static, host: 127.0.0.1, port: {hop.port}, concurrent_connections: 2')
     master = t.master(text)
     ids, stopping = [], threading.Event()
-    threads = [threading.Thread(target=submit, args=(t, stopping, ids)) for _ in range(4)]
+    threads = [threading.Thread(target=submit, args=(t, PAUSE_S, stopping, ids)) for _ in range(4)]
     for thread in threads:
         thread.start()
     try:
