@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/smtp/session.h"
 
+#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -77,17 +78,44 @@ void session_begin(struct session *s, const struct verb *verb)
 	s->verb = verb;
 }
 
+static bool is_bad_command(const struct reply *reply)
+{
+	return (reply->code >= 500 && reply->code <= 504) || reply->code == 555;
+}
+
+#define GIVEN_MAX 200
+#define GIVEN_WORD_MAX 10
+
+/* What a bad command was given, owned, where that helps; NULL otherwise. Of a command that nobody knows the word alone,
+ * if it looks like one: a client that means to log in sends secrets. */
+static char *given_of(const struct session *s, const struct verb *verb, const struct reply *reply)
+{
+	size_t size = s->given_size;
+
+	if (!s->given || !is_bad_command(reply))
+		return NULL;
+	if (verb == verb_find("", 0)) {
+		for (size = 0; size < s->given_size && isalpha((unsigned char)s->given[size]); size++)
+			;
+		if (size == 0 || size > GIVEN_WORD_MAX || (size < s->given_size && s->given[size] != ' '))
+			return NULL;
+	}
+	return xstrndup(s->given, size < GIVEN_MAX ? size : GIVEN_MAX);
+}
+
 static void log_refusal(const struct session *s, const struct verb *verb, const struct reply *reply)
 {
 	const struct envelope *e = s->envelope;
 	struct buffer text = { 0 };
+	char *given = given_of(s, verb, reply);
 
 	reply_append(reply, &text);
 	log_info("smtp", "rejected", LOG_TEXT("id", e ? e->id : NULL), LOG_TEXT("session", s->id),
-		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name),
+		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name), LOG_TEXT("given", given),
 		LOG_TEXT("sender", e ? e->sender : NULL),
 		LOG_TEXT("recipient", s->recipient), LOG_TEXT("reply", buffer_str(&text)));
 	buffer_release(&text);
+	free(given);
 }
 
 static void say(struct session *s, const struct reply *reply, bool plain)
@@ -114,11 +142,6 @@ void session_end(struct session *s, unsigned code, const char *status, const cha
 	s->lingering = true;
 	session_enter(s, PHASE_CLOSED);
 	s->owner->changed(s->arg);
-}
-
-static bool is_bad_command(const struct reply *reply)
-{
-	return (reply->code >= 500 && reply->code <= 504) || reply->code == 555;
 }
 
 /* What a client may do without end has to bring a message on. */
@@ -276,6 +299,8 @@ static void run_line(struct session *s, const char *line, size_t size)
 	while (size > name_size && (line[size - 1] == ' ' || line[size - 1] == '\t'))
 		size--;
 	session_begin(s, verb);
+	s->given = line;
+	s->given_size = size;
 	s->refused_chunk = s->refused_chunk && verb->run == run_bdat;
 	if (!(verb->phases & (1u << s->phase)))
 		session_reply(s, 503, "5.5.1", "Bad sequence of commands");
@@ -283,6 +308,7 @@ static void run_line(struct session *s, const char *line, size_t size)
 		verb->run(s, line + size, 0);
 	else
 		verb->run(s, line + name_size + 1, size - name_size - 1);
+	s->given = NULL;
 }
 
 static void log_command(const struct session *s, const char *line, size_t size)

@@ -53,6 +53,8 @@ struct session {
 	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
+	const char *given;		/* the line of the command while it runs, for the log; NULL = none */
+	size_t given_size;
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
 	struct envelope *envelope;	/* from MAIL on */
 	struct incoming *incoming;	/* in PHASE_BDAT, PHASE_CHUNK, PHASE_DATA */

@@ -9,30 +9,32 @@
 #include "common/message/address.h"
 #include "common/smtp/verbs.h"
 
-/* Behind "FROM:" or "TO:" (white space after the colon is tolerated): the mailbox, owned, and where
- * the parameters begin. NULL if it is none. */
-static char *read_path(const char *keyword, enum address_kind kind, const char *text, size_t size,
-	size_t *rest)
+/* Behind "FROM:" or "TO:" (white space after the colon is tolerated): the mailbox, owned, and where the
+ * parameters begin. NULL after a reply that says what is wrong. */
+static char *read_path(struct session *s, enum address_kind kind, const char *text, size_t size, size_t *rest)
 {
+	bool from = kind == ADDRESS_REVERSE_PATH;
+	const char *keyword = from ? "FROM:" : "TO:";
 	size_t at = strlen(keyword);
-	const char *why;
-	char *address;
+	const char *why = "expected a space behind the address";
+	char *address = NULL;
 	long taken;
 
-	if (size < at || strncasecmp(text, keyword, at) != 0)
+	if (size < at || strncasecmp(text, keyword, at) != 0) {
+		session_reply_arguments(s);
 		return NULL;
+	}
 	while (at < size && text[at] == ' ')
 		at++;
 	taken = address_parse_path(text + at, size - at, kind, true, &address, &why);
-	if (taken < 0)
-		return NULL;
-	at += (size_t)taken;
-	if (at < size && text[at] != ' ') {
+	if (taken >= 0) {
+		*rest = at + (size_t)taken;
+		if (*rest == size || text[*rest] == ' ')
+			return address;
 		free(address);
-		return NULL;
 	}
-	*rest = at;
-	return address;
+	session_reply(s, 501, from ? "5.1.7" : "5.1.3", "Bad %s address, %s", from ? "sender" : "recipient", why);
+	return NULL;
 }
 
 static const char *protocol_of(const struct session *s)
@@ -67,12 +69,10 @@ static void begin_transaction(struct session *s, char *sender)
 void run_mail(struct session *s, const char *text, size_t size)
 {
 	size_t rest;
-	char *sender = read_path("FROM:", ADDRESS_REVERSE_PATH, text, size, &rest);
+	char *sender = read_path(s, ADDRESS_REVERSE_PATH, text, size, &rest);
 
-	if (!sender) {
-		session_reply_arguments(s);
+	if (!sender)
 		return;
-	}
 	begin_transaction(s, sender);
 	if (parameters_read(s, PARAMETER_OF_MAIL, text + rest, size - rest) < 0) {
 		session_reset(s, NULL);
@@ -120,12 +120,10 @@ static void recipient_answered(struct session *s, const struct reply *why)
 void run_rcpt(struct session *s, const char *text, size_t size)
 {
 	size_t rest;
-	char *address = read_path("TO:", ADDRESS_FORWARD_PATH, text, size, &rest);
+	char *address = read_path(s, ADDRESS_FORWARD_PATH, text, size, &rest);
 
-	if (!address) {
-		session_reply_arguments(s);
+	if (!address)
 		return;
-	}
 	s->recipient = address;
 	if (!address_is_ascii(address) && !s->envelope->smtputf8) {
 		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
