@@ -73,6 +73,8 @@ static void refuse(struct session *s, const struct reply *why)
 	counter_add(s->settings->counters,
 		reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
 	s->refused_chunk = s->incoming->chunk_size && !s->incoming->last;
+	if (s->refused_chunk)
+		reply_copy(&s->chunk_refusal, why);
 	session_reply_with(s, why);
 }
 
@@ -173,6 +175,8 @@ static uint64_t most_refused(const struct session *s)
 	return most < UINT64_MAX / SESSION_REFUSED_FACTOR ? most * SESSION_REFUSED_FACTOR : UINT64_MAX;
 }
 
+/* The chunks that a client sent on behind one that was refused are refused as it was: whoever looks at the last reply
+ * alone neither takes what is transient for permanent nor misses the reason. */
 static void discarded(struct session *s)
 {
 	struct discarding discarding = s->incoming->discarding;
@@ -181,7 +185,10 @@ static void discarded(struct session *s)
 	s->incoming = NULL;
 	session_receive(s, discarding.phase);
 	session_begin(s, &end_of_discarded);
-	session_reply(s, discarding.code, "5.5.1", "%s", discarding.text);
+	if (s->refused_chunk)
+		session_reply_with(s, &s->chunk_refusal);
+	else
+		session_reply(s, discarding.code, "5.5.1", "%s", discarding.text);
 }
 
 /* A failure is told behind the octets of the chunk that has it (RFC 3030 2), and the transaction is over. */

@@ -31,6 +31,7 @@ void session_free(struct session *s)
 	if (!s)
 		return;
 	session_reset(s, "connection lost");
+	reply_release(&s->chunk_refusal);
 	free(s->name);
 	free(s);
 }

@@ -48,7 +48,8 @@ struct session {
 	bool extended;			/* EHLO, not HELO */
 	bool lingering;			/* closed while the client may be sending */
 	bool draining, ending;		/* see session_drain */
-	bool refused_chunk;		/* and since then only more chunks came */
+	bool refused_chunk;		/* with chunk_refusal, and since then only more chunks came */
+	struct reply chunk_refusal;
 	unsigned errors;		/* see settings->max_errors */
 	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
