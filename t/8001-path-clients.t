@@ -1,28 +1,13 @@
 #!/usr/bin/python3
-# 8001-path-clients.t - real clients send, each message arrives once and octet for octet (S16)
+# 8001-path-clients.t - the libraries that programs send with: each message arrives once and octet for octet (S16)
 # SPDX-License-Identifier: MIT
-import glob
-import os
-import re
 import smtplib
-import subprocess
 
-from lib.fixture import TOP, is_, like, ok, run, wait_for
-
-CONFIG = '''
-@process@
-  edge: {instances: 2}
-  worker: {instances: 2}
-edge:
-  in: {type: smtp, queue: main, listener: {interface: 127.0.0.1, port: @port:smtp@}}
-queue:
-  main: {type: disk, envelope_dir: @dir@/messages, meta_dir: @dir@/meta, allow_volatile: yes, relay: save}
-relay:
-  save: {type: pipe, args: [@top@/conf/save-mail.sh, @dir@/mail, "{recipient}", "{message_id}"]}
-'''.replace('@top@', TOP)
+from lib.clients import BODY, HEADER, ME, Edge, check, text_of
+from lib.fixture import is_, like, ok, run, unlike
 
 # Nothing in here may be touched: odd spacing and folding, 8-bit text, dots, long lines, no final newline.
-HEADER = b'Subject:no space\r\nTo:  two spaces <a@example.net>\r\nX-Folded: one\r\n\ttwo\r\n   three \r\nto:again\r\n'
+ODD = b'Subject:no space\r\nTo:  two spaces <a@example.net>\r\nX-Folded: one\r\n\ttwo\r\n   three \r\nto:again\r\n'
 BODIES = {
     'plain': b'hello\r\n',
     'dots': b'.\r\n..\r\n.a\r\n...\r\n',
@@ -34,60 +19,90 @@ BODIES = {
 }
 BODIES['large'] *= 1200        # 1.1 MB: beyond spool_threshold
 
+AIOSMTPLIB = '''
+import asyncio, sys, aiosmtplib
+port, sender, *recipients = sys.argv[1:]
+async def main():
+    async with aiosmtplib.SMTP(hostname="127.0.0.1", port=int(port)) as client:
+        print(await client.sendmail(sender, recipients, sys.stdin.buffer.read().replace(b"\\n", b"\\r\\n")))
+try:
+    asyncio.run(main())
+except aiosmtplib.SMTPException as error:
+    sys.exit(str(error))
+'''
+NET_SMTP = '''
+my ($port, $sender, @recipients) = @ARGV;
+my $smtp = Net::SMTP->new("127.0.0.1", Port => $port, Hello => "client.example") or die;
+$smtp->mail($sender, Bits => 8) && $smtp->recipient(@recipients) && $smtp->data && $smtp->datasend(join "", <STDIN>)
+    && $smtp->dataend or die $smtp->code . " " . $smtp->message;
+$smtp->quit;
+'''
+NODEMAILER = '''
+const [port, from, ...to] = process.argv.slice(1)
+const transport = require("nodemailer").createTransport({host: "127.0.0.1", port, name: "client.example"})
+transport.sendMail({envelope: {from, to}, raw: require("fs").readFileSync(0)}).then(
+    done => console.log(done.response, ...(done.rejectedErrors || []).map(error => error.message)),
+    error => { console.log(error.message); process.exit(1) })
+'''
+# A shop's newsletter: ten messages over at most two connections, four a connection, each with an attachment.
+POOL = '''
+const transport = require("nodemailer").createTransport(
+    {host: "127.0.0.1", port: process.argv[1], name: "client.example", pool: true, maxConnections: 2, maxMessages: 4})
+Promise.all([...Array(10).keys()].map(number => transport.sendMail({
+    from: "J\u00fcrgen <j\u00fcrgen@example.org>", to: `Mar\u00eda <mar\u00eda${number}@example.net>`, subject: "gr\u00fc\u00dfe",
+    text: ".\\n..\\ngr\u00fc\u00dfe\\n.",
+    attachments: [{filename: "\u2603.bin", content: Buffer.alloc(100000, 46)}]}))).then(
+    all => { console.log(JSON.stringify(all.map(one => one.response))); transport.close() },
+    error => { console.log(error.message); process.exit(1) })
+'''
 
-def delivered(t, recipient, count=1):
-    """The messages that arrived for a recipient, once there are `count`."""
-    pattern = os.path.join(t.path('mail'), recipient, '*.eml')
-    names = wait_for(lambda: len(found := glob.glob(pattern)) >= count and found, 20, f'mail for {recipient}')
-    found = []
-    for name in names:
-        with open(name, 'rb') as message:
-            found.append(message.read())
-    return found
+
+def aiosmtplib(edge, sender, recipients, text):
+    return edge.run('/usr/bin/python3', '-c', AIOSMTPLIB, str(edge.port), sender, *recipients, stdin=HEADER + text)
+
+
+def net_smtp(edge, sender, recipients, text):
+    return edge.run('perl', '-MNet::SMTP', '-e', NET_SMTP, str(edge.port), sender, *recipients, stdin=HEADER + text)
+
+
+def nodemailer(edge, sender, recipients, text):
+    return edge.run('node', '-e', NODEMAILER, str(edge.port), sender, *recipients, stdin=HEADER + text)
 
 
 def python_smtplib(t):
-    t.master(CONFIG)
-    with smtplib.SMTP('127.0.0.1', t.port('smtp'), timeout=20) as client:
+    edge = Edge(t, recipients=1000)
+    with smtplib.SMTP('127.0.0.1', edge.port, timeout=20) as client:
         for name, body in BODIES.items():
             recipient = f'{name}@example.net'
-            client.sendmail('me@example.org', [recipient], HEADER + b'\r\n' + body,
-                mail_options=['BODY=8BITMIME'])
-            is_(delivered(t, recipient), [HEADER + b'\r\n' + body], f'{name}: octet for octet')
+            client.sendmail('me@example.org', [recipient], ODD + b'\r\n' + body, mail_options=['BODY=8BITMIME'])
+            is_(edge.delivered(recipient), [ODD + b'\r\n' + body], f'{name}: octet for octet')
         everybody = [f'r{number}@example.net' for number in range(20)]
-        client.sendmail('', everybody, HEADER + b'\r\n')
-        is_({message for name in everybody for message in delivered(t, name)}, {HEADER + b'\r\n'},
+        client.sendmail('', everybody, ODD + b'\r\n')
+        is_({message for name in everybody for message in edge.delivered(name)}, {ODD + b'\r\n'},
             'twenty recipients and a null sender')
-        client.sendmail('jürgen@example.org', ['maría@example.net'], HEADER + b'\r\n', ['SMTPUTF8', 'BODY=8BITMIME'])
-        is_(delivered(t, 'maría@example.net'), [HEADER + b'\r\n'], 'an address in UTF-8')
-    wait_for(lambda: not glob.glob(t.path('messages', '*.env')), 10, 'the queue to be empty')
-    ok(True, 'the queue is empty again')
+        client.sendmail('jürgen@example.org', ['maría@example.net'], ODD + b'\r\n', ['SMTPUTF8', 'BODY=8BITMIME'])
+        is_(edge.delivered('maría@example.net'), [ODD + b'\r\n'], 'an address in UTF-8')
+    edge.empty()
 
 
-def command_line(t):
-    t.master(CONFIG)
-    port = t.port('smtp')
-    message = HEADER + b'\r\nfrom a command\r\n'
-    path = t.write('message.eml', message)
-    unix = t.write('message.txt', message.replace(b'\r\n', b'\n'))
-    t.write('msmtprc', f'account default\nhost 127.0.0.1\nport {port}\nfrom me@example.org\n', 0o600)
-    for name, command in (
-            ('swaks', f'swaks --silent 2 --server 127.0.0.1:{port} --from me@example.org --to @to@ --data @{unix}'),
-            ('curl', f'curl -sS smtp://127.0.0.1:{port} --mail-from me@example.org --mail-rcpt @to@ -T {path}'),
-            ('msmtp', f'msmtp -C {t.path("msmtprc")} -- @to@ <{unix}'),
-            ('smtp-source', f'{TOP}/t/.peers/usr/sbin/smtp-source -m 20 -s 4 -l 2000 -t @to@ 127.0.0.1:{port}')):
-        recipient = f'{name}@example.net'
-        peers = f'{TOP}/t/.peers/usr/lib'
-        libraries = ':'.join([f'{peers}/postfix', *glob.glob(f'{peers}/*-linux-gnu')])
-        done = subprocess.run(['sh', '-c', command.replace('@to@', recipient)], capture_output=True,
-            env=dict(t.env, LD_LIBRARY_PATH=libraries if name == 'smtp-source' else ''), timeout=60, check=False)
-        is_(done.returncode, 0, f'{name} is content: {done.stderr.decode()[-200:]}')
-        got = delivered(t, recipient, 20 if name == 'smtp-source' else 1)
-        if name == 'smtp-source':
-            is_(len(got), 20, 'smtp-source: each message once')
-        else:
-            # The clients may add fields of their own in front and take an empty line from the end.
-            like(got[0].rstrip(b'\r\n') + b'\r\n', re.escape(message).decode() + r'\Z', f'{name}: octet for octet')
+def others(t):
+    edge = Edge(t)
+    check(edge, aiosmtplib, partial=True, size='MAIL', told=lambda reply: f"{reply[:3]}, '?{reply[4:]}")
+    check(edge, net_smtp)
+    check(edge, nodemailer, partial=True)
+    edge.empty()
 
 
-run(python_smtplib, command_line)
+def pool(t):
+    edge = Edge(t)
+    done = edge.run('node', '-e', POOL, str(edge.port))
+    like(done.stdout.decode(), r'^\["250 2\.6\.0 Message accepted', 'nodemailer: all were taken')
+    for number in range(10):
+        messages = edge.delivered(f'maría{number}@example.net')
+        is_([text_of(message) for message in messages], ['.\n..\ngrüße\n.'], f'nodemailer: message {number} once')
+    ok(edge.master.log.count(' connected ') in (3, 4), 'nodemailer: over few connections, as its pool was told')
+    unlike(edge.master.log, ' rejected ', 'nodemailer: nothing was refused')
+    edge.empty()
+
+
+run(python_smtplib, others, pool)
