@@ -11,6 +11,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "common/queue/suspension.h"
 #include "queuectl/operator.h"
 
 #define LIMIT_MAX 1000000000
@@ -27,6 +28,9 @@ static const struct command commands[] = {
 	{ "remove", steer_messages, TAKES_QUEUE | TAKES_FILTER | TAKES_ACTION, .max_ids = SIZE_MAX, .changes = true },
 	{ "bounce", steer_messages, TAKES_QUEUE | TAKES_FILTER | TAKES_ACTION | TAKES_REASON, .max_ids = SIZE_MAX,
 		.changes = true },
+	{ "suspend", suspend_destinations, TAKES_QUEUE | TAKES_REASON | TAKES_TIME | TAKES_DOMAINS, .max_ids = SIZE_MAX,
+		.changes = true },
+	{ "resume", resume_destinations, TAKES_QUEUE | TAKES_DOMAINS, .min_ids = 1, .max_ids = SIZE_MAX, .changes = true },
 	{ "status", show_status, TAKES_QUEUE, .without_queues = true },
 	{ "reload", reload_master, 0, .without_queues = true, .of_master = true },
 };
@@ -92,6 +96,11 @@ static bool take_older(struct arguments *arguments, const char *value)
 static bool take_younger(struct arguments *arguments, const char *value)
 {
 	return take_age(&arguments->filter.younger_ms, value);
+}
+
+static bool take_for(struct arguments *arguments, const char *value)
+{
+	return take_age(&arguments->for_ms, value);
 }
 
 static bool take_text(const char **into, const char *value, size_t max)
@@ -240,6 +249,7 @@ static const struct option_row {
 	{ "--dry-run", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, dry_run) },
 	{ "--yes", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, yes) },
 	{ "--reason", NULL, TAKES_REASON, take_reason, "a line of text", 0 },
+	{ "--for", NULL, TAKES_TIME, take_for, "a time such as 90s, 15m, 1h30m or 3d", 0 },
 };
 
 static const struct option_row *option_of(const char *text)
@@ -310,7 +320,9 @@ static bool can_ask(void)
 static int check_selection(const struct command *command, const struct arguments *arguments)
 {
 	if (arguments->id_count < command->min_ids)
-		return misused("needs the id of a message", command->name);
+		return misused(command->takes & TAKES_DOMAINS ? "needs a domain" : "needs the id of a message", command->name);
+	if (command->takes & TAKES_TIME && !arguments->id_count && (arguments->for_ms || arguments->reason))
+		return misused("--for and --reason need a domain with", command->name);
 	if (arguments->id_count > command->max_ids)
 		return misused("takes one id", command->name);
 	if (!(command->takes & TAKES_ACTION))
@@ -330,7 +342,8 @@ static int check_command(const struct command *command, const bool given[], cons
 	int code;
 
 	if (!command)
-		return misused("needs a command: list, show, retry, hold, release, remove, bounce, status or reload", NULL);
+		return misused("needs a command: list, show, retry, hold, release, remove, bounce, suspend, resume, status or "
+			"reload", NULL);
 	if (misplaced(command, given)) {
 		what = xasprintf("%s does not go with", misplaced(command, given)->name);
 		code = misused(what, command->name);
@@ -340,6 +353,15 @@ static int check_command(const struct command *command, const bool given[], cons
 	if (arguments->message && arguments->json)
 		return misused("--message and --json exclude each other", NULL);
 	return check_selection(command, arguments);
+}
+
+static bool is_word(const struct command *command, const char *word)
+{
+	char *domain = command->takes & TAKES_DOMAINS ? suspension_domain(word) : NULL;
+	bool good = domain || (!(command->takes & TAKES_DOMAINS) && id_is_valid(word));
+
+	free(domain);
+	return good;
 }
 
 int arguments_parse(char **argv, struct arguments *arguments)
@@ -360,8 +382,9 @@ int arguments_parse(char **argv, struct arguments *arguments)
 				return misused("no such command", argv[i]);
 		} else if (!arguments->command->max_ids) {
 			return misused("takes no ids", arguments->command->name);
-		} else if (!id_is_valid(argv[i])) {
-			return misused("not the id of a message", argv[i]);
+		} else if (!is_word(arguments->command, argv[i])) {
+			return misused(arguments->command->takes & TAKES_DOMAINS ? "not a domain" : "not the id of a message",
+				argv[i]);
 		} else {
 			arguments->ids[arguments->id_count++] = argv[i];
 		}

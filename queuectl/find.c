@@ -75,5 +75,6 @@ void found_release(struct found *found)
 	strings_release(&found->peeked.asked);
 	message_state_release(&found->peeked.state);
 	free(found->peeked.owner);
+	buffer_release(&found->suspended);
 	memset(found, 0, sizeof(*found));
 }

@@ -18,6 +18,8 @@ static const char usage[] =
 	"  release                    they are, from now on\n"
 	"  remove                     they are taken away for good, nobody is told\n"
 	"  bounce                     they fail, their senders are told\n"
+	"  suspend [DOMAIN...]        nothing is delivered there; or what is suspended\n"
+	"  resume DOMAIN...           it is, from now on\n"
 	"  status                     queues by state, and processes\n"
 	"  reload                     the master reads slimta.conf again, and says what is wrong with it\n"
 	"\n"
@@ -41,7 +43,9 @@ static const char usage[] =
 	"  --all                        all messages\n"
 	"  --dry-run                    list what would be changed\n"
 	"  --yes                        do not ask\n"
-	"  --reason TEXT                why (hold, bounce)\n"
+	"  --reason TEXT                why (hold, bounce, suspend)\n"
+	"suspend (DOMAIN is example.net, or .example.net for all names below it):\n"
+	"  --for TIME                   90s, 15m, 1h30m, 3d; else until it is resumed\n"
 	"\n"
 	"See slimta-queuectl(8) and slimta.conf(5).\n";
 

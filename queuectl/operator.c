@@ -192,7 +192,9 @@ static int open_queues(struct operator *operator, const char *only)
 
 static int open_storages(struct operator *operator, const struct arguments *arguments)
 {
-	bool changes = arguments->command->changes && !arguments->dry_run;
+	/* Of what takes a time, none of its domains: it only lists. */
+	bool lists = arguments->dry_run || (arguments->command->takes & TAKES_TIME && !arguments->id_count);
+	bool changes = arguments->command->changes && !lists;
 
 	if ((changes && open_log(operator) < 0) || become_worker(operator) < 0)
 		return -1;

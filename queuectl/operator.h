@@ -48,6 +48,8 @@ void operator_wait(struct operator *, const bool *done);
 void list_messages(struct operator *, const struct arguments *);
 void show_message(struct operator *, const struct arguments *);
 void steer_messages(struct operator *, const struct arguments *);
+void suspend_destinations(struct operator *, const struct arguments *);
+void resume_destinations(struct operator *, const struct arguments *);
 void show_status(struct operator *, const struct arguments *);
 void reload_master(struct operator *, const struct arguments *);
 

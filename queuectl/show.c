@@ -9,6 +9,7 @@
 #include "common/base/clock.h"
 #include "queuectl/find.h"
 #include "queuectl/output.h"
+#include "queuectl/suspend.h"
 
 static const char *const body_names[] = {
 	[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"
@@ -29,8 +30,9 @@ static bool is_settled(const struct peeked *peeked)
 	return peeked->envelope != NULL;
 }
 
-static void put_reason(struct buffer *out, const struct peeked *peeked)
+static void put_reason(struct buffer *out, const struct found *found)
 {
+	const struct peeked *peeked = &found->peeked;
 	const struct attempt *last = last_attempt(&peeked->state);
 	char due[SHORT_SIZE];
 
@@ -55,8 +57,10 @@ static void put_reason(struct buffer *out, const struct peeked *peeked)
 	}
 	if (peeked->state.due_in_ms > 0)
 		buffer_appendf(out, "its next attempt is due in %s", short_duration(due, peeked->state.due_in_ms));
-	else
+	else if (!found->suspended.size)
 		buffer_append_str(out, "it is due, and no worker has taken it yet");
+	if (found->suspended.size)
+		buffer_appendf(out, "%s%s", out->size ? "; " : "", buffer_str(&found->suspended));
 	if (last) {
 		buffer_append_str(out, "; the last one got ");
 		put_reply(out, &last->reply);
@@ -180,8 +184,9 @@ static void put_asked(struct buffer *out, const struct peeked *peeked)
 	}
 }
 
-static void print_message(const char *queue, const struct peeked *peeked)
+static void print_message(const char *queue, const struct found *found)
 {
+	const struct peeked *peeked = &found->peeked;
 	const struct envelope *envelope = peeked->envelope;
 	char time[CLOCK_ISO8601_SIZE];
 	struct buffer value = { 0 };
@@ -201,7 +206,7 @@ static void print_message(const char *queue, const struct peeked *peeked)
 	print_attempts(&peeked->state);
 	put_asked(&value, peeked);
 	print_line("asked", &value);
-	put_reason(&value, peeked);
+	put_reason(&value, found);
 	print_line("waits", &value);
 	buffer_release(&value);
 }
@@ -244,12 +249,13 @@ static json_t *asked_json(const struct peeked *peeked)
 	return list;
 }
 
-static json_t *message_json(const char *queue, const struct peeked *peeked)
+static json_t *message_json(const char *queue, const struct found *found)
 {
+	const struct peeked *peeked = &found->peeked;
 	struct buffer reason = { 0 };
 	json_t *object;
 
-	put_reason(&reason, peeked);
+	put_reason(&reason, found);
 	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "queue", queue, "id",
 		peeked->envelope->id, "state", place_name(peeked->place), "envelope", envelope_to_json(peeked->envelope),
 		"recipients", recipients_json(peeked), "attempts", (int)peeked->state.attempts, "last",
@@ -312,13 +318,15 @@ void show_message(struct operator *operator, const struct arguments *arguments)
 	struct found found;
 
 	find_message(operator, id, arguments->message, &found);
+	if (found.queue && !found.why.code && !arguments->message)
+		put_suspended(&found.suspended, operator, found.queue, &found.peeked);
 	if (found.queue && found.why.code)
 		operator_fail(operator, EXIT_ERROR, id, &found.why);
 	else if (found.queue && arguments->message)
 		print_content(operator, id, &found.peeked.envelope->content);
 	else if (found.queue && operator->json)
-		print_json(message_json(queue_name(found.queue), &found.peeked));
+		print_json(message_json(queue_name(found.queue), &found));
 	else if (found.queue)
-		print_message(queue_name(found.queue), &found.peeked);
+		print_message(queue_name(found.queue), &found);
 	found_release(&found);
 }

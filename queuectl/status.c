@@ -8,6 +8,7 @@
 #include "common/base/memory.h"
 #include "queuectl/operator.h"
 #include "queuectl/output.h"
+#include "queuectl/suspend.h"
 
 #define TIMEOUT_S 10
 
@@ -166,6 +167,7 @@ static void show_processes(struct operator *operator)
 void show_status(struct operator *operator, const struct arguments *arguments)
 {
 	show_queues(operator);
+	print_suspensions(operator, "\n");
 	if (!arguments->queue)
 		show_processes(operator);
 }

@@ -203,13 +203,13 @@ static void when_it_looks(void)
 
 	set_up(&scripted, TO("ok@c.example"));
 	suspended = suspended_new(base, NULL);
-	is_int(fake_settings.looks, 1, "at start");
+	is_int(fake_settings.looks, 0, "not at start");
 	storage.to_claim = 5;
 	context = context_of(&scripted);
 	all = claims_new(&context);
 	while (scripted.delivered < 5)
 		event_base_loop(base, EVLOOP_ONCE);
-	is_int(fake_settings.looks, 1, "not again for what is claimed then");
+	is_int(fake_settings.looks, 1, "for the first that is claimed, and not again for what comes then");
 	loop_until(&never, 2500);
 	is_int(fake_settings.looks, 1, "nor while nothing comes");
 	storage.to_claim = 1;

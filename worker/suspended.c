@@ -16,7 +16,7 @@
 struct suspended {
 	struct queue *queue;
 	struct suspensions known;
-	int64_t looked_boot_ms;		/* before it was asked; INT64_MIN: not yet */
+	int64_t looked_boot_ms;		/* before it was asked */
 	bool looking, failed, stopped;
 	struct event *timer;
 	void (*done)(void *arg);
@@ -136,7 +136,7 @@ struct suspended *suspended_new(struct event_base *base, struct queue *queue)
 	suspended->timer = event_new(base, -1, 0, on_timer, suspended);
 	if (!suspended->timer)
 		BUG("no event for a timer");
-	look(suspended);
+	suspended->looked_boot_ms = -LOOK_MS;
 	return suspended;
 }
 

@@ -11,7 +11,7 @@
 struct event_base;
 struct suspended;
 
-/* Asks at once. The queue is open. */
+/* Knows nothing until it is asked to look: the settings of a queue may come over to us with its first messages. */
 struct suspended *suspended_new(struct event_base *, struct queue *);
 /* Of a NULL one nothing is suspended. */
 bool suspended_is_fresh(const struct suspended *);

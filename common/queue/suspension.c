@@ -19,6 +19,20 @@ static void lower(char *text)
 		*text = (char)tolower((unsigned char)*text);
 }
 
+/* Of a recipient, as SMTP takes it. */
+static bool is_domain(const char *text, size_t size)
+{
+	char *path = xasprintf("<x@%.*s>", (int)size, text), *address;
+	const char *why;
+	size_t whole = strlen(path);
+	long taken = address_parse_path(path, whole, ADDRESS_FORWARD_PATH, true, &address, &why);
+
+	if (taken >= 0)
+		free(address);
+	free(path);
+	return taken >= 0 && (size_t)taken == whole;
+}
+
 char *suspension_domain(const char *text)
 {
 	size_t below = text_has_prefix(text, "*.") ? 2 : text_has_prefix(text, ".") ? 1 : 0, size = strlen(text + below);
@@ -26,7 +40,7 @@ char *suspension_domain(const char *text)
 
 	if (size > 1 && text[below + size - 1] == '.')
 		size--;
-	if (!address_is_ehlo_name(text + below, size) || (below && text[below] == '['))
+	if (!is_domain(text + below, size) || (below && text[below] == '['))
 		return NULL;
 	domain = xasprintf("%s%.*s", below ? "." : "", (int)size, text + below);
 	lower(domain);
