@@ -7,7 +7,7 @@ import os
 
 from lib.edge import config
 from lib.fixture import SLOW, diag, ok, run
-from lib.flood import begin, connect, deaf, spread
+from lib.flood import begin, connect, deaf, finish, spread
 
 LONG = bool(os.environ.get('LONG'))
 SESSIONS = 50 if LONG else 10
@@ -36,29 +36,33 @@ def cpu_ms(pid):
 
 
 def half_a_line(clients):
-    return spread(clients, b'x' * 1000, 100_000)
+    sent = spread(clients, b'x' * 1000, 100_000)
+    finish(clients, b'\r\n')
+    return sent
 
 
 def message(clients):
     for c in clients:
         begin(c)
     sent = spread(clients, b'Subject: x\r\n\r\n', 1) + spread(clients, LINE * 800, MESSAGE)
-    for c in clients:
-        c.send('.\r\n')
-        c.reply()
+    finish(clients, b'.\r\n')
     return sent
 
 
 def long_header(clients):
     for c in clients:
         begin(c)
-    return spread(clients, b'X-Long: ' + LINE, MESSAGE // 2)
+    sent = spread(clients, b'X-Long: ' + LINE, MESSAGE // 2)
+    finish(clients, b'.\r\n')
+    return sent
 
 
 def endless_line(clients):
     for c in clients:
         begin(c)
-    return spread(clients, b'x' * 65536, MESSAGE)
+    sent = spread(clients, b'x' * 65536, MESSAGE)
+    finish(clients, b'\r\n.\r\n')
+    return sent
 
 
 def nobody_reads(clients):
@@ -74,8 +78,7 @@ def chunk(clients):
         begin(c, 2)
     sent = spread(clients, b'BDAT %d LAST\r\n' % (MESSAGE // len(LINE) // 800 * 800 * len(LINE)), 1)
     sent += spread(clients, LINE * 800, MESSAGE // len(LINE) // 800 * 800 * len(LINE))
-    for c in clients:
-        c.reply()
+    finish(clients, b'')
     return sent
 
 
@@ -86,7 +89,9 @@ def chunks_of_an_octet(clients):
 
 
 def discarded_chunks(clients):
-    return spread(clients, b'BDAT 60000\r\n' + b'x' * 60000, MESSAGE)
+    sent = spread(clients, b'BDAT 60000\r\n' + b'x' * 60000, 600_000)
+    finish(clients, b'')
+    return sent
 
 
 def recipients(clients):

@@ -67,6 +67,22 @@ def exhausted(t):
             'the others counted')
 
 
+def starved(t):
+    """Descriptors that lack in the midst of a message: it is deferred, and its session goes on."""
+    t.folder('spool')
+    for fault in ('spool.open:1:EMFILE', 'spool.open:1:ENFILE'):
+        edge = t.edge(config('', '    spool_dir: @dir@/spool\n    spool_threshold: 4K\n'), env={'SLIMTA_FAULT': fault})
+        with t.client('smtp') as c:
+            c.hello()
+            for wanted in (451, 250):
+                for line in ('MAIL FROM:<a@b.example>', 'RCPT TO:<c@d.example>', 'DATA'):
+                    c.line(line)
+                    c.reply()
+                c.send(HEADER + ('y' * 76 + '\r\n') * 200 + '.\r\n')
+                c.expect(wanted, '', f'{fault}: {wanted}')
+        is_(edge.stop(), 0, f'{fault}: the edge goes on, and ends well')
+
+
 def cpu_ticks(pid):
     with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
         return sum(int(field) for field in stat.read().split(')')[1].split()[11:13])
@@ -92,4 +108,4 @@ def connection(t):
         is_(edge.stop(), 0, f'{fault}: the edge goes on, and ends well')
 
 
-run(full, no_tmpfile, descriptors, exhausted, connection, faults=True)
+run(full, no_tmpfile, descriptors, exhausted, starved, connection, faults=True)

@@ -43,6 +43,14 @@ def spread(clients, piece, size):
     return sent
 
 
+def finish(clients, end):
+    """Sends that, and waits for a reply of each: all before it was taken."""
+    for c in clients:
+        c.send(end)
+    for c in clients:
+        c.reply()
+
+
 def deaf(clients, piece, size):
     """As `spread`, but as long as anything is taken at all, and nothing is read."""
     left = {c.sock: [size, piece] for c in clients}
