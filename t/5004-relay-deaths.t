@@ -1,5 +1,5 @@
 #!/usr/bin/python3
-# 5004-relay-deaths.t - worker or spawner killed while a command runs: the next ones deliver
+# 5004-relay-deaths.t - worker, spawner or its guard killed while a command runs: the next ones deliver
 # SPDX-License-Identifier: MIT
 import os
 import re
@@ -74,6 +74,30 @@ def spawner_while_feeding(t):
     ok(not os.path.exists(t.path(f'saved.{first}')), 'the command of a dead spawner saved nothing')
 
 
+def guard(t):
+    """Killed alone it is followed by another, which does as well for what is under way."""
+    slow = script(t, 'slow', """echo $$ >>started
+if [ $(wc -l <started) = 1 ]; then head -c 100 >/dev/null; while [ ! -e go ]; do sleep 0.05; done; cat >part; mv part short
+else cat >tmp; mv tmp saved; fi""")
+    master = t.master(config(f'type: pipe, args: [{slow}], timeout: 100'))
+    first = wait_for(lambda: master.children('spawner-guard'), what='a guard')
+    ident = send(t, 'r@example.net', data=DATA)
+    wait_for(lambda: os.path.exists(t.path('started')) and t.read('started'), what='the command')
+    os.kill(first[0], signal.SIGKILL)
+    master.wait_log(rf'slimta-spawner.* lost its guard guard={first[0]}$')
+    second = wait_for(lambda: [pid for pid in master.children('spawner-guard') if pid not in first], what='another guard')
+    is_(len(second), 1, 'a guard that was killed is followed by another')
+    os.kill(master.children('slimta-spawner')[0], signal.SIGKILL)
+    t.write('go', '')
+    master.wait_log(r' ended the commands of a spawner that is gone count=1$')
+    master.wait_log(rf' in doubt id={ident} recipient=r@example.net ')
+    master.wait_log(rf' delivered id={ident} .*attempts=2 ')
+    is_(t.read('saved').decode(), DATA, 'the next spawner delivered all of it')
+    ok(not os.path.exists(t.path('short')), 'nobody took a part for it')
+    wait_for(lambda: gone(second[0]), what='the end of the second guard')
+    is_(len(master.children('spawner-guard')), 1, 'the next spawner has one of its own')
+
+
 def alone(t):
     hang = script(t, 'hang', HANG)
     text = config(f'type: pipe, args: [{hang}], timeout: 100')
@@ -94,4 +118,4 @@ def alone(t):
     is_(len(re.findall(' delivered ', first.log)), 1, 'one delivery')
 
 
-run(worker, worker_while_feeding, spawner, spawner_while_feeding, alone)
+run(worker, worker_while_feeding, spawner, spawner_while_feeding, guard, alone)

@@ -46,6 +46,24 @@ def pipes(t):
     check_saved(t, 'pipe')
 
 
+def guard(t):
+    """Without a guard no command gets what does not fit into its pipe; the next try to start one is a second later."""
+    worker, _ = deliver(t, 'spawner.guard:1:EAGAIN', 2)
+    like(worker.log, 'could not start its guard error="Resource temporarily unavailable"', 'said once')
+    like(worker.log, ' deferred .*could not be started: Resource temporarily unavailable"', 'the message has to wait')
+    check_saved(t, 'guard')
+
+
+def guard_small(t):
+    save = script(t, 'save', 'cat >saved')
+    text = config(f'type: pipe, args: [{save}]')
+    t.edge(text)
+    worker = t.worker(text, 'q', env={'SLIMTA_FAULT': 'spawner.guard:*:EAGAIN'})
+    ident = send(t, 'r@example.net')
+    worker.wait_log(rf' delivered id={ident} .*attempts=1 ')
+    like(worker.log, 'could not start its guard', 'what fits needs no guard')
+
+
 def pidfd(t):
     deferred(t, 'spawner.pidfd:1:EMFILE', 'Command could not be started: Too many open files')
 
@@ -109,5 +127,5 @@ def recording(t):
     check_saved(t, 'remove')
 
 
-run(starting, pipes, pidfd, reading, feeding, message, message_memory, spawner_dies, whole_or_nothing, connections,
+run(starting, pipes, guard, guard_small, pidfd, reading, feeding, message, message_memory, spawner_dies, whole_or_nothing, connections,
     recording, faults=True)

@@ -25,6 +25,7 @@ struct feed {
 	int error;
 	bool loading, started, orphaned;
 	int pipe;
+	struct guard_slot *slot;	/* NULL: none yet */
 	struct event *writable;
 	feed_ready_fn *ready;
 	feed_failed_fn *failed;
@@ -119,6 +120,9 @@ static void end_feeding(struct feed *feed)
 	if (feed->writable)
 		event_free(feed->writable);
 	feed->writable = NULL;
+	if (feed->slot)
+		guard_slot_fed(feed->slot);
+	feed->slot = NULL;
 	fd_close(&feed->pipe);
 }
 
@@ -164,6 +168,16 @@ void feed_begin(struct feed *feed, int pipe_fd)
 	if (!feed->writable)
 		BUG("no event for a pipe");
 	write_some(feed);
+}
+
+int feed_pipe(const struct feed *feed)
+{
+	return feed->pipe;
+}
+
+void feed_guard(struct feed *feed, struct guard_slot *slot)
+{
+	feed->slot = slot;
 }
 
 bool feed_is_read(const struct feed *feed)

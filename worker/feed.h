@@ -4,6 +4,7 @@
 #define SLIMTA_WORKER_FEED_H
 
 #include "common/base/pool.h"
+#include "worker/guard.h"
 #include "worker/spawn_protocol.h"
 
 struct event_base;
@@ -27,6 +28,9 @@ struct feed *feed_new(struct event_base *, struct pool *, struct feed_source *, 
 /* Takes the writing end of a pipe, that does not block. It is closed when all was written, or nobody reads any more;
  * but never after a failure: who reads must not take a part for the whole. */
 void feed_begin(struct feed *, int pipe_fd);
+int feed_pipe(const struct feed *);		/* -1: it was closed */
+/* For what feed_begin could not write at once: `slot` is told before the pipe is closed. */
+void feed_guard(struct feed *, struct guard_slot *);
 /* All of the message has been read: what the command still gets cannot change any more. */
 bool feed_is_read(const struct feed *);
 void feed_free(struct feed *);		/* closes the pipe; NULL is fine */

@@ -100,11 +100,12 @@ static _Noreturn void become_command(const struct launch *launch, pid_t parent)
 
 	default_signals();
 	setsid();
+	guard_slot_enter(launch->slot);
 	if (place_descriptors(launch) < 0)
 		give_up(launch->status_fd);
 	if (setrlimit(RLIMIT_NOFILE, &launch->files) < 0 || assume_identity(&command->identity) < 0)
 		give_up(STATUS_FD);
-	/* Without us its stdin would end early, and it could take a part for the whole message. */
+	/* Whom the guard has not seen must not run; and if the guard was killed too, this remains. */
 	if (prctl(PR_SET_PDEATHSIG, SIGKILL) < 0 || getppid() != parent)
 		give_up(STATUS_FD);
 	umask(077);

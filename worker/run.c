@@ -30,6 +30,7 @@ struct run {
 	const struct command *command;
 	char **args;
 	struct feed *feed;
+	struct guard_slot *slot;	/* NULL: not started */
 	pid_t pid;			/* 0: not started */
 	int pidfd, status_fd;
 	struct event *ended, *timer;
@@ -62,6 +63,7 @@ static void destroy(struct run *run)
 	fd_close(&run->pidfd);
 	fd_close(&run->status_fd);
 	feed_free(run->feed);
+	guard_slot_release(run->slot);
 	command_free_args(run->args);
 	free(run);
 }
@@ -196,6 +198,7 @@ static void on_ended(evutil_socket_t fd, short what, void *arg)
 		kill_group(run, SIGKILL);
 	for (unsigned i = 0; i < SPAWN_STREAMS; i++)
 		stream_read_rest(&run->streams[i]);
+	guard_slot_leave(run->slot);
 	if (waitid(P_PID, (id_t)run->pid, &info, WEXITED) < 0) {
 		finish_as(run, SPAWN_SIGNALLED, 0);
 		return;
@@ -247,6 +250,10 @@ static int start(struct run *run, struct pipes *pipes)
 	struct launch launch = { .command = run->command, .args = run->args, .status_fd = pipes->status[1],
 		.fds = { pipes->in[0], pipes->out[1], pipes->err[1] }, .files = run->context.files };
 
+	if (feed_pipe(run->feed) >= 0 && !guard_is_there(run->context.guard))
+		return -1;
+	launch.slot = run->slot = guard_take(run->context.guard, feed_pipe(run->feed));
+	feed_guard(run->feed, run->slot);
 	run->pid = launch_process(&launch);
 	if (run->pid < 0) {
 		run->pid = 0;

@@ -21,6 +21,7 @@ typedef void run_done_fn(void *arg, struct run_result *);
 struct run_context {
 	struct event_base *base;
 	struct pool *pool;
+	struct guard *guard;
 	struct rlimit files;		/* the commands' limit of descriptors */
 };
 

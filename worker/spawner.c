@@ -410,6 +410,16 @@ static void raise_limit(struct spawner *spawner)
 		log_warn("spawner", "could not raise its limit of descriptors", LOG_TEXT("error", strerror(errno)));
 }
 
+static size_t commands_at_once(const struct spawner *spawner)
+{
+	const struct served *served;
+	size_t count = 0;
+
+	TAILQ_FOREACH(served, &spawner->served, link)
+		count += served->command->options.concurrent;
+	return count;
+}
+
 struct spawner *spawner_new(const struct spawner_context *context, const struct relay_setting *setting,
 	struct config_errors *errors)
 {
@@ -427,6 +437,7 @@ struct spawner *spawner_new(const struct spawner_context *context, const struct 
 	fd_set_nonblocking(context->listening_fd, true);
 	spawner->listening = event_new(context->base, context->listening_fd, EV_READ | EV_PERSIST, on_connection,
 		spawner);
+	spawner->run.guard = guard_new(context->base, commands_at_once(spawner));
 	spawner->paused = event_new(context->base, -1, 0, on_pause_over, spawner);
 	if (!spawner->listening || !spawner->paused || event_add(spawner->listening, NULL) < 0)
 		BUG("no event for a listening socket");
@@ -452,6 +463,7 @@ void spawner_free(struct spawner *spawner)
 		relay_free(served->relay);
 		free(served);
 	}
+	guard_free(spawner->run.guard);
 	if (spawner->listening)
 		event_free(spawner->listening);
 	if (spawner->paused)
