@@ -220,6 +220,8 @@ static void test_forward(void)
 	expect(MAP("'@.*': ''"), "a@x", "a@x", "nor is a name alone");
 	expect(MAP("'^.*$': postmaster"), "a@x", "postmaster", "but postmaster is one");
 	expect(MAP("'$': '>'"), "a@x", "a@x", "what ends a path is not taken into it");
+	expect(MAP("'$': '>\\r\\nRCPT TO:<b@x'"), "a@x", "a@x", "nor is another command");
+	expect(MAP("'$': '\\n'"), "a@x", "a@x", "nor a line end");
 	expect(MAP("'@': '\\0@'"), "a@x", "a@x", "nor is a NUL");
 	expect(MAP("'@': 'xyz\\0uvw\\g<0>'"), "a@x", "a@x", "wherever it stands");
 	expect(MAP("a: \"\\xe9\""), "a@x", "\xc3\xa9@x", "an address in UTF-8");
