@@ -41,8 +41,8 @@ def attempt(t, end):
 
 
 def refused(codes):
-    """One refusal, at the chunk that has the fault; those behind it are discarded."""
-    return re.fullmatch('(250 )*550( 503)*', ' '.join(map(str, codes)))
+    """Refused at the chunk that has the fault, and so are those behind it, which are discarded."""
+    return re.fullmatch('(250 )*550( 550)*', ' '.join(map(str, codes)))
 
 
 def all_ends(t, bare):
