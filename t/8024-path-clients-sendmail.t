@@ -8,12 +8,14 @@ import socket
 from lib.clients import BODY, HEADER, LARGE, ME, MOST, NOBODY, TOO_LARGE, Edge, arrived, current_user, peer
 from lib.fixture import is_, like, run, wait_for
 
-# The least that relays all: what m4 makes of Debian's macros does the same at twenty times the length.
+# The least that relays all, whatever the load: what m4 makes of Debian's macros is twenty times as long.
 CF = r'''
 V10/Berkeley
 Djclient.example
 O QueueDirectory=@home@/queue
 O DeliveryMode=i
+O QueueLA=1000000
+O RefuseLA=1000000
 O EightBitMode=pass8
 O HeloName=client.example
 O RunAsUser=@user@
