@@ -274,6 +274,11 @@ static void test_needs(void)
 		is_int(h.settled, rows[i].code == -1, "an address alone fails alone");
 		client_harness_release(&h);
 	}
+	client_harness_init(&h, 1);
+	client_harness_hear(&h, GREETED);
+	h.envelope->body = BODY_BINARYMIME;
+	is_int(client_harness_begin(&h), 554, "what is binary would not arrive as it is (RFC 3030 3)");
+	client_harness_release(&h);
 	client_harness_init(&h, 2);
 	client_harness_hear(&h, PLAIN);
 	xstrset(&h.envelope->recipients[0].address, "\xc3\xa4@x");

@@ -3,7 +3,6 @@
  * P9 P12. Each beginning is a copy of exactly its size, so that a sanitizer sees what is read beyond it. */
 #include <dirent.h>
 #include <stdlib.h>
-#include <sys/stat.h>
 
 #include "t/lib/tap.h"
 
@@ -20,6 +19,7 @@
 #include "common/smtp/reader.h"
 #include "common/smtp/verbs.h"
 #include "t/lib/lenient.h"
+#include "t/lib/smtp_harness.h"
 
 #define CORPUS "t/fuzz/corpus"
 #define SEED_MAX 1100
@@ -157,6 +157,59 @@ static bool read_stored(const char *data, size_t size)
 	return true;
 }
 
+/* A command that was cut, and the end of its line; what follows BDAT is not there. */
+static bool run_command(const char *before, const char *command, size_t size)
+{
+	char *line = xmalloc(size + 2);
+	struct harness h;
+	unsigned replies = 0;
+	bool good;
+
+	memcpy(line, command, size);
+	memcpy(line + size, "\r\n", 2);
+	harness_init(&h);
+	harness_open(&h);
+	harness_say(&h, before);
+	buffer_reset(&h.out);
+	good = session_input(h.session, line, size + 2) == size + 2;
+	for (const char *at = buffer_str(&h.out); *at; at = strchr(at, '\n') + 1)
+		replies += at[3] == ' ';
+	good = good && (replies == 1 || (!replies && session_is_receiving(h.session)));
+	harness_close(&h);
+	free(line);
+	return good;
+}
+
+static void test_commands(void)
+{
+	static const struct {
+		const char *before, *command;
+	} rows[] = {
+		{ "", "EHLO [IPv6:2001:db8::1]" }, { "", "EHLO mx.example.org" }, { "", "HELO b\xc3\xbc\x63her" },
+		{ "EHLO c\r\n", "MAIL FROM:<a@b.example> SIZE=50 BODY=8BITMIME SMTPUTF8 RET=HDRS ENVID=a+2Bb+3D" },
+		{ "EHLO c\r\n", "mail from: <@x.example,@y:\"a\\\" b\"@[IPv6:::1]> body=7bit Size=100 " },
+		{ "EHLO c\r\n", "MAIL FROM:<\xc3\xa4@\xc3\xa4.example> SMTPUTF8 SIZE=18446744073709551615" },
+		{ "EHLO c\r\nMAIL FROM:<>\r\n", "RCPT TO:<c@d.example> NOTIFY=SUCCESS,FAILURE,DELAY ORCPT=rfc822;a+2Bb@c" },
+		{ "EHLO c\r\nMAIL FROM:<>\r\n", "RCPT TO:<Postmaster> ORCPT=utf-8;\\x{E4}\xc3\xa4@x NOTIFY=NEVER" },
+		{ "EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n", "BDAT 18446744073709551615 LAST" },
+		{ "EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n", "BDAT 00000000000000000060  last " },
+		{ "EHLO c\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\n", "DATA x" },
+		{ "", "VRFY <a@b>" }, { "", "AUTH PLAIN AGEAYg==" }, { "", "STARTTLS" }, { "", "CONNECT x:25 HTTP/1.1" },
+	};
+	unsigned bad = 0, tried = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		for (size_t cut = 0; cut <= strlen(rows[i].command); cut++, tried++) {
+			if (run_command(rows[i].before, rows[i].command, cut))
+				continue;
+			bad++;
+			diag("%.*s", (int)cut, rows[i].command);
+		}
+	}
+	is_int(bad, 0, "each beginning of a command has one reply");
+	ok(tried > 400, "%u of them", tried);
+}
+
 static const struct {
 	const char *what;
 	bool (*parse)(const char *data, size_t size);
@@ -206,6 +259,7 @@ static unsigned feed_folder(const char *folder)
 
 int main(void)
 {
+	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
 	static const char *const folders[] = { "session", "data", "smtp-reply", "header", "address", "xtext", "stored" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -216,5 +270,7 @@ int main(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parsers); i++)
 		is_int(wrong[i], 0, parsers[i].what);
+	log_open("unit-smtp-cuts", &quiet);
+	test_commands();
 	return done_testing();
 }

@@ -52,6 +52,8 @@ int client_offer_check(const struct client_offer *offer, const struct smtp_trans
 		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
 	else if (transaction->utf8_header && envelope->smtputf8 && !(extensions & EXTENSION_SMTPUTF8))
 		reply_set(why, 554, "5.6.9", "Header needs SMTPUTF8, which the next hop does not offer");
+	else if (envelope->body == BODY_BINARYMIME)
+		reply_set(why, 554, "5.6.3", "Conversion not allowed: DATA takes no binary content");
 	else if (transaction->eight_bit && !(extensions & EXTENSION_8BITMIME))
 		reply_set(why, 554, "5.6.3", "Conversion not allowed: the next hop does not offer 8BITMIME");
 	else if (offer->max_size_bytes && transaction->size > offer->max_size_bytes)
