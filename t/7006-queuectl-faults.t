@@ -28,7 +28,7 @@ def storage(t):
             ('disk.open:*:EMFILE', ['show', message]), ('disk.open:1:EIO', ['remove', message])):
         code, out, err = queuectl(t, fault, *command)
         is_(code, 1, f'{fault}: {command[0]} exits 1')
-        like(err, r'^slimta-queuectl: q: [45]\d\d [45]\.\d\.\d ', 'with the reply of the storage')
+        like(err, r'^slimta-queuectl: q: [45]\d\d [45]\.\d\.\d [^\n]+\n$', 'with the reply of the storage, once')
         unlike(out, message, 'and shows nothing')
     for fault, one in zip(('disk.rename:*:EIO,disk.unlink:*:EIO', 'disk.dirsync:*:EIO', 'disk.lock:*:EIO',
             'disk.rename:*:EROFS,disk.unlink:*:EROFS'), more):

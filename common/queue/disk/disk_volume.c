@@ -52,9 +52,17 @@ void disk_log_error(struct disk *disk, const char *what, const char *id, int err
 		LOG_TEXT("id", id), LOG_TEXT("error", strerror(error)));
 }
 
-static int refuse_errno(const char *path, struct reply *why)
+/* An operator looks at what there is, and makes nothing. */
+static bool only_looks(const struct disk *disk)
 {
-	log_error("queue", "directory not usable", LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
+	return disk->storage.context.role == STORAGE_FOR_OPERATOR;
+}
+
+/* Whom an operator asks says it to him. */
+static int refuse_errno(const struct disk *disk, const char *path, struct reply *why)
+{
+	if (!only_looks(disk))
+		log_error("queue", "directory not usable", LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
 	reply_set(why, 451, "4.3.0", "%s: %s", path, strerror(errno));
 	return -1;
 }
@@ -84,7 +92,7 @@ static int check_volume(const struct disk *disk, int fd, const char *key, const 
 	char *wrong;
 
 	if (FAULT("disk.statfs", fstatfs(fd, &status)) < 0)
-		return refuse_errno(path, why);
+		return refuse_errno(disk, path, why);
 	wrong = refused_volume(disk, &status);
 	if (!wrong)
 		return 0;
@@ -153,12 +161,6 @@ static int keep_directory(const char *path)
 	return -1;
 }
 
-/* An operator looks at what there is, and makes nothing. */
-static bool only_looks(const struct disk *disk)
-{
-	return disk->storage.context.role == STORAGE_FOR_OPERATOR;
-}
-
 static int open_directory(const struct disk *disk, const char *key, const char *path, struct reply *why)
 {
 	int fd = -1;
@@ -170,7 +172,7 @@ static int open_directory(const struct disk *disk, const char *key, const char *
 		return -1;
 	}
 	if (fd < 0)
-		return refuse_errno(path, why);
+		return refuse_errno(disk, path, why);
 	if (check_volume(disk, fd, key, path, why) < 0)
 		fd_close(&fd);
 	return fd;
@@ -192,7 +194,7 @@ static int choose_spool_dir(struct disk *disk, struct reply *why)
 	disk->spool_dir = NULL;
 	if (disk->tmp_dir) {
 		if (directory_make(disk->tmp_dir, 0700) < 0)
-			return refuse_errno(disk->tmp_dir, why);
+			return refuse_errno(disk, disk->tmp_dir, why);
 		if (!same_volume(disk->envelope_fd, disk->tmp_dir)) {
 			reply_set(why, 554, "5.3.0", "tmp_dir: %s is not on the file system of envelope_dir",
 				disk->tmp_dir);
@@ -207,7 +209,7 @@ static int choose_spool_dir(struct disk *disk, struct reply *why)
 		return 0;
 	}
 	disk->spool_dir = xasprintf("%s/.tmp", disk->envelope_dir);
-	return directory_make(disk->spool_dir, 0700) == 0 ? 0 : refuse_errno(disk->spool_dir, why);
+	return directory_make(disk->spool_dir, 0700) == 0 ? 0 : refuse_errno(disk, disk->spool_dir, why);
 }
 
 static uint64_t count_messages(int directory_fd)
@@ -268,9 +270,9 @@ int disk_volume_open(struct disk *disk, struct reply *why)
 	disk->meta_fd = disk->envelope_fd < 0 ? -1 : open_directory(disk, "meta_dir", disk->meta_dir, why);
 	if (disk->meta_fd >= 0 && (only_looks(disk) || choose_spool_dir(disk, why) == 0)) {
 		if (recycler_open(&disk->envelopes, disk->envelope_fd, !only_looks(disk)) < 0)
-			refuse_errno(disk->envelope_dir, why);
+			refuse_errno(disk, disk->envelope_dir, why);
 		else if (recycler_open(&disk->metas, disk->meta_fd, !only_looks(disk)) < 0)
-			refuse_errno(disk->meta_dir, why);
+			refuse_errno(disk, disk->meta_dir, why);
 		else
 			result = 0;
 	}
