@@ -9,10 +9,11 @@
 static json_t *entry_json(const char *queue, const struct list_entry *entry)
 {
 	json_t *recipients = json_array();
+	const char *sender = entry->recipient_count ? entry->sender : NULL;
 	json_t *object = json_pack("{s:s, s:s, s:s, s:o, s:I, s:I, s:i, s:I, s:o, s:o}", "queue", queue, "id", entry->id,
-		"state", place_name(entry->place), "sender", json_text(entry->sender), "size", (json_int_t)entry->size,
-		"age_ms", (json_int_t)entry->age_ms, "attempts", (int)entry->attempts, "due_in_ms",
-		(json_int_t)entry->due_in_ms, "owner", json_text(entry->owner), "held", json_text(entry->held));
+		"state", place_name(entry->place), "sender", json_text(sender), "size", (json_int_t)entry->size, "age_ms",
+		(json_int_t)entry->age_ms, "attempts", (int)entry->attempts, "due_in_ms", (json_int_t)entry->due_in_ms,
+		"owner", json_text(entry->owner), "held", json_text(entry->held));
 
 	for (size_t i = 0; i < entry->recipient_count; i++)
 		json_array_append_new(recipients, json_text(entry->recipients[i].address));
@@ -23,10 +24,16 @@ static json_t *entry_json(const char *queue, const struct list_entry *entry)
 	return object;
 }
 
-static void put_recipients(struct buffer *out, const struct list_entry *entry)
+/* Of a damaged one neither is known. */
+static void put_addresses(struct buffer *out, const struct list_entry *entry)
 {
-	if (entry->recipient_count)
-		put_address(out, entry->recipients[0].address);
+	if (!entry->recipient_count) {
+		buffer_append_str(out, "- -");
+		return;
+	}
+	put_address(out, entry->sender);
+	buffer_append_char(out, ' ');
+	put_address(out, entry->recipients[0].address);
 	if (entry->recipient_count > 1)
 		buffer_appendf(out, " +%zu", entry->recipient_count - 1);
 }
@@ -65,9 +72,7 @@ static void print_entry(const char *queue, const struct list_entry *entry)
 	buffer_appendf(&line, "%-26s %-8s %5u %7s %7s %5s %s ", entry->id, place_name(entry->place), entry->attempts,
 		waits ? short_duration(due, entry->due_in_ms) : "-", short_duration(age, entry->age_ms),
 		short_octets(size, entry->size), queue);
-	put_address(&line, entry->sender);
-	buffer_append_char(&line, ' ');
-	put_recipients(&line, entry);
+	put_addresses(&line, entry);
 	put_why(&line, entry);
 	puts(buffer_str(&line));
 	buffer_release(&line);

@@ -71,9 +71,12 @@ def damaged(t):
     message, = send(t, 'smtp', MESSAGE)
     t.config(CONFIG)
     with open(t.path('env', message + '.env'), 'r+b') as env:
-        env.seek(-2, os.SEEK_END)
-        env.write(b'??')
+        env.truncate(30)
     t.queuectl('show', '--message', message, code=1)
+    like(t.queuectl('list'), rf'(?m)^{message} held .* q - - \(held: damaged\)$', 'a damaged message is listed')
+    is_([json.loads(t.queuectl('--json', 'list'))[key] for key in ('sender', 'recipients')], [None, []], 'without addresses')
+    is_(t.queuectl('--json', 'list', '--sender', '<>'), '', 'it is not one of the null sender')
+    is_(t.queuectl('--json', 'list', '--sender', '*'), '', 'nor of any other')
     is_(t.queuectl('remove', message), 'removed 1 of 1 message\n', 'a damaged message can be removed')
     unlike(t.queuectl('list'), message, 'and is gone')
 
