@@ -17,6 +17,8 @@
 #define LIMIT_MAX 1000000000
 #define AGE_MAX_DAYS 36500
 #define REASON_MAX 500
+#define TOP_MAX 1000
+#define TOP_DEFAULT 10
 
 static const struct command commands[] = {
 	{ "list", list_messages, TAKES_QUEUE | TAKES_FILTER | TAKES_SORT, .max_ids = SIZE_MAX },
@@ -31,7 +33,7 @@ static const struct command commands[] = {
 	{ "suspend", suspend_destinations, TAKES_QUEUE | TAKES_REASON | TAKES_TIME | TAKES_DOMAINS, .max_ids = SIZE_MAX,
 		.changes = true },
 	{ "resume", resume_destinations, TAKES_QUEUE | TAKES_DOMAINS, .min_ids = 1, .max_ids = SIZE_MAX, .changes = true },
-	{ "status", show_status, TAKES_QUEUE, .without_queues = true },
+	{ "status", show_status, TAKES_QUEUE | TAKES_TOP, .without_queues = true },
 	{ "reload", reload_master, 0, .without_queues = true, .of_master = true },
 };
 
@@ -188,6 +190,16 @@ static bool take_limit(struct arguments *arguments, const char *value)
 	return limit > 0;
 }
 
+static bool take_top(struct arguments *arguments, const char *value)
+{
+	uint64_t top;
+
+	if (!parse_u64(value, strlen(value), TOP_MAX, &top))
+		return false;
+	arguments->top = (size_t)top;
+	return true;
+}
+
 static bool take_sort(struct arguments *arguments, const char *value)
 {
 	static const char *const keys[] = {
@@ -245,6 +257,7 @@ static const struct option_row {
 	{ "--reply", NULL, TAKES_FILTER, take_reply, "a reply, or a pattern of one such as 450*", 0 },
 	{ "--limit", NULL, TAKES_FILTER, take_limit, "a number above 0", 0 },
 	{ "--sort", NULL, TAKES_SORT, take_sort, "age, due, size or attempts, or one of them behind a -", 0 },
+	{ "--top", NULL, TAKES_TOP, take_top, "a number from 0 to 1000", 0 },
 	{ "--all", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, all) },
 	{ "--dry-run", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, dry_run) },
 	{ "--yes", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, yes) },
@@ -370,6 +383,7 @@ int arguments_parse(char **argv, struct arguments *arguments)
 	int taken;
 
 	arguments->ids = argv;
+	arguments->top = TOP_DEFAULT;
 	for (int i = 0; argv[i]; i += taken) {
 		taken = 1;
 		if (argv[i][0] == '-') {

@@ -22,6 +22,7 @@ struct arguments {
 	const char *reason;		/* NULL: none */
 	int64_t for_ms;			/* 0: for good */
 	size_t limit;			/* 0: none */
+	size_t top;			/* destinations; 0: none */
 	enum sort_key sort;
 	bool reverse;
 };
@@ -30,7 +31,8 @@ struct arguments {
 enum option_group {
 	TAKES_ANYWHERE = 0,		/* --config, --json */
 	TAKES_QUEUE = 1, TAKES_FILTER = 2, TAKES_SORT = 4, TAKES_MESSAGE = 8, TAKES_ACTION = 16, TAKES_REASON = 32,
-	TAKES_TIME = 64, TAKES_DOMAINS = 128	/* in place of ids */
+	TAKES_TIME = 64, TAKES_DOMAINS = 128,	/* in place of ids */
+	TAKES_TOP = 256
 };
 
 struct command {

@@ -6,7 +6,7 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
-#include "queuectl/operator.h"
+#include "queuectl/destinations.h"
 #include "queuectl/output.h"
 #include "queuectl/suspend.h"
 
@@ -168,6 +168,8 @@ void show_status(struct operator *operator, const struct arguments *arguments)
 {
 	show_queues(operator);
 	print_suspensions(operator, "\n");
+	if (arguments->top)
+		print_destinations(operator, arguments, arguments->top);
 	if (!arguments->queue)
 		show_processes(operator);
 }

@@ -27,21 +27,27 @@ def json_lines(text):
 
 def with_master(t):
     master = t.master(CONFIG)
-    send(t, 'smtp', *[('a@example.net', ['x@example.org'], b'x\r\n')] * 3)
+    send(t, 'smtp', *[('a@example.net', ['x@example.org', 'y@EXAMPLE.org'], b'x\r\n')] * 2,
+        ('a@example.net', ['x@example.org', 'z@other.example'], b'x\r\n'))
     lines = wait_for(lambda: next((lines for lines in [json_lines(t.queuectl('--json', 'status'))]
         if lines[0]['deferred'] == 3), None), what='three attempts')
     is_([line['queue'] for line in lines[:2]], ['slow', 'idle'], 'the queues, in the order of the file')
     is_((lines[0]['new'], lines[0]['leased'], lines[0]['held']), (0, 0, 0), 'by state')
     ok(lines[0]['octets'] > 9 and 0 <= lines[0]['oldest_age_ms'] < 60000, 'with their octets and age')
     is_((lines[1]['new'], lines[1]['octets'], lines[1]['oldest_age_ms']), (0, 0, None), 'an empty one')
-    processes = [line['process'] for line in lines[2:] if 'process' in line]
+    is_([(line['destination'], line['messages'], line['messages_least'], line['deferred']) for line in lines[2:4]],
+        [('example.org', 3, 3, 3), ('other.example', 1, 1, 1)], 'the domains that most are for')
+    processes = [line['process'] for line in lines[4:] if 'process' in line]
     is_(sorted(processes), ['edge', 'edge', 'master', 'spawner', 'worker', 'worker'], 'the processes')
     is_([line['pid'] for line in lines if line.get('process') == 'master'], [master.pid], 'by their pids')
     is_(lines[-1]['counters']['edge_messages_total'], 3, 'and the counters')
     text = t.queuectl('status')
     like(text, r'^QUEUE +NEW +DEFERRED +LEASED +HELD +SIZE +OLDEST\nslow +0 +3 +0 +0 +\d+ +\d+s\nidle +0 +0 +0 +0 +0 +-\n',
         'for people')
+    like(text, r'(?m)^DESTINATION +MESSAGES +DEFERRED +OLDEST\nexample\.org +3 +3 +\d+s\nother\.example +1 +1 +\d+s\n\n', 'destinations')
     like(text, rf'(?m)^master +{master.pid} +ready ', 'the master')
+    is_(re.findall(r'(?m)^\S+\.\S+ ', t.queuectl('status', '--top', '1')), ['example.org '], '--top')
+    is_(t.queuectl('status', '--top', '0').count('DESTINATION'), 0, 'none')
     is_(len(re.findall(r'(?m)^(?:edge|worker) +\d+ +ready +\d+ ', text)), 4, 'edges and workers')
     like(text, r'(?m)^edge_messages_total +3$', 'counters')
     is_(len(t.queuectl('-q', 'idle', 'status').splitlines()), 2, 'one queue alone')

@@ -1,12 +1,36 @@
-/* fill.c - fills a disk queue by the storage's contract, for tests: fill FOLDER NEW LATER
+/* fill.c - fills a disk queue by the storage's contract, for tests: fill FOLDER NEW LATER [domains]
  * SPDX-License-Identifier: MIT
- * NEW messages that are due, then LATER ones due in an hour, into FOLDER/env and FOLDER/meta. */
+ * NEW messages that are due, then LATER ones due in an hour, into FOLDER/env and FOLDER/meta. With a fourth word each
+ * second message goes to a domain of its own, the others to big.example. */
 #include <stdio.h>
 #include <stdlib.h>
 
 #include "t/lib/storage.h"
 
 #define AT_ONCE 100
+
+static bool many_domains;
+static unsigned made;
+
+static struct envelope *one_of_many(void)
+{
+	struct envelope *envelope;
+
+	if (!many_domains)
+		return message("fill@example.org", "Subject: one of many\r\n\r\nbody\r\n");
+	envelope = envelope_new();
+	envelope->sender = xstrdup("fill@example.org");
+	for (unsigned i = 0; i < 2; i++) {
+		char *address = made % 2 ? xasprintf("x%u@d%u.example", i, made) :
+			xasprintf("x%u@%s.example", i, i ? "BIG" : "big");
+
+		envelope_add_recipient(envelope, address);
+		free(address);
+	}
+	made++;
+	content_finish(&envelope->content);
+	return envelope;
+}
 
 static unsigned fill(struct place *place, size_t left, int64_t delay_ms)
 {
@@ -17,7 +41,7 @@ static unsigned fill(struct place *place, size_t left, int64_t delay_ms)
 		size_t count = left < AT_ONCE ? left : AT_ONCE;
 
 		for (size_t i = 0; i < count; i++)
-			items[i] = message("fill@example.org", "Subject: one of many\r\n\r\nbody\r\n");
+			items[i] = one_of_many();
 		code = do_write(place, items, count, delay_ms);
 		for (size_t i = 0; i < count; i++)
 			envelope_free(items[i]);
@@ -31,7 +55,8 @@ int main(int argc, char **argv)
 	struct place place;
 	unsigned code = 1;
 
-	if (argc != 4 || strlen(argv[1]) >= sizeof(scratch))
+	many_domains = argc == 5;
+	if (argc < 4 || argc > 5 || strlen(argv[1]) >= sizeof(scratch))
 		return 2;
 	snprintf(scratch, sizeof(scratch), "%s", argv[1]);
 	if (place_open(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env, meta_dir: @/meta, allow_volatile: true")) {

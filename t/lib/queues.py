@@ -50,7 +50,8 @@ def quick_folder(t):
         shutil.rmtree(place)
 
 
-def fill(t, place, new, later=0):
-    """So many messages into PLACE/env and PLACE/meta, the later ones due in an hour, all of fill@example.org."""
-    filled = subprocess.run([t.program('t/lib/fill'), place, str(new), str(later)], check=False)
+def fill(t, place, new, later=0, *domains):
+    """So many messages into PLACE/env and PLACE/meta, the later ones due in an hour, all of fill@example.org; 'domains':
+    each second one for a domain of its own."""
+    filled = subprocess.run([t.program('t/lib/fill'), place, str(new), str(later), *domains], check=False)
     is_(filled.returncode, 0, f'{new + later} messages were written')
