@@ -24,10 +24,10 @@ static void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
 	struct found *found = finding->found;
 
 	finding->done = true;
-	if (why) {
+	if (why)
 		reply_copy(&found->why, why);
+	if (!peeked)
 		return;
-	}
 	found->peeked = *peeked;
 	memset(peeked, 0, sizeof(*peeked));
 }
@@ -54,7 +54,7 @@ void find_message(struct operator *operator, const char *id, bool content, struc
 
 	memset(found, 0, sizeof(*found));
 	for (size_t i = 0; i < operator->queue_count && !found->queue; i++) {
-		reply_release(&found->why);
+		found_release(found);
 		peek(operator, operator->queues[i], id, content, found);
 		if (reply_is_transient(&found->why)) {
 			say_unsure(operator, operator->queues[i], id, &found->why);

@@ -10,62 +10,11 @@
 #include "queuectl/find.h"
 #include "queuectl/output.h"
 #include "queuectl/suspend.h"
+#include "queuectl/waits.h"
 
 static const char *const body_names[] = {
 	[BODY_7BIT] = "7BIT", [BODY_8BITMIME] = "8BITMIME", [BODY_BINARYMIME] = "BINARYMIME"
 };
-
-/* --- why it waits --- */
-
-static const struct attempt *last_attempt(const struct message_state *state)
-{
-	return state->last_count ? &state->last[state->last_count - 1] : NULL;
-}
-
-static bool is_settled(const struct peeked *peeked)
-{
-	for (size_t i = 0; peeked->envelope && i < peeked->envelope->recipient_count; i++)
-		if (outcome_is_open(outcomes_find(&peeked->state.done, i)))
-			return false;
-	return peeked->envelope != NULL;
-}
-
-static void put_reason(struct buffer *out, const struct found *found)
-{
-	const struct peeked *peeked = &found->peeked;
-	const struct attempt *last = last_attempt(&peeked->state);
-	char due[SHORT_SIZE];
-
-	switch (peeked->place) {
-	case PLACE_LEASED:
-		buffer_append_str(out, is_settled(peeked) ?
-			"all recipients are settled; its sender is being told, or it is removed," :
-			"it is being delivered just now");
-		put_owner(out, peeked->owner, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
-		return;
-	case PLACE_HELD:
-		buffer_append_str(out, "it is held: ");
-		put_text(out, peeked->state.held ? peeked->state.held : "");
-		return;
-	case PLACE_NEW:
-	case PLACE_DEFERRED:
-		break;
-	}
-	if (is_settled(peeked)) {
-		buffer_append_str(out, "all recipients are settled; its sender has yet to be told, or it has to be removed");
-		return;
-	}
-	if (peeked->state.due_in_ms > 0)
-		buffer_appendf(out, "its next attempt is due in %s", short_duration(due, peeked->state.due_in_ms));
-	else if (!found->suspended.size)
-		buffer_append_str(out, "it is due, and no worker has taken it yet");
-	if (found->suspended.size)
-		buffer_appendf(out, "%s%s", out->size ? "; " : "", buffer_str(&found->suspended));
-	if (last) {
-		buffer_append_str(out, "; the last one got ");
-		put_reply(out, &last->reply);
-	}
-}
 
 /* --- for people --- */
 
@@ -184,17 +133,12 @@ static void put_asked(struct buffer *out, const struct peeked *peeked)
 	}
 }
 
-static void print_message(const char *queue, const struct found *found)
+static void print_envelope(const struct peeked *peeked)
 {
-	const struct peeked *peeked = &found->peeked;
 	const struct envelope *envelope = peeked->envelope;
 	char time[CLOCK_ISO8601_SIZE];
 	struct buffer value = { 0 };
 
-	print_text("id", envelope->id);
-	print_text("queue", queue);
-	print_text("origin", *envelope->origin ? envelope->origin : NULL);
-	print_text("state", place_name(peeked->place));
 	put_address(&value, envelope->sender);
 	print_line("sender", &value);
 	print_recipients(peeked);
@@ -203,10 +147,24 @@ static void print_message(const char *queue, const struct found *found)
 	print_text("accepted", clock_iso8601(time, envelope->timestamp_ms));
 	printf("%-11s %llu octets\n", "size", (unsigned long long)content_size(&envelope->content));
 	print_parameters(envelope);
-	print_attempts(&peeked->state);
-	put_asked(&value, peeked);
+	buffer_release(&value);
+}
+
+static void print_message(const char *id, const struct found *found)
+{
+	const struct envelope *envelope = found->peeked.envelope;
+	struct buffer value = { 0 };
+
+	print_text("id", id);
+	print_text("queue", queue_name(found->queue));
+	print_text("origin", envelope && *envelope->origin ? envelope->origin : NULL);
+	print_text("state", place_name(found->peeked.place));
+	if (envelope)
+		print_envelope(&found->peeked);
+	print_attempts(&found->peeked.state);
+	put_asked(&value, &found->peeked);
 	print_line("asked", &value);
-	put_reason(&value, found);
+	put_waits(&value, found);
 	print_line("waits", &value);
 	buffer_release(&value);
 }
@@ -249,20 +207,22 @@ static json_t *asked_json(const struct peeked *peeked)
 	return list;
 }
 
-static json_t *message_json(const char *queue, const struct found *found)
+static json_t *message_json(const char *id, const struct found *found)
 {
 	const struct peeked *peeked = &found->peeked;
+	const struct envelope *envelope = peeked->envelope;
 	struct buffer reason = { 0 };
 	json_t *object;
 
-	put_reason(&reason, found);
-	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:I, s:i, s:o, s:o, s:o, s:o}", "queue", queue, "id",
-		peeked->envelope->id, "state", place_name(peeked->place), "envelope", envelope_to_json(peeked->envelope),
-		"recipients", recipients_json(peeked), "attempts", (int)peeked->state.attempts, "last",
+	put_waits(&reason, found);
+	object = json_pack("{s:s, s:s, s:s, s:o, s:o, s:i, s:o, s:I, s:o, s:i, s:o, s:o, s:o, s:o}", "queue",
+		queue_name(found->queue), "id", id, "state", place_name(peeked->place), "envelope",
+		envelope ? envelope_to_json(envelope) : json_null(), "recipients",
+		envelope ? recipients_json(peeked) : json_null(), "attempts", (int)peeked->state.attempts, "last",
 		attempts_json(&peeked->state), "due_in_ms", (json_int_t)peeked->state.due_in_ms, "content_size",
-		(json_int_t)content_size(&peeked->envelope->content), "strikes", (int)peeked->state.strikes, "owner",
-		json_text(peeked->owner), "held", json_text(peeked->state.held), "asked",
-		asked_json(peeked), "waits", json_text(buffer_str(&reason)));
+		envelope ? json_integer((json_int_t)content_size(&envelope->content)) : json_null(), "strikes",
+		(int)peeked->state.strikes, "owner", json_text(peeked->owner), "held", json_text(peeked->state.held),
+		"asked", asked_json(peeked), "waits", json_text(buffer_str(&reason)));
 	add_phase(object, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
 	buffer_release(&reason);
 	return object;
@@ -312,21 +272,28 @@ static void print_content(struct operator *operator, const char *id, const struc
 	}
 }
 
+static void show_found(struct operator *operator, const char *id, struct found *found)
+{
+	if (!found->why.code)
+		put_suspended(&found->suspended, operator, found->queue, &found->peeked);
+	if (operator->json)
+		print_json(message_json(id, found));
+	else
+		print_message(id, found);
+}
+
+/* Of a damaged one, which is an error, what is known all the same. */
 void show_message(struct operator *operator, const struct arguments *arguments)
 {
 	const char *id = arguments->ids[0];
 	struct found found;
 
 	find_message(operator, id, arguments->message, &found);
-	if (found.queue && !found.why.code && !arguments->message)
-		put_suspended(&found.suspended, operator, found.queue, &found.peeked);
 	if (found.queue && found.why.code)
 		operator_fail(operator, EXIT_ERROR, id, &found.why);
-	else if (found.queue && arguments->message)
+	if (found.queue && !arguments->message)
+		show_found(operator, id, &found);
+	else if (found.queue && !found.why.code)
 		print_content(operator, id, &found.peeked.envelope->content);
-	else if (found.queue && operator->json)
-		print_json(message_json(queue_name(found.queue), &found));
-	else if (found.queue)
-		print_message(queue_name(found.queue), &found);
 	found_release(&found);
 }

@@ -34,8 +34,17 @@ def before(t):
             r'^accepted +\d{4}-\d\d-\d\dT', r'^size +\d+ octets$', r'^attempts +0$',
             r'^waits +it is due, and no worker has taken it yet$'):
         ok(re.search(pattern, text, re.M), pattern)
+    t.queuectl('bounce', message, '--reason', 'no such customer')
+    like(t.queuectl('show', message), r'(?m)^waits +it is to bounce \(no such customer\), and no worker has taken it yet$', 'it is to bounce')
     t.queuectl('show', '0' * 26, code=3)
     t.queuectl('-q', 'q', 'show', message)
+
+
+def nobody(t):
+    config = re.sub(r'(?s), relay: r,(.*)relay:\n.*', r',\1', CONFIG).replace('@process@', '@process@  worker: {instances: 0}')
+    t.edge(config)
+    message = one(t, ['x@example.org'])
+    like(t.queuectl('show', message), r'(?m)^waits +it is due, and its queue has no relay here, so that nobody takes it$', 'a queue without a relay')
 
 
 def after(t):
@@ -47,7 +56,7 @@ def after(t):
     text = t.queuectl('show', message)
     for pattern in (r'^state +deferred$', r'^recipient +<good@example\.org> delivered', r'^recipient +<bad@example\.org> waits$',
             r'^attempts +1$', r'^attempt +\d{4}\S+Z .*450 4\.3\.0 .*no.* way', r'^waits +its next attempt is due in '
-            r'(1h|59m\d+s); the last one got 450 4\.3\.0 '):
+            r'(1h|59m\d+s); the last attempt got 450 4\.3\.0 '):
         ok(re.search(pattern, text, re.M), pattern)
     unlike(text, '\x1b', 'no control character of the command')
     shown = json.loads(t.queuectl('--json', 'show', message))
@@ -109,4 +118,4 @@ def leased(t):
     ok(not os.path.exists(t.path('runtime', 'q-0.now')), 'and takes its file away')
 
 
-run(before, after, octets, leased)
+run(before, nobody, after, octets, leased)

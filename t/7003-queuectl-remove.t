@@ -73,6 +73,11 @@ def damaged(t):
     with open(t.path('env', message + '.env'), 'r+b') as env:
         env.truncate(30)
     t.queuectl('show', '--message', message, code=1)
+    text = t.queuectl('show', message, code=1)
+    for pattern in (rf'^id +{message}\n', r'^queue +q\n', r'^state +held\n', r'^attempts +0\n', r'^waits +it is held: damaged\n'):
+        like(text, f'(?m){pattern}', f'show says what is known: {pattern}')
+    shown = json.loads(t.queuectl('--json', 'show', message, code=1))
+    is_((shown['id'], shown['envelope'], shown['recipients'], shown['content_size']), (message, None, None, None), 'as JSON')
     like(t.queuectl('list'), rf'(?m)^{message} held .* q - - \(held: damaged\)$', 'a damaged message is listed')
     is_([json.loads(t.queuectl('--json', 'list'))[key] for key in ('sender', 'recipients')], [None, []], 'without addresses')
     is_(t.queuectl('--json', 'list', '--sender', '<>'), '', 'it is not one of the null sender')

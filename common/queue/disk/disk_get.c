@@ -136,6 +136,15 @@ static void peek_meta(struct disk *disk, struct peek_op *op)
 		find_owner(disk, op);
 }
 
+/* As list() shows it, whether a worker has found it already or not. */
+static void peek_damaged(struct peek_op *op, const char *damage)
+{
+	reply_set(&op->why, 554, "5.6.0", "Message is damaged: %s", damage);
+	op->peeked.place = PLACE_HELD;
+	if (!op->peeked.state.held)
+		op->peeked.state.held = xstrdup("damaged");
+}
+
 static void peek_work(struct disk *disk, void *arg)
 {
 	struct peek_op *op = arg;
@@ -158,7 +167,7 @@ static void peek_work(struct disk *disk, void *arg)
 	peek_meta(disk, op);
 	result = stored_read(op->seen.fd, op->content ? DISK_MEMORY_MAX : 0, op->content, &op->peeked.envelope, &damage);
 	if (result == STORED_DAMAGED)
-		reply_set(&op->why, 554, "5.6.0", "Message is damaged: %s", damage);
+		peek_damaged(op, damage);
 	else if (result != STORED_OK)
 		disk_error_reply(EIO, &op->why);
 	fd_close(&op->seen.fd);
