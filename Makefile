@@ -171,7 +171,7 @@ bench:
 	.ci/deps run check
 	$(MAKE) $(PARALLEL) all bench-tools
 	cd t && timeout --kill-after=10 $(if $(filter full,$(BENCH)),100m,595) \
-		python3 -m bench.run $(if $(filter full,$(BENCH)),--full) $(BENCH_ARGS)
+		/usr/bin/python3 -m bench.run $(if $(filter full,$(BENCH)),--full) $(BENCH_ARGS)
 fuzz:
 	$(MAKE) $(PARALLEL) FUZZ=1 fuzzers
 	for source in t/fuzz/fuzz-*.c; do \

@@ -104,6 +104,7 @@ def figures(_):
     row = Row('case', 'unit', [30, 20, 40], [10, 10, 10], 2.5)
     is_((row.ratios, row.verdict), ([3, 2, 4], 'met'), 'each round counts beside its neighbour')
     is_(Row('case', 'unit', [1, 2, 3], [], 2.5).verdict, '', 'alone there is no verdict')
+    is_(Row('case', 'unit', [30], [10], 2.5, whole=False).verdict, 'unclear', 'nor where rounds are missing')
     like(table([row]), r'^case, unit  30.0 \(25.0-35.0\)  10.0 \(10.0-10.0\)  3.00x \(2.50-3.50\)  >= 2.5x  met$', 'a table')
 
 

@@ -5,7 +5,7 @@ import os
 import time
 
 from .figures import Row
-from .servers import PORT, SINK_PORT, Postfix, Slimta
+from .servers import Postfix, Slimta
 from .tools import Trouble
 
 K = 1024
@@ -36,16 +36,18 @@ class Cases:
     """Runs rounds; `rows` has what came of each case, `records` every round."""
 
     def __init__(self, places, tools, clock, peer, say):
+        self.port, self.sink_port = places.ports()
         self.places, self.tools, self.clock, self.say = places, tools, clock, say
         self.servers = [Slimta, Postfix] if peer else [Slimta]
-        self.rows, self.records, self.troubles = [], [], []
+        self.rows, self.records, self.troubles, self.out_of_time = [], [], [], []
         self.empty_cost = {}
 
     @contextlib.contextmanager
     def server(self, kind, **how):
         """A server on a place that no other round had."""
-        with self.places.fresh() as folder, kind(f'{folder}/{kind.name}', self.clock, **how) as server:
-            yield server
+        with self.places.fresh() as folder:
+            with kind(f'{folder}/{kind.name}', self.clock, self.port, self.sink_port, **how) as server:
+                yield server
 
     def pairs(self, case, one_round, rounds=3):
         """Our rounds and Postfix's, neighbours in time: A B B A A B. Gives two lists of results."""
@@ -59,21 +61,31 @@ class Cases:
                     self.records.append({'case': case, 'server': kind.name, 'load_average': load, 'result': result})
                     self.say(f'{case}: {kind.name}, load average {load:.2f}: '
                         + ', '.join(f'{name} {value:.4g}' for name, value in result.items() if not isinstance(value, list)))
-        except Trouble as trouble:
-            self.troubles.append(f'{case}, {kind.name}: {trouble}')
-            self.say(f'{case}: {kind.name}: TROUBLE: {trouble}')
-        return results[Slimta], results.get(Postfix, [])
+        except (Trouble, OutOfTime) as trouble:
+            if self.is_late(trouble):
+                self.out_of_time.append(case)
+            else:
+                self.troubles.append(f'{case}, {kind.name}: {trouble}')
+            self.say(f'{case}: {kind.name}: given up: {trouble or "out of time"}')
+        return [results[kind] for kind in self.servers]
 
-    def row(self, case, unit, results, key, mark=None, more_is_better=True, **how):
-        ours, theirs = ([result[key] for result in side] for side in results)
-        self.rows.append(Row(case, unit, ours, theirs, mark, more_is_better, **how))
+    def is_late(self, trouble):
+        """Whether it is only that there was no more time."""
+        return isinstance(trouble, OutOfTime) or self.clock.left() <= 0
+
+    def row(self, case, unit, results, key, mark=None, more_is_better=True, rounds=3, **how):
+        """`rounds`: so many there should be, or the mark stays unclear."""
+        sides = [[result[key] for result in side if key in result] for side in results]
+        whole = all(len(side) == rounds for side in sides)
+        theirs = sides[1] if len(sides) > 1 else []
+        self.rows.append(Row(case, unit, sides[0], theirs, mark, more_is_better, whole=whole, **how))
 
     # ---- the tools alone
 
     def ceiling(self):
         """What load and sink do with nobody between them."""
-        with self.tools.sink(SINK_PORT, '-m', 10000, '-k', WARM) as sink:
-            figures = self.tools.all_accepted(SINK_PORT, '-s', 20, '-p', '-m', 10000, '-k', WARM)
+        with self.tools.sink(self.sink_port, '-m', 10000, '-k', WARM) as sink:
+            figures = self.tools.all_accepted(self.sink_port, '-s', 20, '-p', '-m', 10000, '-k', WARM)
             sink.figures()
         self.say(f"tools alone: {figures['rate']:.0f} messages a second")
         return figures
@@ -84,52 +96,53 @@ class Cases:
         """Into the queue, and no further."""
         def one_round(kind):
             with self.server(kind, delivers=False, sessions=sessions) as server:
-                figures = self.tools.all_accepted(PORT, '-s', sessions, '-c', per_connection, '-p', '-D', seconds, '-k', WARM,
-                    '-z', 4 * K, timeout=60)
+                figures = self.tools.all_accepted(self.port, '-s', sessions, '-c', per_connection, '-p', '-D', seconds,
+                    '-k', WARM, timeout=60)
                 if server.queued() != figures['accepted']:
                     raise Trouble(f"{figures['accepted']} accepted, but {server.queued()} queued")
             return {'rate': figures['rate'], 'p50': figures['latency_ms']['p50'], 'p99': figures['latency_ms']['p99']}
         case = f'accept, {sessions} sessions, {per_connection} a connection'
         results = self.pairs(case, one_round, rounds)
-        self.row(case, 'messages/s', results, 'rate', mark)
-        self.row(case, 'p99 ms', results, 'p99', more_is_better=False)
+        self.row(case, 'messages/s', results, 'rate', mark, rounds=rounds)
+        self.row(case, 'p99 ms', results, 'p99', more_is_better=False, rounds=rounds)
 
     # ---- end to end
 
-    def cost_of_nothing(self):
+    def cost_of_nothing(self, kind):
         """Processor time of starting and stopping, which is no message's."""
-        for kind in self.servers:
+        if kind not in self.empty_cost:
             with self.server(kind) as server:
                 self.empty_cost[kind] = server.stop()
+        return self.empty_cost[kind]
 
     def through(self, size, messages, rounds=3, mark=None, cpu_mark=None):
         """From load by the queue to the sink; and what it cost."""
         def one_round(kind):
-            with self.tools.sink(SINK_PORT, '-m', messages, '-k', WARM) as sink, self.server(kind) as server:
-                self.tools.all_accepted(PORT, '-s', 20, '-p', '-m', messages, '-z', size, timeout=150)
+            nothing = self.cost_of_nothing(kind)
+            with self.tools.sink(self.sink_port, '-m', messages, '-k', WARM) as sink, self.server(kind) as server:
+                self.tools.all_accepted(self.port, '-s', 20, '-p', '-m', messages, '-z', size, timeout=150)
                 figures = sink.figures(150)
                 server.wait_empty()
-                cpu = server.stop() - self.empty_cost[kind]
+                cpu = server.stop() - nothing
             return {'rate': figures['rate'], 'cpu': cpu * 1000 / messages, 'twice': figures['twice']}
-        if not self.empty_cost:
-            self.cost_of_nothing()
         case = f'end to end, 20 sessions, {size // K} KB'
         results = self.pairs(case, one_round, rounds)
-        self.row(case, 'messages/s', results, 'rate', mark)
-        self.row(case, 'CPU s/1,000', results, 'cpu', cpu_mark, more_is_better=False)
+        self.row(case, 'messages/s', results, 'rate', mark, rounds=rounds)
+        self.row(case, 'CPU s/1,000', results, 'cpu', cpu_mark, more_is_better=False, rounds=rounds)
 
     # ---- one message at a time
 
     def lone(self, rate=50, rounds=3, mark=None):
         """A message on its own, by a timetable: from connecting until the sink has it."""
         def one_round(kind):
-            with self.tools.sink(SINK_PORT, '-m', 200 + rate, '-k', rate) as sink, self.server(kind):
-                load = self.tools.all_accepted(PORT, '-s', 10, '-p', '-m', 200 + rate, '-r', rate, '-k', rate)
-                figures = sink.figures(30)
-            return {'p50': figures['delay_ms']['p50'], 'p99': figures['delay_ms']['p99'], 'accepted': load['latency_ms']['p50']}
+            with self.tools.sink(self.sink_port, '-m', 200 + rate, '-k', rate) as sink, self.server(kind):
+                load = self.tools.all_accepted(self.port, '-s', 10, '-p', '-m', 200 + rate, '-r', rate, '-k', rate)
+                delay = sink.figures(30)['delay_ms']
+            return {'p50': delay['p50'], 'p99': delay['p99'], 'accepted': load['latency_ms']['p50']}
         results = self.pairs('a lone message', one_round, rounds)
-        self.row('a lone message until the next hop has it', 'p50 ms', results, 'p50', mark, more_is_better=False)
-        self.row('a lone message until its 250', 'p50 ms', results, 'accepted', more_is_better=False)
+        self.row('a lone message until the next hop has it', 'p50 ms', results, 'p50', mark, more_is_better=False,
+            rounds=rounds)
+        self.row('a lone message until its 250', 'p50 ms', results, 'accepted', more_is_better=False, rounds=rounds)
 
     # ---- idle sessions
 
@@ -137,15 +150,16 @@ class Cases:
         """Memory of a session that said EHLO and waits."""
         def one_round(kind):
             with self.server(kind, delivers=False, sessions=sessions) as server:
-                self.tools.all_accepted(PORT, '-s', 10, '-p', '-m', WARM)
+                self.tools.all_accepted(self.port, '-s', 10, '-p', '-m', WARM)
                 before = server.memory()
-                with self.tools.idle(PORT, sessions) as idle:
+                with self.tools.idle(self.port, sessions) as idle:
                     after = server.memory()
                     if idle.release() != sessions:
                         raise Trouble('sessions were ended')
             return {'memory': (after - before) / sessions / K}
         case = f'an idle session of {sessions:,}'
-        self.row(case, 'KB', self.pairs(case, one_round, rounds), 'memory', mark, more_is_better=False, absolute=True)
+        self.row(case, 'KB', self.pairs(case, one_round, rounds), 'memory', mark, more_is_better=False, absolute=True,
+            rounds=rounds)
 
     # ---- the next hop is down
 
@@ -153,24 +167,40 @@ class Cases:
         """Accepting while nothing can be delivered, then the way out. One round each."""
         def one_round(kind):
             with self.server(kind, retry=60) as server:
-                figures = self.tools.all_accepted(PORT, '-s', 20, '-p', '-c', 10, '-m', messages + BLOCK, '-b', BLOCK, timeout=300)
+                figures = self.tools.all_accepted(self.port, '-s', 20, '-p', '-c', 10, '-m', messages + BLOCK,
+                    '-b', BLOCK, timeout=900)
                 blocks = figures['blocks_s'][1:]
-                drained = self.drain(server, messages + BLOCK)
-            return {'ratios': [first / last for first, last in zip(blocks[:10], blocks[-10:])],
-                'first': 10 * BLOCK / sum(blocks[:10]), 'last': 10 * BLOCK / sum(blocks[-10:]), **drained}
-        servers, self.servers = self.servers, self.servers if postfix else [Slimta]
+                result = {'ratios': [first / last for first, last in zip(blocks[:10], blocks[-10:])],
+                    'first': 10 * BLOCK / sum(blocks[:10]), 'last': 10 * BLOCK / sum(blocks[-10:])}
+                try:
+                    result.update(self.drain(server, messages + BLOCK))
+                except (OutOfTime, Trouble) as trouble:
+                    if not self.is_late(trouble):
+                        raise
+                    self.out_of_time.append(f'{case}: drain')
+            return result
         case = f'{messages:,} queued, next hop down'
+        servers = self.servers
+        if not postfix:
+            self.servers = [Slimta]
         results = self.pairs(case, one_round, 1)
         self.servers = servers
-        for key, what in (('first', 'first 10,000'), ('last', 'last 10,000')):
-            self.row(f'{case}: {what} accepted', 'messages/s', results, key)
-        ratios = [ratio for result in results[0] for ratio in result['ratios']]
-        self.rows.append(Row(f'{case}: last to first', 'by 1,000s', ratios, [], mark, absolute=True))
-        self.row(f'{case}: drain', 'messages/s', results, 'drain')
+        self.row(f'{case}: first 10,000 accepted', 'messages/s', results, 'first', rounds=1)
+        self.row(f'{case}: last 10,000 accepted', 'messages/s', results, 'last', rounds=1)
+        ratios = [[ratio for result in side for ratio in result['ratios']] for side in results]
+        theirs = ratios[1] if len(ratios) > 1 else []
+        self.rows.append(Row(f'{case}: last to first', 'by 1,000s', ratios[0], theirs, mark, absolute=True))
+        self.row(f'{case}: drain', 'messages/s', results, 'drain', rounds=1)
 
     def drain(self, server, messages):
-        with self.tools.sink(SINK_PORT, '-m', messages, '-k', WARM) as sink:
+        """Stopped for as long as a message waits between two attempts, so that all are due when it is started again."""
+        server.stop()
+        if self.clock.left() <= server.retry:
+            raise OutOfTime
+        time.sleep(server.retry)
+        with self.tools.sink(self.sink_port, '-m', messages, '-k', WARM) as sink:
+            server.start()
             server.flush()
-            figures = sink.figures(300)
+            figures = sink.figures(900)
             server.wait_empty(30)
         return {'drain': figures['rate'], 'twice': figures['twice']}

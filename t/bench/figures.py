@@ -20,10 +20,11 @@ def verdict(values, mark, more_is_better):
 
 class Row:
     """What one case came to. `ours` and `theirs` have a figure for each round, in pairs: the ratio of each pair is
-    taken, and their quartiles. `mark` is for the ratio, or where `absolute` for our own figures."""
+    taken, and their quartiles. `mark` is for the ratio, or where `absolute` for our own figures. A row that is not
+    `whole`, for rounds are missing, is `unclear`."""
 
-    def __init__(self, case, unit, ours, theirs=(), mark=None, more_is_better=True, absolute=False, note=''):
-        self.case, self.unit, self.note = case, unit, note
+    def __init__(self, case, unit, ours, theirs=(), mark=None, more_is_better=True, absolute=False, whole=True):
+        self.case, self.unit, self.whole = case, unit, whole
         self.ours, self.theirs = list(ours), list(theirs)
         self.mark, self.more_is_better, self.absolute = mark, more_is_better, absolute
 
@@ -34,20 +35,22 @@ class Row:
     @property
     def verdict(self):
         values = self.ours if self.absolute else self.ratios
-        if self.mark is None or not values:
+        if self.mark is None or not self.ours or not (values or not self.whole):
             return ''
+        if not self.whole:
+            return 'unclear'
         return verdict(values, self.mark, self.more_is_better)
 
     def cells(self):
         sign = '>=' if self.more_is_better else '<='
-        mark = '' if self.mark is None else f'{sign} {self.mark:.3g}{"" if self.absolute else "x"}'
+        mark = '' if not self.verdict else f'{sign} {self.mark:.3g}{"" if self.absolute else "x"}'
         return [f'{self.case}, {self.unit}', spread(self.ours), spread(self.theirs),
-            spread(self.ratios, 'x'), mark, self.verdict, self.note]
+            spread(self.ratios, 'x'), mark, self.verdict]
 
     def json(self):
         return {'case': self.case, 'unit': self.unit, 'slimta': self.ours, 'postfix': self.theirs, 'ratios': self.ratios,
             'mark': self.mark, 'mark_is_for': 'slimta' if self.absolute else 'ratio', 'verdict': self.verdict,
-            'note': self.note}
+            'whole': self.whole}
 
 
 def spread(values, unit=''):
@@ -64,6 +67,6 @@ def number(value):
 
 
 def table(rows):
-    lines = [['', 'slimta', 'Postfix', 'ratio', 'mark', '', '']] + [row.cells() for row in rows]
+    lines = [['', 'slimta', 'Postfix', 'ratio', 'mark', '']] + [row.cells() for row in rows]
     widths = [max(len(line[i]) for line in lines) for i in range(len(lines[0]))]
     return '\n'.join('  '.join(cell.ljust(width) for cell, width in zip(line, widths)).rstrip() for line in lines)

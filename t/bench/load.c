@@ -276,5 +276,10 @@ int main(int argc, char **argv)
 		session_quit(sessions[i]);
 		session_free(sessions[i]);
 	}
+	free(sessions);
+	free(waiting.sessions);
+	free(waiting.ready_us);
+	samples_release(&figures.latencies);
+	samples_release(&figures.blocks);
 	return 0;
 }

@@ -27,7 +27,7 @@ struct figures {
 extern struct settings settings;
 extern struct figures figures;
 
-/* Whether another message is to be sent, or was sent at least once. */
+/* Whether another message is to be sent. */
 bool figures_wants_more(void);
 /* The number of the next message, and in *due_us when it was to begin. */
 uint64_t figures_begin(int64_t *due_us);

@@ -135,6 +135,12 @@ class Places:
             time.sleep(0.1)
         raise Trouble('the file system of a round stays in use')
 
+    @staticmethod
+    def ports():
+        """Two that are free: one for the server, one for the next hop."""
+        with socket.create_server(('127.0.0.1', 0)) as one, socket.create_server(('127.0.0.1', 0)) as other:
+            return one.getsockname()[1], other.getsockname()[1]
+
     @contextlib.contextmanager
     def fresh(self):
         """The path of a folder for one round."""

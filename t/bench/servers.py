@@ -14,7 +14,6 @@ from lib.fixture import IS_ROOT, TOP, descendants
 from .place import GROUP, USERS
 from .tools import Trouble
 
-PORT, SINK_PORT = 2525, 2526        # in a network namespace of our own nobody else has them
 DELIVERIES = 20                     # connections to the next hop that each may have at a time
 PEERS = f'{TOP}/t/.peers'
 
@@ -23,7 +22,7 @@ class Server:
     """A mail server on a folder of its own. `delivers`: it relays to the sink; else it only keeps what it accepts.
     `sessions` is how many clients there will be at a time."""
 
-    def __init__(self, folder, clock, delivers=True, sessions=20, retry=300, port=PORT, sink_port=SINK_PORT):
+    def __init__(self, folder, clock, port, sink_port, delivers=True, sessions=20, retry=300):
         os.mkdir(folder, 0o755)
         self.folder, self.clock, self.delivers, self.sessions, self.retry = folder, clock, delivers, sessions, retry
         self.port, self.sink_port = port, sink_port
@@ -31,7 +30,11 @@ class Server:
 
     def __enter__(self):
         self.configure()
-        with open(f'{self.folder}/stderr', 'wb') as out:
+        self.start()
+        return self
+
+    def start(self):
+        with open(f'{self.folder}/stderr', 'ab') as out:
             self.process = subprocess.Popen(self.command(), stdin=subprocess.DEVNULL, stdout=out, stderr=out,
                 env=dict(os.environ, **self.environment()), start_new_session=True)
         try:
@@ -39,7 +42,6 @@ class Server:
         except BaseException:
             self.stop()
             raise
-        return self
 
     def __exit__(self, *_):
         self.stop()
@@ -177,7 +179,7 @@ relay:
             return sum(entry.name.endswith('.env') and not entry.name.startswith('.') for entry in entries)
 
     def flush(self):
-        """Nothing is to be done: what waits is due by itself."""
+        """Nothing is to be done: all is due by itself."""
 
 
 class Postfix(Server):
