@@ -88,6 +88,9 @@ static ssize_t receive(struct channel *channel, char *packet, int fds[CHANNEL_FD
 		*fd_count = (unsigned)((c->cmsg_len - CMSG_LEN(0)) / sizeof(int));
 		memcpy(fds, CMSG_DATA(c), *fd_count * sizeof(int));
 	}
+	if (message.msg_flags & MSG_CTRUNC)
+		while (*fd_count < CHANNEL_FDS)
+			fds[(*fd_count)++] = -1;
 	if (!(message.msg_flags & MSG_TRUNC))
 		return size;
 	errno = EMSGSIZE;

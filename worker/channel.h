@@ -13,7 +13,8 @@ struct channel;
 #define CHANNEL_PACKET_MAX 49152
 #define CHANNEL_WAITING_MAX 4194304	/* octets that wait for a slow peer; beyond, the channel is closed */
 
-/* `fds` are the channel's and closed afterwards, but for those set to -1. */
+/* `fds` are the channel's and closed afterwards, but for those set to -1. Where we had no room for all that came, there
+ * are CHANNEL_FDS, of which the missing are -1. */
 typedef void channel_packet_fn(void *arg, const void *data, size_t size, int *fds, unsigned fd_count);
 typedef void channel_closed_fn(void *arg);	/* once; the channel stays until channel_free */
 typedef void channel_flushed_fn(void *arg);	/* nothing waits any more */

@@ -223,6 +223,15 @@ static void add_job(struct peer *peer, struct served *served, const struct spawn
 	start_waiting(peer->spawner, served);
 }
 
+/* Some of them may not have found room here. */
+static bool has_descriptors(const struct spawn_packet *packet, const int *fds)
+{
+	for (unsigned i = 0; i < packet->piece_count; i++)
+		if (fds[packet->pieces[i].fd] < 0)
+			return false;
+	return true;
+}
+
 static void take_request(struct peer *peer, const struct spawn_packet *packet, int *fds, unsigned fd_count)
 {
 	struct served *served = find_served(peer->spawner, packet->relay);
@@ -231,6 +240,12 @@ static void take_request(struct peer *peer, const struct spawn_packet *packet, i
 
 	if (!served) {
 		send_end(peer, packet->number, SPAWN_UNKNOWN, 0);
+		return;
+	}
+	if (!has_descriptors(packet, fds)) {
+		log_error("spawner", "could not take a message", LOG_TEXT("id", packet->values[MACRO_MESSAGE_ID]),
+			LOG_TEXT("relay", packet->relay), LOG_TEXT("error", strerror(EMFILE)));
+		send_end(peer, packet->number, SPAWN_UNSTARTED, EMFILE);
 		return;
 	}
 	args = expand(served, packet, &why);

@@ -49,6 +49,8 @@ static char *spawning_relays(const char *dir)
 			"echo recipient $4",
 			", env: {VARIABLE: set here}"),
 		spawning_shell(dir, "descriptors", "exec ls /proc/self/fd >descriptors", ""),
+		spawning_shell(dir, "waits", "touch waiting; until [ -e go ]; do sleep 0.05; done",
+			", concurrent_processes: 4"),
 		spawning_shell(dir, "lingers", "touch lingering; sleep 30; touch lingered", ""),
 		spawning_shell(dir, "lingers2", "touch lingering2; sleep 30", ""),
 		spawning_shell(dir, "forbidden", "touch forbidden", ""),
