@@ -26,7 +26,7 @@ def replies(client):
 
 def silent(t):
     """In each phase, and within a line or the data: 421 4.4.2 in time, whatever was said before."""
-    edge = t.edge(config(', command_timeout: 1, data_timeout: 1'))
+    edge = t.edge(config(', command_timeout: 2, data_timeout: 2'))
     starts = [b'', b'N', b'NOOP\r', b'x' * 5000, b'EHLO c.example\r\n', b'wrong\r\n', GROUP[:GROUP.index(b'RCPT')],
         GROUP[:GROUP.index(b'DATA')], GROUP[:-2], GROUP, GROUP + b'Subject: x\r\n\r\n', GROUP + b'x\r\n.', GROUP + b'x\r\n.\r',
         MAIL[:-6], b'\x80\xff\0' * 20]
