@@ -179,7 +179,7 @@ class Sender(threading.Thread):
 
     def _send(self):
         message = self._next()
-        data = content(message.token, self.dice.choice((100, 100, 2000, 30000)))
+        data = content(message.token, self.dice.choice((100, 100, 2000, 30000, 150000)))
         self._say(f'MAIL FROM:<{message.token}@example.org>', 250)
         for recipient in [*message.recipients, *message.refused]:
             self._say(f'RCPT TO:<{recipient}>', 250)
@@ -206,7 +206,7 @@ def report(t, messages, takes, kills):
     kinds = [kill.kind for kill in kills]
     verdict.summary = (f'{len(messages)} sent, {accepted} answered 250, {sum(m.code == 0 for m in messages)} not answered, '
         f'{sum(m.code >= 400 for m in messages)} refused; {len(takes)} copies taken, {len(verdict.doubled)} doubled with a '
-        f'reason, {len(verdict.short)} cut short by the end of a spawner; kills: '
+        'reason; kills: '
         + ', '.join(f'{kinds.count(kind)} {kind}' for kind in sorted(set(kinds))))
     return verdict
 

@@ -78,18 +78,11 @@ def describe(take, kills):
         f'ended {take.ended - take.time}{" by QUIT" if take.quit else ""}, kills {near}')
 
 
-def was_cut_short(take, kills):
-    """A command reads no more when who feeds it dies, and may take that for the end before it is killed itself."""
-    return take.opened is None and any(kill.kind in ('spawner', 'all') and
-        kill.since - TICK < take.time < kill.until + LATE for kill in kills)
-
-
 class Verdict:
-    """`lost`: promised and not there. `wrong`: all else that must not be, in words. `doubled`: duplicates with a reason.
-    `short`: what a command saved of a part."""
+    """`lost`: promised and not there. `wrong`: all else that must not be, in words. `doubled`: duplicates with a reason."""
 
     def __init__(self):
-        self.lost, self.wrong, self.doubled, self.short, self.summary = [], [], [], [], ''
+        self.lost, self.wrong, self.doubled, self.summary = [], [], [], ''
 
 
 def judge_copies(verdict, copies, kills, log, announced):
@@ -112,10 +105,7 @@ def judge(messages, takes, kills, log, announced=False):
     """`announced`: a duplicate needs a line `in doubt` too."""
     verdict = Verdict()
     arrived = {}
-    verdict.short = [take for take in takes if not take.good and was_cut_short(take, kills)]
     for take in takes:
-        if take in verdict.short:
-            continue
         arrived.setdefault(take.token, {}).setdefault(take.recipient, []).append(take)
         if not take.good:
             verdict.wrong.append(f'{take.token} came changed to {take.recipient} (id {take.ident})')
