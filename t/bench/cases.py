@@ -101,7 +101,7 @@ class Cases:
                 if server.queued() != figures['accepted']:
                     raise Trouble(f"{figures['accepted']} accepted, but {server.queued()} queued")
             return {'rate': figures['rate'], 'p50': figures['latency_ms']['p50'], 'p99': figures['latency_ms']['p99']}
-        case = f'accept, {sessions} sessions, {per_connection} a connection'
+        case = f"accept, {sessions} session{'s' if sessions > 1 else ''}, {per_connection} a connection"
         results = self.pairs(case, one_round, rounds)
         self.row(case, 'messages/s', results, 'rate', mark, rounds=rounds)
         self.row(case, 'p99 ms', results, 'p99', more_is_better=False, rounds=rounds)

@@ -94,7 +94,8 @@ def parse():
     parser = argparse.ArgumentParser(prog='bench', description='Measures slimta against Postfix; see t/bench/README.')
     parser.add_argument('--full', action='store_true', help='all cases, also those without a mark: about an hour')
     parser.add_argument('--rounds', type=int, default=3, help='of each case and server')
-    parser.add_argument('--only', action='append', help='accept, through, lone, idle or backlog; may be given several times')
+    parser.add_argument('--only', action='append', choices=('accept', 'through', 'lone', 'idle', 'backlog'),
+        help='this case; may be given several times')
     parser.add_argument('--backlog', type=int, default=BACKLOG, help='messages that are queued by that case')
     parser.add_argument('--on-disk', action='store_true', help='rounds in new folders, not on new file systems')
     return parser.parse_args()
