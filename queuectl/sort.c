@@ -60,7 +60,8 @@ static int64_t key_of(enum sort_key sort, const struct list_entry *entry)
 /* Only the first of them can be wanted. */
 static void cut(struct sorting *sorting)
 {
-	qsort_r(sorting->records, sorting->count, sizeof(*sorting->records), compare, sorting);
+	if (sorting->count)
+		qsort_r(sorting->records, sorting->count, sizeof(*sorting->records), compare, sorting);
 	if (sorting->wanted && sorting->count > sorting->wanted)
 		sorting->count = sorting->wanted;
 }
@@ -114,8 +115,7 @@ void list_sorted(struct operator *operator, const struct arguments *arguments)
 	size_t i = 0;
 
 	walk_messages(&sorting.walk);
-	if (sorting.count)
-		cut(&sorting);
+	cut(&sorting);
 	while (i < sorting.count &&
 			walk_one(&printing, operator->queues[sorting.records[i].queue], sorting.records[i].id))
 		i++;

@@ -10,7 +10,7 @@ from lib.fixture import SLOW, diag, is_, ok, run
 from lib.queues import fill, quick_folder
 
 MANY = 100000 if os.environ.get('LONG') else 5000 // SLOW
-MEGABYTE = 1024         # of the kilobytes of ru_maxrss
+MOST = (24 if SLOW == 1 else 200) * 1024     # kilobytes, as ru_maxrss; a sanitizer keeps what was freed
 CONFIG = '''@process@    logging: {output: @dir@/slimta.log}
   worker: {instances: 0}
 queue: {q: {type: disk, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes}}
@@ -51,14 +51,14 @@ def steer_many(t, none):
             (MANY + 1, ['list', '--sort', '-age']), (11, ['list', '--sort', 'due', '--limit', '10'])):
         lines, _, peak = queuectl(t, *args)
         is_(lines, count, 'all that match')
-        ok(peak < none + 24 * MEGABYTE * SLOW, f'in {peak - none} K more than for none')
+        ok(peak < none + MOST, f'in {peak - none} K more than for none')
     for said, args in (
             (f'would hold {MANY:,} messages', ['hold', '--all', '--dry-run']), (f'held {MANY:,} of {MANY:,} messages', ['hold', '--all', '--yes']),
             ('released 7 of 7 messages', ['release', '--recipient', 'one@*', '--limit', '7', '--yes']),
             (f'removed {MANY - 7:,} of {MANY - 7:,} messages', ['remove', '--state', 'held', '--yes'])):
         _, last, peak = queuectl(t, *args)
         is_(last, said, said)
-        ok(peak < none + 24 * MEGABYTE * SLOW, f'in {peak - none} K more than for none')
+        ok(peak < none + MOST, f'in {peak - none} K more than for none')
     is_(queuectl(t, 'list')[0], 8, 'what is left')
 
 
