@@ -1,6 +1,8 @@
 /* steer.c - slimta-queuectl retry, hold, release, remove, bounce: what is asked of messages by marks
  * SPDX-License-Identifier: MIT
  * A mark never races a worker: where somebody has the message it is obeyed as that ends. */
+#include <pthread.h>
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
@@ -173,24 +175,36 @@ static const char *result_of(const struct target *target)
 	return action->result;
 }
 
-/* All together, so that a storage can record them together. */
+static void report(struct target *target)
+{
+	const char *result = result_of(target);
+
+	print_result(target->steering->walk.operator, target->id, queue_name(target->queue), result, &target->why);
+	reply_release(&target->why);
+	free(target->owner);
+}
+
+/* All together, so that a storage can record them together. Who interrupts waits for the end of it, so that whatever was
+ * changed stands in the log. */
 static void act(struct steering *steering)
 {
 	const struct operator *operator = steering->walk.operator;
+	sigset_t ends, before;
 
+	sigemptyset(&ends);
+	sigaddset(&ends, SIGINT);
+	sigaddset(&ends, SIGTERM);
+	sigaddset(&ends, SIGHUP);
+	pthread_sigmask(SIG_BLOCK, &ends, &before);
 	steering->left = steering->target_count;
 	steering->answered = !steering->left;
 	for (size_t i = 0; i < steering->target_count; i++)
 		ask(&steering->targets[i]);
 	operator_wait(steering->walk.operator, &steering->answered);
-	for (size_t i = 0; i < steering->target_count; i++) {
-		struct target *target = &steering->targets[i];
-
-		print_result(operator, target->id, queue_name(target->queue), result_of(target), &target->why);
-		reply_release(&target->why);
-		free(target->owner);
-	}
+	for (size_t i = 0; i < steering->target_count; i++)
+		report(&steering->targets[i]);
 	steering->target_count = 0;
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!operator->json && steering->total > WALK_BATCH && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r%zu of %zu", steering->walk.count, steering->total);
 }
@@ -349,10 +363,12 @@ void steer_messages(struct operator *operator, const struct arguments *given)
 	steering->reason = reason_of(operator, action, given->reason);
 	steering->walk = (struct walk){ .operator = operator, .arguments = &arguments, .limit = arguments.limit,
 		.each = collect, .flush = act_on_batch, .absent = say_not_found };
-	if (arguments.dry_run)
+	if (arguments.dry_run) {
 		show_what_would(steering);
-	else
+	} else {
+		signal(SIGPIPE, SIG_IGN);	/* what is changed is logged, also where nobody reads what is printed */
 		steer(steering);
+	}
 	free(steering->reason);
 	free(steering);
 }

@@ -4,8 +4,9 @@
 import os
 import pty
 import re
+import signal
 
-from lib.fixture import is_, like, run
+from lib.fixture import is_, like, ok, run, wait_for
 from lib.queues import fill, quick_folder
 
 CONFIG = '''@process@    logging: {output: @dir@/slimta.log}
@@ -104,4 +105,23 @@ def elsewhere(t):
     is_(t.queuectl('hold', '--older', '1s', '--younger', '1h30m', '--yes', code=0).split()[0], 'held', 'ages')
 
 
-run(asks, elsewhere)
+def logged(t):
+    with open(t.path('slimta.log'), encoding='utf-8') as log:
+        return sum(' queuectl: held ' in line for line in log)
+
+
+def interrupted(t):
+    """Whoever ends it early, and however, finds all that was done in the log."""
+    with quick_folder(t) as place:
+        filled(t, place, 4000)
+        process = t.start('slimta-queuectl', '-c', t.path('slimta.conf'), 'hold', '--all', '--yes')
+        wait_for(lambda: not process.running() or os.path.exists(t.path('slimta.log')) and logged(t), what='the first to be held')
+        process.kill(signal.SIGINT)
+        ok(process.wait() in (-signal.SIGINT, 0), 'interrupted')
+        is_(held(t), logged(t), f'all {held(t)} that are held have their line of the log')
+        done = t.run('sh', '-c', f"{t.program('slimta-queuectl')} -c {t.path('slimta.conf')} --json hold --state new --yes | head -1")
+        like(done.stderr.decode() + 'x', 'cannot write: Broken pipe|^x$', 'nobody reads what it prints')
+        is_((held(t), logged(t)), (4000, 4000), 'it does all, and logs it')
+
+
+run(asks, elsewhere, interrupted)
