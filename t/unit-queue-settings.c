@@ -200,6 +200,40 @@ static void test_damaged(void)
 	free(aside);
 }
 
+/* Workers ask again and again. */
+static void test_asked_again(void)
+{
+	char *path = settings_path(""), *log = xasprintf("%s/log", scratch), *kept = xasprintf("%s/kept", scratch), *at;
+	struct buffer said = { 0 };
+	struct seen seen;
+	unsigned complaints = 0;
+
+	do_set(&one, "a", "1", NEVER);
+	rename(path, kept);
+	are(&one, "", "the file is gone: so are they");
+	rename(kept, path);
+	are(&one, "a=1", "it is back");
+	are(&one, "a=1", "unchanged");
+	do_set(&other, "a", "2", NEVER);
+	are(&one, "a=2", "changed by another");
+	put_file(path, "{");
+	log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_ERROR, .output = log });
+	for (unsigned i = 0; i < 3; i++) {
+		is_int(settings(&one, &seen), 451, "damaged");
+		buffer_release(&seen.text);
+	}
+	log_close();
+	is_int(file_read(log, &said, 65536), 0, "the log");
+	for (at = (char *)buffer_str(&said); (at = strstr(at, "read the settings")); at++)
+		complaints++;
+	is_int(complaints, 1, "has one line of it, however often it is asked for");
+	unlink(path);
+	buffer_release(&said);
+	free(path);
+	free(log);
+	free(kept);
+}
+
 static void test_locked(void)
 {
 	char *path = settings_path(".lock");
@@ -220,9 +254,12 @@ int main(void)
 	contract_walk(walk);
 	scratch_make();
 	open_or_bail(&one, STORAGE_FOR_WORKER, SECTION);
+	place_open_beside(&other, &one, STORAGE_FOR_OPERATOR, SECTION);
 	test_full();
 	test_damaged();
+	test_asked_again();
 	test_locked();
+	place_close(&other);
 	place_close(&one);
 	scratch_remove();
 	return done_testing();
