@@ -142,6 +142,35 @@ static void test_refused_in_advance(void)
 	close_client("0: 450 4.2.0 no\ndone\n", SMTP_CLIENT_READY, "503 to DATA is not the recipient's");
 }
 
+/* The server may end the connection behind its refusal of the sender, and before its replies to what was sent ahead. */
+static void test_refused_and_ended(void)
+{
+	static const char *const said[] = { "503 no\r\n421 4.7.0 Too many errors\r\n", "421 4.3.2 down\r\n",
+		"nonsense\r\n", NULL, "" };
+	static const char *const results[] = { "lost: 421 4.7.0 Too many errors", "lost: 421 4.3.2 down",
+		"broken: 451 4.5.0 Invalid reply to RCPT", "lost: 451 4.4.2 Connection lost: gone",
+		"broken: 421 4.4.2 Connection timed out" };
+
+	for (size_t i = 0; i < ARRAY_SIZE(said); i++) {
+		char wanted[200];
+
+		snprintf(wanted, sizeof(wanted), "0: 552 5.3.4 large\n1: 552 5.3.4 large\n%s\n", results[i]);
+		open_client(2, GREETED);
+		client_harness_hear(&h, "552 5.3.4 large\r\n");
+		if (!said[i])
+			smtp_client_lost(h.client, "gone");
+		else if (!*said[i])
+			smtp_client_timed_out(h.client);
+		else
+			client_harness_hear(&h, said[i]);
+		close_client(wanted, SMTP_CLIENT_ENDED, "the refusal counts");
+	}
+	open_client(2, GREETED);
+	client_harness_hear(&h, "552 5.3.4 large\r\n");
+	smtp_client_break_off(h.client, NULL);
+	close_client("broken off\n", SMTP_CLIENT_ENDED, "unless we broke it off");
+}
+
 static void test_many(void)
 {
 	unsigned commands = 0;
@@ -440,6 +469,7 @@ int main(void)
 	test_early();
 	test_lockstep();
 	test_refused_in_advance();
+	test_refused_and_ended();
 	test_many();
 	test_every_step();
 	test_while_sending();

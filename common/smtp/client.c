@@ -97,6 +97,8 @@ static void end(struct smtp_client *client, enum transaction_end end, const stru
 	client->state = SMTP_CLIENT_ENDED;
 	if (why)
 		reply_copy(&client->why, why);
+	if (client->in_transaction && !reply_is_none(&client->mail_refused) && end != TRANSACTION_BROKEN_OFF)
+		settle_all(client, &client->mail_refused);	/* its reply came, whatever did not */
 	if (client->in_transaction)
 		finish(client, client->dot_sent && end != TRANSACTION_DONE ? TRANSACTION_IN_DOUBT : end, &client->why);
 }
