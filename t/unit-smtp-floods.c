@@ -47,9 +47,17 @@ static void test_commands(void)
 		{ "EHLO c\r\n", "EXPN x\r\n", 11 },
 		{ "EHLO c\r\n", "FOO\r\n", 11 },
 		{ "EHLO c\r\n", "BDAT 1\r\nx", 11 },
-		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "RCPT TO:<c d@e.example>\r\n", 11 },
-		/* two that are taken, as many refused as may be taken, then the errors */
-		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d.example>\r\n", 2 + 2 + 11 },
+		{ "EHLO c\r\n", "RCPT TO:<c@d.example>\r\n", 11 },
+		{ "EHLO c\r\n", "DATA\r\n", 11 },
+		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "MAIL FROM:<a@b.example>\r\n", 11 },
+		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "RCPT <c@d.example>\r\n", 11 },
+		/* addresses that are none; two that are taken, and more; what is sent in advance behind a refused MAIL */
+		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "RCPT TO:<c d@e.example>\r\n", 1000 + 11 },
+		{ "EHLO c\r\nMAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d.example>\r\n", 2 + 1000 + 11 },
+		{ "EHLO c\r\nMAIL FROM:<a b@c.example>\r\n", "RCPT TO:<c@d.example>\r\n", 1000 + 11 },
+		{ "EHLO c\r\nMAIL FROM:<> SIZE=1000\r\n", "DATA\r\n", 109 },
+		{ "EHLO c\r\nMAIL FROM:<> SIZE=1000\r\n", "BDAT 1\r\nx", 109 },
+		{ "EHLO c\r\n", "MAIL FROM:<a b@c.example>\r\n", 110 },
 		{ "EHLO c\r\n", BEGIN "DATA\r\nx\r\n.\r\n", 5000 },
 		{ "EHLO c\r\n", "NOOP\r\nRSET\r\n" BEGIN "BDAT 1 LAST\r\nx", 5000 },
 	};
@@ -59,6 +67,42 @@ static void test_commands(void)
 
 		ok(count == rows[i].most, "%u times, of %u: %.*s", count, rows[i].most, (int)strcspn(rows[i].said, "\r"),
 			rows[i].said);
+	}
+}
+
+/* Clients that send commands in advance, whatever becomes of them: each of these has what it can get, in one session. */
+static void test_honest(void)
+{
+	static const struct {
+		const char *begin, *recipient;
+		unsigned recipients;
+		const char *end, *last;
+		unsigned messages;
+	} rows[] = {
+		{ "MAIL FROM:<> SIZE=101\r\n", "RCPT TO:<c@d.example>\r\n", 900, "DATA\r\n", "503 5.5.1 ", 0 },
+		{ "MAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d..example>\r\n", 900, "DATA\r\n", "503 5.5.1 ", 0 },
+		{ "MAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d..example>\r\n", 900, "BDAT 1 LAST\r\nx", "503 5.5.1 ", 0 },
+		{ "MAIL FROM:<a@b.example>\r\n", "RCPT TO:<c@d.example>\r\n", 900, "BDAT 1 LAST\r\nx", "250 2.6.0 ", 1 },
+		{ BEGIN, "RCPT TO:<@d.example>\r\n", 900, "DATA\r\nx\r\n.\r\n", "250 2.6.0 ", 1 },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct harness h;
+		const char *last;
+
+		harness_init(&h);
+		h.settings.max_errors = 1;
+		harness_open(&h);
+		harness_say(&h, "EHLO c\r\n");
+		harness_say(&h, rows[i].begin);
+		for (unsigned n = 0; n < rows[i].recipients; n++)
+			harness_say(&h, rows[i].recipient);
+		last = harness_say(&h, rows[i].end);
+		last = strncmp(last, "354 ", 4) ? last : strchr(last, '\n') + 1;
+		ok(!strncmp(last, rows[i].last, strlen(rows[i].last)), "the end has its own reply: %.20s", last);
+		is_int(h.messages, rows[i].messages, "who was accepted gets the message");
+		is_int(session_state(h.session), SESSION_READING, "and the session goes on");
+		harness_close(&h);
 	}
 }
 
@@ -143,6 +187,7 @@ int main(void)
 
 	log_open("unit-smtp-floods", &quiet);
 	test_commands();
+	test_honest();
 	test_rate();
 	test_strangers();
 	return done_testing();

@@ -145,10 +145,24 @@ void session_end(struct session *s, unsigned code, const char *status, const cha
 	s->owner->changed(s->arg);
 }
 
+/* No fault of the client: an address that is none may be one of many in a list, and what was sent in advance (RFC 2920)
+ * cannot know that what came before it was refused. */
+static bool is_excused(const struct session *s, const struct verb *verb, const struct reply *reply)
+{
+	if (reply->code == 501)
+		return reply->subject == 1;
+	if (verb == &end_of_discarded && s->refused_chunk)
+		return true;
+	return reply->code == 503 && s->refused_before &&
+		(verb->run == run_rcpt || verb->run == run_data || verb == &end_of_discarded);
+}
+
 /* What a client may do without end has to bring a message on. */
 static bool is_error(struct session *s, const struct verb *verb, const struct reply *reply)
 {
-	if (is_bad_command(reply) && !(verb == &end_of_discarded && s->refused_chunk))
+	unsigned most = s->settings->max_recipients;
+
+	if (is_bad_command(reply) && !is_excused(s, verb, reply))
 		return true;
 	if (verb->useful && reply->code < 400) {
 		if (verb == &end_of_data)
@@ -156,8 +170,16 @@ static bool is_error(struct session *s, const struct verb *verb, const struct re
 		return false;
 	}
 	if (verb->run == run_rcpt)
-		return ++s->refused > s->settings->max_recipients;
+		return ++s->refused > (most > SESSION_REFUSED_RECIPIENTS ? most : SESSION_REFUSED_RECIPIENTS);
 	return ++s->idle > SESSION_IDLE_COMMANDS;
+}
+
+static void note_refusal(struct session *s, const struct verb *verb, const struct reply *reply)
+{
+	if ((verb->run == run_mail || verb->run == run_rcpt) && reply->code >= 400 && reply->code != 503)
+		s->refused_before = true;
+	else if (verb->run != run_rcpt && verb->run != run_data && verb != &end_of_discarded)
+		s->refused_before = false;
 }
 
 static bool is_idle(const struct session *s)
@@ -181,6 +203,7 @@ void session_reply_with(struct session *s, const struct reply *reply)
 			"Too many commands that bring no message");
 		return;
 	}
+	note_refusal(s, verb, reply);
 	say(s, reply, reply->code < 400 && (verb->plain || reply->code >= 300));
 	if (reply->code == 421) {
 		s->lingering = true;

@@ -40,9 +40,11 @@ struct session_settings {
 };
 
 #define SESSION_LEAST_RATE 10		/* octets of mail data a second */
-/* Commands that bring no message on, since the last message: each one more counts as an error, and so does each refused
- * recipient beyond max_recipients of them. */
+/* Commands that bring no message on, since the last message: each one more counts as an error. */
 #define SESSION_IDLE_COMMANDS 100
+/* Refused recipients since then, or max_recipients if that is more: the same. Many clients send all that they have,
+ * whatever LIMITS says, and then DATA for those that were accepted. */
+#define SESSION_REFUSED_RECIPIENTS 1000
 /* Octets of what was refused are read on up to this many times max_size_bytes (where there is none, of 10 MB). */
 #define SESSION_REFUSED_FACTOR 16
 

@@ -50,6 +50,7 @@ struct session {
 	bool draining, ending;		/* see session_drain */
 	bool refused_chunk;		/* with chunk_refusal, and since then only more chunks came */
 	struct reply chunk_refusal;
+	bool refused_before;		/* MAIL or a RCPT was, and since then only RCPT, DATA and BDAT came */
 	unsigned errors;		/* see settings->max_errors */
 	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
