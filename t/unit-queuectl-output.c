@@ -30,6 +30,18 @@ static void test_octets(void)
 		is_str(short_octets(text, all[i].octets), all[i].text, "a number of octets");
 }
 
+static void test_numbers(void)
+{
+	static const struct { uint64_t number; const char *text; } all[] = {
+		{ 0, "0" }, { 999, "999" }, { 1000, "1,000" }, { 123456, "123,456" }, { 1234567, "1,234,567" },
+		{ UINT64_MAX, "18,446,744,073,709,551,615" },
+	};
+	char text[SHORT_SIZE];
+
+	for (size_t i = 0; i < ARRAY_SIZE(all); i++)
+		is_str(grouped_number(text, all[i].number), all[i].text, "a number");
+}
+
 static void test_text(void)
 {
 	static const char *const hostile[] = {
@@ -90,6 +102,7 @@ int main(void)
 	test_owners();
 	test_durations();
 	test_octets();
+	test_numbers();
 	test_text();
 	return done_testing();
 }
