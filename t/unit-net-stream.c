@@ -9,6 +9,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/net/stream.h"
@@ -168,6 +169,26 @@ static void test_pause(void)
 	turns(3);
 	is_int(p.ends, 1, "until it goes on");
 	is_int(p.closed, 1, "and was finished there");
+	close_peer(&p);
+}
+
+/* Who waited for us through most of the time still has all of it. */
+static void test_time_after_pause(void)
+{
+	struct timeval most = { 0, 250000 };
+	int64_t resumed_ms;
+	struct peer p;
+
+	open_peer(&p, 400);
+	stream_pause(&p.stream, true);
+	event_base_loopexit(base, &most);
+	event_base_dispatch(base);
+	is_int(p.timeouts, 0, "a pause is no silence");
+	resumed_ms = clock_boot_ms();
+	stream_pause(&p.stream, false);
+	while (!p.timeouts)
+		event_base_loop(base, EVLOOP_ONCE);
+	ok(clock_boot_ms() - resumed_ms >= 350, "what follows it has the whole time");
 	close_peer(&p);
 }
 
@@ -353,6 +374,7 @@ int main(void)
 	test_passing();
 	test_last_words();
 	test_pause();
+	test_time_after_pause();
 	test_ends();
 	test_blocked();
 	test_blocked_and_touched();

@@ -293,8 +293,11 @@ void stream_touch(struct stream *s)
 
 void stream_pause(struct stream *s, bool paused)
 {
-	if (s->paused && !paused)
+	if (s->paused && !paused) {
 		s->offer_due = true;
+		if (s->listening)
+			listen_for_input(s);	/* the peer has all its time from here on */
+	}
 	s->paused = paused;
 	stream_touch(s);
 }

@@ -61,7 +61,7 @@ void stream_release(struct stream *);
 void stream_poll(struct stream *);
 /* Something changed: sends `out` on this turn of the loop, once for all touches. */
 void stream_touch(struct stream *);
-/* A paused one offers nothing, and does not time out. */
+/* A paused one offers nothing, and does not time out: the time begins anew behind the pause. */
 void stream_pause(struct stream *, bool paused);
 void stream_set_timeout(struct stream *, int64_t timeout_ms);
 /* The most octets of one read; at most STREAM_READ_MAX. */
