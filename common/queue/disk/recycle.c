@@ -79,24 +79,30 @@ void recycler_close(struct recycler *recycler)
 	pthread_mutex_destroy(&recycler->lock);
 }
 
+/* The first slot from `start` on, and round again, that is believed to be `used` or not; -1: none. Asked for every
+ * message, and often in vain: memchr is quick. */
+static int find(const struct recycler *recycler, unsigned start, bool used)
+{
+	const unsigned char *slots = recycler->used, *found = memchr(slots + start, used, RECYCLE_SLOTS - start);
+
+	if (!found)
+		found = memchr(slots, used, start);
+	return found ? (int)(found - slots) : -1;
+}
+
 /* The next slot that is believed to be `used` or not, which then is taken to be the other; -1: none. */
 static int choose(struct recycler *recycler, bool used)
 {
 	unsigned *next = used ? &recycler->next_take : &recycler->next_put;
-	int found = -1;
+	int found;
 
 	if (recycler->free_fd < 0)
 		return -1;
 	pthread_mutex_lock(&recycler->lock);
-	for (unsigned turn = 0; turn < 2 && found < 0; turn++) {
-		if (turn == 1)
-			look(recycler, false);
-		for (unsigned i = 0; i < RECYCLE_SLOTS && found < 0; i++) {
-			unsigned slot = (*next + i) % RECYCLE_SLOTS;
-
-			if (recycler->used[slot] == used)
-				found = (int)slot;
-		}
+	found = find(recycler, *next, used);
+	if (found < 0) {
+		look(recycler, false);
+		found = find(recycler, *next, used);
 	}
 	if (found >= 0) {
 		recycler->used[found] = !used;
