@@ -223,6 +223,33 @@ static void test_strings(void)
 	ok(text_is_ascii("a\0\x7f", 3) && !text_is_ascii("\x80", 1), "ASCII");
 }
 
+/* Every size up to some steps of eight, at every alignment, with the one octet that is none at each place in it and
+ * just outside. */
+static void test_ascii(void)
+{
+	unsigned char around[64];
+	char *at;
+	bool plain = true, found = true;
+
+	for (size_t start = 1; start <= 8; start++)
+		for (size_t size = 0; size <= 40; size++) {
+			memset(around, 0xff, sizeof(around));
+			at = memset(around + start, 0x7f, size);
+			plain &= text_is_ascii(at, size);
+			for (size_t i = 0; i < size; i++) {
+				at[i] = i % 2 ? (char)0x80 : (char)0xff;
+				found &= !text_is_ascii(at, size);
+				at[i] = 0;
+			}
+			plain &= text_is_ascii(at, size);
+		}
+	ok(plain, "ASCII of every size and alignment, whatever stands around it");
+	ok(found, "one octet that is not, at every place");
+	at = memset(xcalloc(1, 13), 'a', 13);
+	ok(text_is_ascii(at, 13), "no octet behind it is read");
+	free(at);
+}
+
 int main(void)
 {
 	test_buffer();
@@ -233,5 +260,6 @@ int main(void)
 	test_numbers();
 	test_nearest();
 	test_strings();
+	test_ascii();
 	return done_testing();
 }

@@ -178,9 +178,18 @@ size_t utf8_cut(const char *text, size_t size)
 	return utf8_next(text + start - 1, size - start + 1, NULL) ? size : start - 1;
 }
 
+/* Messages are looked through whole by this: eight octets a step. */
 bool text_is_ascii(const char *text, size_t size)
 {
-	for (size_t i = 0; i < size; i++)
+	uint64_t eight;
+	size_t i = 0;
+
+	for (; size - i >= sizeof(eight); i += sizeof(eight)) {
+		memcpy(&eight, text + i, sizeof(eight));
+		if (eight & UINT64_C(0x8080808080808080))
+			return false;
+	}
+	for (; i < size; i++)
 		if ((unsigned char)text[i] >= 0x80)
 			return false;
 	return true;
