@@ -50,11 +50,20 @@ static void append_name(struct buffer *out, const char *name, bool utf8)
 		append_word(out, name, utf8);
 }
 
-static void append_literal(struct buffer *out, const char *ip)
+/* A literal is of an address (RFC 5321 4.1.3): a client on a unix socket has a comment alone. */
+static void append_client(struct buffer *out, const struct client *client, bool utf8)
 {
-	buffer_append_str(out, ip && strchr(ip, ':') ? "[IPv6:" : "[");
+	const char *ip = client->ip;
+
+	if (ip && strcmp(ip, "unix") == 0) {
+		buffer_append_str(out, "(unix socket)");
+		return;
+	}
+	buffer_append_char(out, '(');
+	append_word(out, client->host, utf8);
+	buffer_append_str(out, ip && strchr(ip, ':') ? " [IPv6:" : " [");
 	append_word(out, ip, false);
-	buffer_append_char(out, ']');
+	buffer_append_str(out, "])");
 }
 
 static void append_stamp(struct buffer *out, const struct envelope *envelope, const struct process_options *process)
@@ -65,11 +74,9 @@ static void append_stamp(struct buffer *out, const struct envelope *envelope, co
 
 	buffer_append_str(out, "from ");
 	append_name(out, client->name, utf8);
-	buffer_append_str(out, " (");
-	append_word(out, client->host, utf8);
 	buffer_append_char(out, ' ');
-	append_literal(out, client->ip);
-	buffer_append_str(out, ")" FOLD "by ");
+	append_client(out, client, utf8);
+	buffer_append_str(out, FOLD "by ");
 	append_name(out, envelope->receiver ? envelope->receiver : process->fqdn, utf8);
 	buffer_append_str(out, " (slimta " VERSION ")");
 	if (client->protocol) {
