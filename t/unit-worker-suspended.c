@@ -194,6 +194,15 @@ static void what_is_said_of_changes(void)
 	resume_all();
 }
 
+static void until_called(const char *call)
+{
+	bool never = false;
+
+	for (unsigned i = 0; i < 200 && !strings_contain(&storage.calls, call); i++)
+		loop_until(&never, 50);
+	ok(strings_contain(&storage.calls, call), "%s", call);
+}
+
 /* Mail that comes when nothing is suspended costs a look each two seconds, no mail none; what is suspended a timer. */
 static void when_it_looks(void)
 {
@@ -217,13 +226,11 @@ static void when_it_looks(void)
 	settings[0] = (struct setting){ "suspend:c.example", VALUE, NEVER };
 	fake_settings.settings = settings;
 	storage.claimed(storage.claimed_arg, (struct lease *const[]){ new_lease() }, 1);
-	while (!strings_contain(&storage.calls, "aside long one 0"))
-		event_base_loop(base, EVLOOP_ONCE);
+	until_called("aside long one 0");
 	is_int(fake_settings.looks, 2, "before the next that comes is begun");
 	is_int(scripted.delivered, 5, "which it obeys");
 	fake_settings.count = 0;
-	while (!strings_contain(&storage.calls, "recall"))
-		event_base_loop(base, EVLOOP_ONCE);
+	until_called("recall");
 	is_int(fake_settings.looks, 3, "and then by itself");
 	loop_until(&never, 2500);
 	is_int(fake_settings.looks, 3, "until nothing is suspended");
