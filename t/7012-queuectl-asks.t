@@ -106,6 +106,8 @@ def elsewhere(t):
 
 
 def logged(t):
+    if not os.path.exists(t.path('slimta.log')):
+        return 0
     with open(t.path('slimta.log'), encoding='utf-8') as log:
         return sum(' queuectl: held ' in line for line in log)
 
@@ -115,9 +117,11 @@ def interrupted(t):
     with quick_folder(t) as place:
         filled(t, place, 4000)
         process = t.start('slimta-queuectl', '-c', t.path('slimta.conf'), 'hold', '--all', '--yes')
-        wait_for(lambda: not process.running() or os.path.exists(t.path('slimta.log')) and logged(t), what='the first to be held')
-        process.kill(signal.SIGINT)
-        ok(process.wait() in (-signal.SIGINT, 0), 'interrupted')
+        metas = os.path.join(place, 'meta')
+        wait_for(lambda: not process.running() or sum(name[0] != '.' for name in os.listdir(metas)) > logged(t) > 0,
+            what='it to be amidst a part')
+        process.kill(signal.SIGTERM)
+        ok(process.wait() in (-signal.SIGTERM, 0), 'interrupted')
         is_(held(t), logged(t), f'all {held(t)} that are held have their line of the log')
         done = t.run('sh', '-c', f"{t.program('slimta-queuectl')} -c {t.path('slimta.conf')} --json hold --state new --yes | head -1")
         like(done.stderr.decode() + 'x', 'cannot write: Broken pipe|^x$', 'nobody reads what it prints')
