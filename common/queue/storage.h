@@ -285,7 +285,7 @@ struct storage_driver {
 	void (*mark)(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *done, void *arg);
 	/* Small settings that all who share the storage see within seconds: a key of 1 to 255 octets of text
 	 * without control characters, a value of text of up to 4,096 (501 5.5.4); NULL takes it away, as an expiry of 0
-	 * or less. INT64_MAX: it never expires. 452 4.3.1 beyond 10,000 of them. */
+	 * or less. INT64_MAX: it never expires. 452 4.3.1 beyond what the storage keeps: 1,000 of them at least. */
 	void (*set)(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done, void *arg);
 	void (*settings)(struct storage *, storage_settings_fn *, void *arg);
 
