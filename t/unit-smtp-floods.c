@@ -140,6 +140,7 @@ static const char *chunks(struct harness *h, unsigned rate)
 static void test_rate(void)
 {
 	static const char *const how[] = { "DATA\r\n", "BDAT 1000000 LAST\r\n" };
+	char line[700];
 	struct harness h;
 
 	for (size_t i = 0; i < ARRAY_SIZE(how); i++) {
@@ -160,6 +161,14 @@ static void test_rate(void)
 		ahead_s++;
 	}
 	ok(strstr(buffer_str(&h.out), "421 4.4.2 "), "a command has its time from its first octet on");
+	harness_close(&h);
+	harness_open(&h);
+	snprintf(line, sizeof(line), "NOOP %600s\r\n", "");
+	harness_send(&h, line, strlen(line), 100);
+	ahead_s += 301;
+	buffer_reset(&h.out);
+	harness_send(&h, "NOOP\r\n", 6, 1);
+	is_str(buffer_str(&h.out), "250 2.0.0 Ok\r\n", "whatever the one before it was");
 	harness_close(&h);
 }
 

@@ -349,12 +349,17 @@ static void log_command(const struct session *s, const char *line, size_t size)
 static size_t input_command(struct session *s, const char *data, size_t size)
 {
 	size_t limit = READER_LINE_MAX, line_size, taken;
+	enum reader_result result;
+	bool ended;
 
 	if (size >= limit && !s->reader.skipping)
 		limit += verb_find(data, size)->more;
-	switch (reader_next(&s->reader, data, size, limit, &line_size, &taken)) {
-	case READER_LINE:
+	result = reader_next(&s->reader, data, size, limit, &line_size, &taken);
+	ended = taken && !s->reader.skipping;
+	if (ended)
 		s->partial_since_ms = 0;
+	switch (result) {
+	case READER_LINE:
 		log_command(s, data, line_size);
 		run_line(s, data, line_size);
 		break;
@@ -362,7 +367,8 @@ static size_t input_command(struct session *s, const char *data, size_t size)
 		refuse_line(s, verb_find(data, size), "Line too long");
 		break;
 	case READER_MORE:
-		check_partial(s);
+		if (!ended)
+			check_partial(s);
 	}
 	return taken;
 }
