@@ -63,7 +63,7 @@ def threshold(t):
 
 
 def failing(t):
-    edge = t.edge(config('', '    spool_dir: @dir@/nowhere\n    spool_threshold: 4K\n'))
+    edge = t.edge(config(', max_size: 100M', '    spool_dir: @dir@/nowhere\n    spool_threshold: 4K\n'))
     like(edge.log, 'error .* spool_dir not usable, .*dir=.*nowhere error="No such file', 'told at start')
     with t.client('smtp') as c:
         c.hello()
@@ -72,6 +72,13 @@ def failing(t):
         c.cmd('DATA', 354)
         c.send(HEADER + 'MAIL FROM:<x@y.example>\r\n' * 40000 + '.\r\n')
         c.expect(451, r'^4\.3\.0 Error queuing message$', 'without a folder: once 451, behind the end of data')
+        c.cmd('MAIL FROM:<a@b.example>', 250)
+        c.cmd('RCPT TO:<c@d.example>', 250)
+        replies = []
+        while len(replies) < 20 and (not replies or replies[-1].code == 250):
+            c.send('BDAT 200015\r\n' + HEADER.ljust(200013) + '\r\n')
+            replies.append(c.reply())
+        is_((replies[-1].code, len(replies) < 20), (451, True), 'of chunks one is told, before all have come')
         c.mail('a@b.example', ['c@d.example'], HEADER)
     is_(len(stored(t)), 1, 'small messages go on')
     like(edge.log, 'error .* spool: could not write dir=.*nowhere error="No such file', 'and somebody is told')

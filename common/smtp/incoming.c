@@ -207,7 +207,7 @@ static void chunk_ended(struct session *s)
 		return;
 	}
 	judge(in, &why);
-	if (reply_is_none(&why)) {
+	if (reply_is_none(&why) && !spool_has_failed(in->spool, &why)) {
 		session_begin(s, in->chunk_size ? &end_of_chunk : &end_of_empty_chunk);
 		session_reply(s, 250, "2.0.0", "%llu octets received", (unsigned long long)in->chunk_size);
 		return;

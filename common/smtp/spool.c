@@ -177,13 +177,20 @@ bool spool_finish(struct spool *s)
 	return !s->writing;
 }
 
-int spool_take(struct spool *s, struct content *content, struct reply *why)
+bool spool_has_failed(const struct spool *s, struct reply *why)
 {
+	if (s->writing || !s->error)
+		return false;
 	if (s->error == ENOSPC || s->error == EDQUOT || s->error == EFBIG)
 		reply_set(why, 452, "4.3.1", "Insufficient system storage");
-	else if (s->error)
+	else
 		reply_set(why, 451, "4.3.0", "Error queuing message");
-	if (s->error)
+	return true;
+}
+
+int spool_take(struct spool *s, struct content *content, struct reply *why)
+{
+	if (spool_has_failed(s, why))
 		return -1;
 	*content = s->content;
 	content_init(&s->content);

@@ -32,8 +32,9 @@ void spool_write(struct spool *, const char *data, size_t size);
 bool spool_is_full(const struct spool *);
 /* No more octets will come. True: done. False: `ready` will be called once when it is. */
 bool spool_finish(struct spool *);
-/* When done: 0 and the octets move into *content (released before); or -1 with 452 4.3.1 when the
- * disk is full, 451 4.3.0 for what else it said. */
+/* As far as is known by now: 452 4.3.1 when the disk is full, 451 4.3.0 for what else it said. */
+bool spool_has_failed(const struct spool *, struct reply *why);
+/* When done: 0 and the octets move into *content (released before); or -1 with the same. */
 int spool_take(struct spool *, struct content *, struct reply *why);
 
 #endif
