@@ -59,6 +59,20 @@ static void test_buffer(void)
 	is_int(buffer.size, 0, "released is empty");
 }
 
+static void test_integers(void)
+{
+	static const int64_t numbers[] = { 0, 9, 10, -1, -10, 1234567890, INT64_MAX, INT64_MIN };
+	struct buffer got = { 0 }, wanted = { 0 };
+
+	for (size_t i = 0; i < ARRAY_SIZE(numbers); i++) {
+		buffer_append_int(&got, numbers[i]);
+		buffer_appendf(&wanted, "%jd", (intmax_t)numbers[i]);
+	}
+	is_str(buffer_str(&got), buffer_str(&wanted), "integers, the least and the greatest too");
+	buffer_release(&got);
+	buffer_release(&wanted);
+}
+
 static void test_memory(void)
 {
 	char *slot = NULL, *text;
@@ -105,6 +119,32 @@ static void test_quoted(void)
 	is_str(JSON("a\"\\\n\x01/\x7f"), "a\\\"\\\\\\n\\u0001/\\u007f", "JSON escapes");
 	is_str(JSON("x\xff\xfey"), "x\xef\xbf\xbd\xef\xbf\xbdy", "JSON has U+FFFD for what is not UTF-8");
 	is_str(JSON("\xe2\x80\xa9"), "\\u2029", "JSON escapes separators of lines");
+	buffer_release(&out);
+}
+
+/* Each octet of ASCII between two that are plain, by the rules in other words. */
+static void test_every_ascii(void)
+{
+	struct buffer out = { 0 };
+	bool quoted_right = true, json_right = true;
+
+	for (unsigned char c = 0; c < 0x80; c++) {
+		bool control = c < ' ' || c == 0x7f, marked = c == '"' || c == '\\';
+		char text[3] = { 'x', (char)c, 'y' }, *form, *wanted;
+
+		form = c == '\n' ? xstrdup("\\n") : c == '\r' ? xstrdup("\\r") : c == '\t' ? xstrdup("\\t")
+			: control ? xasprintf("\\x%02X", c) : xasprintf("%s%c", marked ? "\\" : "", c);
+		wanted = strlen(form) > 1 || c == ' ' || c == '=' ? xasprintf("\"x%sy\"", form) : xasprintf("x%sy", form);
+		quoted_right &= !strcmp(as_quoted(&out, text, 3), wanted);
+		free(form);
+		free(wanted);
+		wanted = c == '\n' ? xstrdup("x\\ny") : control ? xasprintf("x\\u%04xy", c)
+			: xasprintf("x%s%cy", marked ? "\\" : "", c);
+		json_right &= !strcmp(as_json(&out, text, 3), wanted);
+		free(wanted);
+	}
+	ok(quoted_right, "every octet of ASCII, quoted where that is needed");
+	ok(json_right, "and in JSON");
 	buffer_release(&out);
 }
 
@@ -253,8 +293,10 @@ static void test_ascii(void)
 int main(void)
 {
 	test_buffer();
+	test_integers();
 	test_memory();
 	test_quoted();
+	test_every_ascii();
 	test_cut_at_every_byte();
 	test_utf8();
 	test_numbers();

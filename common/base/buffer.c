@@ -2,7 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "common/base/buffer.h"
 
-#include <stdint.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -63,6 +62,20 @@ void buffer_append_char(struct buffer *buffer, char c)
 void buffer_append_str(struct buffer *buffer, const char *text)
 {
 	buffer_append(buffer, text, strlen(text));
+}
+
+void buffer_append_int(struct buffer *buffer, int64_t number)
+{
+	char digits[20];
+	size_t at = sizeof(digits);
+	uint64_t rest = number < 0 ? -(uint64_t)number : (uint64_t)number;
+
+	do
+		digits[--at] = (char)('0' + rest % 10);
+	while (rest /= 10);
+	if (number < 0)
+		digits[--at] = '-';
+	buffer_append(buffer, digits + at, sizeof(digits) - at);
 }
 
 void buffer_appendf(struct buffer *buffer, const char *format, ...)

@@ -5,6 +5,7 @@
 
 #include <stdarg.h>
 #include <stddef.h>
+#include <stdint.h>
 
 /* `data` holds `size` octets and is followed by a NUL that does not count, once anything was appended.
  * An all-zero buffer is valid and empty; it owns no memory until then. */
@@ -22,6 +23,7 @@ void buffer_reserve(struct buffer *, size_t more);	/* room for `more` octets beh
 void buffer_append(struct buffer *, const void *data, size_t size);
 void buffer_append_char(struct buffer *, char c);
 void buffer_append_str(struct buffer *, const char *text);
+void buffer_append_int(struct buffer *, int64_t number);	/* in decimal */
 void buffer_appendf(struct buffer *, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void buffer_vappendf(struct buffer *, const char *format, va_list) __attribute__((format(printf, 2, 0)));
 void buffer_insert(struct buffer *, size_t at, const void *data, size_t size);

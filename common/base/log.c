@@ -31,6 +31,9 @@ static struct {
 	struct log_output output;
 	char *output_name;
 	struct buffer line, cut_text;	/* kept, so that a line costs no allocation */
+	char time[CLOCK_ISO8601_SIZE];	/* of the last line, ... */
+	int64_t time_s;			/* ... which was in this second */
+	pid_t pid;			/* 0: to be asked for */
 	uint64_t lost, unannounced;
 	struct counters *counters;
 	/* read without the lock */
@@ -40,6 +43,7 @@ static struct {
 } state = {
 	.lock = PTHREAD_MUTEX_INITIALIZER,
 	.output = { .fd = -1 },
+	.time_s = -1,
 	.level = LOG_LEVEL_INFO,
 	.highest = LOG_LEVEL_INFO,
 };
@@ -87,17 +91,22 @@ static bool is_common_key(const char *key)
 
 static void append_json_text(struct buffer *out, const char *key, const char *text, size_t size)
 {
-	buffer_appendf(out, "\"%s\":\"", key);
+	buffer_append_char(out, '"');
+	buffer_append_str(out, key);
+	buffer_append_str(out, "\":\"");
 	json_escaped(out, text, size);
 	buffer_append_char(out, '"');
 }
 
 static void append_key(struct buffer *out, const char *key)
 {
-	if (state.format == LOG_FORMAT_JSON)
-		buffer_appendf(out, ",\"%s%s\":", key, is_common_key(key) ? "_" : "");
-	else
-		buffer_appendf(out, " %s=", key);
+	bool json = state.format == LOG_FORMAT_JSON;
+
+	buffer_append_str(out, json ? ",\"" : " ");
+	buffer_append_str(out, key);
+	if (json && is_common_key(key))
+		buffer_append_char(out, '_');
+	buffer_append_str(out, json ? "\":" : "=");
 }
 
 static void append_value(struct buffer *out, const char *text, size_t size, bool cut)
@@ -131,7 +140,7 @@ static bool append_field(struct buffer *out, const struct log_field *field, size
 
 	append_key(out, field->key);
 	if (field->type == LOG_FIELD_INT) {
-		buffer_appendf(out, "%" PRId64, field->number);
+		buffer_append_int(out, field->number);
 	} else {
 		size_t value = out->size;
 
@@ -168,18 +177,59 @@ static void append_fields(struct buffer *out, const struct log_field *fields, si
 
 /* ---- lines */
 
+/* Most lines are in the second of the last, and differ by the digits of the millisecond before the final `Z`. */
+static const char *time_text(int64_t now_ms)
+{
+	char *digits;
+
+	if (now_ms < 0 || now_ms / 1000 != state.time_s) {
+		state.time_s = now_ms < 0 ? -1 : now_ms / 1000;
+		return clock_iso8601(state.time, now_ms);
+	}
+	digits = strchr(state.time, '.') + 1;
+	digits[0] = (char)('0' + now_ms / 100 % 10);
+	digits[1] = (char)('0' + now_ms / 10 % 10);
+	digits[2] = (char)('0' + now_ms % 10);
+	return state.time;
+}
+
+static void forget_pid(void)
+{
+	state.pid = 0;
+}
+
+static void forget_pid_at_fork(void)
+{
+	if (pthread_atfork(NULL, NULL, forget_pid))
+		BUG("no handler for forks");
+}
+
+static void append_pid(struct buffer *out)
+{
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
+
+	pthread_once(&once, forget_pid_at_fork);
+	if (!state.pid)
+		state.pid = getpid();
+	buffer_append_int(out, state.pid);
+}
+
 static void append_event(struct buffer *out, enum log_level level, const char *subsystem, const char *event,
 	const struct log_field *fields, int64_t now_ms)
 {
-	char time[CLOCK_ISO8601_SIZE];
 	const char *program = program_name();
 	size_t max = out->size + LOG_LINE_MAX - RESERVED_FOR_CUT;
 
 	if (state.format == LOG_FORMAT_JSON) {
-		buffer_appendf(out, "{\"time\":\"%s\",\"level\":\"%s\",", clock_iso8601(time, now_ms),
-			log_level_name(level));
+		buffer_append_str(out, "{\"time\":\"");
+		buffer_append_str(out, time_text(now_ms));
+		buffer_append_str(out, "\",\"level\":\"");
+		buffer_append_str(out, log_level_name(level));
+		buffer_append_str(out, "\",");
 		append_json_text(out, "process", program, bounded(program));
-		buffer_appendf(out, ",\"pid\":%d,", (int)getpid());
+		buffer_append_str(out, ",\"pid\":");
+		append_pid(out);
+		buffer_append_char(out, ',');
 		append_json_text(out, "subsystem", subsystem, bounded(subsystem));
 		buffer_append_char(out, ',');
 		append_json_text(out, "event", event, bounded(event));
@@ -188,9 +238,14 @@ static void append_event(struct buffer *out, enum log_level level, const char *s
 		return;
 	}
 	if (state.output.kind == LOG_OUTPUT_STDERR || state.output.kind == LOG_OUTPUT_FILE) {
-		buffer_appendf(out, "%s %s ", clock_iso8601(time, now_ms), log_level_name(level));
+		buffer_append_str(out, time_text(now_ms));
+		buffer_append_char(out, ' ');
+		buffer_append_str(out, log_level_name(level));
+		buffer_append_char(out, ' ');
 		escaped(out, program, bounded(program));
-		buffer_appendf(out, "[%d] ", (int)getpid());
+		buffer_append_char(out, '[');
+		append_pid(out);
+		buffer_append_str(out, "] ");
 	}
 	escaped(out, subsystem, bounded(subsystem));
 	buffer_append_str(out, ": ");
@@ -219,7 +274,9 @@ static void append_syslog_head(struct buffer *out, enum log_level level, int64_t
 	buffer_appendf(out, "<%d>%s %2d %02d:%02d:%02d ", SYSLOG_FACILITY_MAIL | priority(level),
 		months[local.tm_mon], local.tm_mday, local.tm_hour, local.tm_min, local.tm_sec);
 	escaped(out, program, bounded(program));
-	buffer_appendf(out, "[%d]: ", (int)getpid());
+	buffer_append_char(out, '[');
+	append_pid(out);
+	buffer_append_str(out, "]: ");
 }
 
 /* The journal's own protocol: NAME LF, the size as 64 bits little-endian, the value, LF. */

@@ -53,25 +53,48 @@ static size_t append_escaped(struct buffer *out, const char *text, size_t size, 
 	return length;
 }
 
+/* ASCII that no form of ours escapes, which is nearly all there is. */
+static bool is_plain(char c)
+{
+	return c >= ' ' && c < 0x7f && c != '"' && c != '\\';
+}
+
+/* Appends what is plain at the beginning, at once. */
+static size_t append_plain(struct buffer *out, const char *text, size_t size)
+{
+	size_t plain = 0;
+
+	while (plain < size && is_plain(text[plain]))
+		plain++;
+	buffer_append(out, text, plain);
+	return plain;
+}
+
 static bool needs_quotes(const char *text, size_t size)
 {
 	size_t at = 0;
 
 	while (at < size) {
-		uint32_t character = 0;
-		size_t length = utf8_next(text + at, size - at, &character);
+		uint32_t character = (unsigned char)text[at];
+		size_t length = is_plain(text[at]) ? 1 : utf8_next(text + at, size - at, &character);
 
-		if (!length || is_unprintable(character) || (character < 0x80 && strchr(" \"\\=", (int)character)))
+		if (!length || is_unprintable(character) || character == ' ' || character == '=' ||
+				character == '"' || character == '\\')
 			return true;
 		at += length;
 	}
 	return size == 0;
 }
 
+static void append_all_escaped(struct buffer *out, const char *text, size_t size, bool in_quotes)
+{
+	for (size_t at = append_plain(out, text, size); at < size; at += append_plain(out, text + at, size - at))
+		at += append_escaped(out, text + at, size - at, in_quotes);
+}
+
 void escaped(struct buffer *out, const char *text, size_t size)
 {
-	for (size_t at = 0; at < size;)
-		at += append_escaped(out, text + at, size - at, false);
+	append_all_escaped(out, text, size, false);
 }
 
 void quoted(struct buffer *out, const char *text, size_t size)
@@ -81,8 +104,7 @@ void quoted(struct buffer *out, const char *text, size_t size)
 		return;
 	}
 	buffer_append_char(out, '"');
-	for (size_t at = 0; at < size;)
-		at += append_escaped(out, text + at, size - at, true);
+	append_all_escaped(out, text, size, true);
 	buffer_append_char(out, '"');
 }
 
@@ -110,7 +132,7 @@ static size_t append_json(struct buffer *out, const char *text, size_t size)
 
 void json_escaped(struct buffer *out, const char *text, size_t size)
 {
-	for (size_t at = 0; at < size;)
+	for (size_t at = append_plain(out, text, size); at < size; at += append_plain(out, text + at, size - at))
 		at += append_json(out, text + at, size - at);
 }
 
