@@ -82,6 +82,16 @@ static void test_pipelined(void)
 		"a result for each recipient");
 }
 
+static void test_too_many(void)
+{
+	open_client(3, GREETED);
+	client_harness_hear(&h, "250 ok\r\n250 ok\r\n552 5.5.3 too many\r\n552 5.2.2 full\r\n354 go\r\n");
+	client_harness_data(&h, "x");
+	client_harness_hear(&h, "250 taken\r\n");
+	close_client("1: 452 4.5.3 too many\n2: 552 5.2.2 full\n0: 250 2.0.0 taken\ndone\n", SMTP_CLIENT_READY,
+		"who was one too many goes again");
+}
+
 /* Replies in one piece, some of which come before what they would be replies to. */
 static void test_early(void)
 {
@@ -466,6 +476,7 @@ int main(void)
 {
 	test_hello();
 	test_pipelined();
+	test_too_many();
 	test_early();
 	test_lockstep();
 	test_refused_in_advance();

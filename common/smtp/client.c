@@ -198,11 +198,23 @@ static void on_mail(struct smtp_client *client, const struct awaited *awaited, c
 	go_on(client);
 }
 
+/* "Too many recipients" of servers older than RFC 5321, by whose 4.5.3.1.10 these go again. */
+static void settle_too_many(struct smtp_client *client, size_t at, const struct reply *reply)
+{
+	struct reply later = { 0 };
+
+	reply_set(&later, 452, "4.5.3", "%s", reply->text);
+	settle(client, at, &later);
+	reply_release(&later);
+}
+
 static void on_rcpt(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
 {
 	if (reply_is_none(&client->mail_refused) && reply_is_success(reply)) {
 		client->fates[awaited->recipient] = ACCEPTED;
 		client->accepted++;
+	} else if (reply_is_none(&client->mail_refused) && reply->code == 552 && reply->subject == 5 && reply->detail == 3) {
+		settle_too_many(client, awaited->recipient, reply);
 	} else if (reply_is_none(&client->mail_refused)) {
 		settle(client, awaited->recipient, reply);
 	}
