@@ -34,6 +34,11 @@ static int compare(const void *a, const void *b, void *arg)
 	return sorting->reverse ? memcmp(other->id, one->id, ID_LENGTH) : memcmp(one->id, other->id, ID_LENGTH);
 }
 
+static int64_t age_key(const struct list_entry *entry)
+{
+	return id_is_derived(entry->id) ? clock_wall_ms() - entry->age_ms : id_wall_ms(entry->id);
+}
+
 static int64_t due_key(const struct list_entry *entry)
 {
 	bool waits = entry->place == PLACE_NEW || entry->place == PLACE_DEFERRED;
@@ -46,7 +51,7 @@ static int64_t key_of(enum sort_key sort, const struct list_entry *entry)
 	switch (sort) {
 	case SORT_NONE:
 	case SORT_AGE:
-		return id_wall_ms(entry->id);
+		return age_key(entry);
 	case SORT_DUE:
 		return due_key(entry);
 	case SORT_SIZE:

@@ -122,6 +122,25 @@ static void test_impossible(struct place *place)
 	free(text);
 }
 
+/* Its id has the time of an old message; "older" means how long it is there itself. */
+static void test_notification(struct place *place)
+{
+	struct envelope *envelope = message("", "x\r\n");
+	char id[ID_SIZE];
+	struct answer answer;
+
+	id_derive(ids[OLD], "bounce", 6, id);
+	memcpy(envelope->id, id, ID_SIZE);
+	is_int(do_write(place, &envelope, 1, 0), 0, "a notification is written");
+	envelope_free(envelope);
+	do_list(place, &(struct list_filter){ .id = id, .older_ms = HOUR_MS }, "", 10, &answer);
+	is_int(answer.ids.count, 0, "a new notification of an old message is not old");
+	answer_release(&answer);
+	do_list(place, &(struct list_filter){ .id = id, .younger_ms = HOUR_MS }, "", 10, &answer);
+	is_int(answer.ids.count, 1, "it is young");
+	answer_release(&answer);
+}
+
 static void walk(void)
 {
 	struct place place, other;
@@ -144,6 +163,7 @@ static void walk(void)
 		is_listed(&other, &rows[i], 1, "one at a time");
 	}
 	test_impossible(&other);
+	test_notification(&place);
 	place_close(&other);
 	place_close(&place);
 }
