@@ -43,7 +43,9 @@ static void on_counted(void *arg, const struct reply *why, const struct queue_co
 	counting->done = true;
 	if (why)
 		operator_fail(counting->operator, EXIT_ERROR, counting->queue, why);
-	else if (counting->operator->json)
+	if (why && !(counts->fresh + counts->deferred + counts->leased + counts->held))
+		return;
+	if (counting->operator->json)
 		print_json(counts_json(counting->queue, counts));
 	else
 		print_counts(counting->queue, counts);

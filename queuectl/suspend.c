@@ -289,7 +289,7 @@ static void each_domain(struct operator *operator, const struct arguments *argum
 void suspend_destinations(struct operator *operator, const struct arguments *arguments)
 {
 	each_domain(operator, arguments, suspend);
-	if (!arguments->id_count && !print_suspensions(operator, "") && !operator->json)
+	if (!arguments->id_count && !print_suspensions(operator, "") && !operator->json && operator->code == EXIT_DONE)
 		puts("no destination is suspended");
 }
 

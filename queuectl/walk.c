@@ -19,7 +19,6 @@ static void on_listed(void *arg, const struct reply *why, const struct list_entr
 	if (why) {
 		walk->failed = true;
 		operator_fail(walk->operator, EXIT_ERROR, queue_name(walk->queue), why);
-		return;
 	}
 	for (size_t i = 0; i < count && !is_enough(walk); i++) {
 		walk->each(walk, walk->queue, &entries[i]);

@@ -4,7 +4,7 @@
 import os
 import pwd
 
-from lib.fixture import IS_ROOT, is_, like, ok, run, skip_all, wait_for
+from lib.fixture import IS_ROOT, is_, like, ok, run, skip_all, unlike, wait_for
 from lib.mail import send
 
 CONFIG = '''@process@    user: nobody
@@ -56,6 +56,31 @@ def as_others(t):
     like(t.queuectl('list'), message, 'and nothing happened')
 
 
+def unreadable(t):
+    """Folders that all may look into, messages that are not theirs; and one message that a restored backup left to root."""
+    for folder in ('store/env', 'store/meta'):
+        t.folder(folder, 'nobody')
+        os.chmod(t.path(folder), 0o755)
+    t.edge(CONFIG, allow_root=False)
+    first, second, third = send(t, 'smtp', MESSAGE, MESSAGE, MESSAGE)
+    os.chmod(t.path('slimta.conf'), 0o644)
+    for command in (['list'], ['status', '--top', '0'], ['list', '--sort', 'age'], ['remove', '--all', '--dry-run'], ['list', first]):
+        done = t.run('setpriv', '--reuid=daemon', '--regid=daemon', '--clear-groups', t.program('slimta-queuectl'), '-c',
+            t.path('slimta.conf'), *command)
+        is_(done.returncode, 1, f'{command[0]} by who may not read them')
+        like(done.stderr.decode(), r'q: 451 4.3.0 \d messages? cannot be read, first \w{26}: Permission denied', 'says so')
+        unlike(done.stdout.decode(), r'(?m)^q +0 +0', 'and does not say that there are none')
+    os.chown(t.path(f'store/env/{first}.env'), 0, 0)
+    for command in (['list'], ['list', '--limit', '2'], ['list', '--sort', 'age'], ['--json', 'list']):
+        done = t.run('slimta-queuectl', '-c', t.path('slimta.conf'), *command)
+        is_(done.returncode, 1, f'{command}: one that cannot be read')
+        like(done.stderr.decode(), f'q: 451 4.3.0 1 message cannot be read, first {first}: Permission denied', 'is said')
+        like(done.stdout.decode(), f'{second}[^$]*{third}', 'and the others are listed')
+    done = t.run('slimta-queuectl', '-c', t.path('slimta.conf'), 'status', '--top', '0')
+    is_(done.returncode, 1, 'status')
+    like(done.stdout.decode(), r'(?m)^q +2 +0 ', 'counts the others')
+
+
 if not IS_ROOT:
     skip_all('not root')
-run(as_root, as_others)
+run(as_root, as_others, unreadable)

@@ -179,7 +179,7 @@ bool list_filter_matches(const struct list_filter *, const struct list_entry *);
 
 #define LIST_CURSOR_SIZE 256
 /* A batch in the order of ids; `cursor` continues, "" = that was all. One with fewer than `max`, or none, is not the end:
- * a call looks at so many messages, whatever matches. */
+ * a call looks at so many messages, whatever matches. `why` with a cursor: some could not be read, and are left out. */
 typedef void storage_list_fn(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
 	const char *cursor);
 
@@ -188,6 +188,7 @@ struct queue_counts {
 	uint64_t octets;
 	int64_t oldest_age_ms;		/* -1: empty */
 };
+/* `why` with counts that are not zero: of those that could be read. */
 typedef void storage_info_fn(void *arg, const struct reply *why, const struct queue_counts *);
 
 struct peeked {				/* borrowed for the callback, but for what is taken */

@@ -124,6 +124,8 @@ int disk_accepts(struct storage *, uint64_t size, struct reply *why);
 const char *disk_spool_dir(struct storage *);
 /* 452 4.3.1 for a full disk, else 451 4.3.0; the error's text is for the log alone. */
 void disk_error_reply(int error, struct reply *);
+/* The same for who only looks: an operator is told the error itself. */
+void disk_look_reply(const struct disk *, int error, struct reply *);
 /* An error line: what failed, on which file. */
 void disk_log_error(struct disk *, const char *what, const char *id, int error);
 

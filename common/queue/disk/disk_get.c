@@ -160,7 +160,7 @@ static void peek_work(struct disk *disk, void *arg)
 		return;
 	}
 	if (op->seen.fd < 0) {
-		disk_error_reply(errno, &op->why);
+		disk_look_reply(disk, errno, &op->why);
 		return;
 	}
 	op->there = true;

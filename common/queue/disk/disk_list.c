@@ -33,6 +33,12 @@ struct seen {				/* what an entry points into */
 	struct disk_lease known;
 };
 
+struct unread {				/* messages that are there and cannot be opened */
+	size_t count;
+	char id[ID_SIZE];		/* of the first */
+	int error;
+};
+
 struct list_op {
 	char after[ID_SIZE];
 	const struct list_filter *filter;
@@ -43,10 +49,25 @@ struct list_op {
 	size_t count;
 	char cursor[LIST_CURSOR_SIZE];
 	struct now_view *owners;	/* looked at once, for the first that is leased */
+	struct unread unread;
 	int error;
 	storage_list_fn *done;
 	void *arg;
 };
+
+static void unread_add(struct unread *unread, const char *id, int error)
+{
+	if (error == ENOENT || unread->count++)
+		return;
+	memcpy(unread->id, id, ID_SIZE);
+	unread->error = error;
+}
+
+static void unread_reply(const struct unread *unread, struct reply *why)
+{
+	reply_set(why, 451, "4.3.0", "%zu message%s cannot be read, first %s: %s", unread->count, unread->count == 1 ? "" : "s",
+		unread->id, strerror(unread->error));
+}
 
 static int greater_down(const void *a, const void *b)
 {
@@ -151,7 +172,8 @@ static void seen_release(struct seen *seen)
 	*seen = (struct seen){ 0 };
 }
 
-/* False: it is gone. A damaged one is shown with what is known: id, size on disk, and that it is damaged. */
+/* False with errno: it cannot be opened; ENOENT: it is gone. A damaged one is shown with what is known: id, size on disk,
+ * and that it is damaged. */
 static bool read_entry(struct disk *disk, const char *id, struct list_entry *entry, struct seen *seen)
 {
 	char name[DISK_NAME_SIZE];
@@ -179,30 +201,22 @@ static bool read_entry(struct disk *disk, const char *id, struct list_entry *ent
 	return true;
 }
 
-/* False with errno: it cannot be opened. */
-static bool add_entry(struct disk *disk, struct list_op *op, const char *id)
+static void add_entry(struct disk *disk, struct list_op *op, const char *id)
 {
 	struct list_entry *entry = &op->entries[op->count];
 	struct seen *seen = &op->seen[op->count];
 
-	if (!read_entry(disk, id, entry, seen))
-		return false;
+	if (!read_entry(disk, id, entry, seen)) {
+		unread_add(&op->unread, id, errno);
+		return;
+	}
 	if (list_filter_matches(op->filter, entry)) {
 		find_owner(disk, op, entry);
 		op->count++;
-		return true;
+		return;
 	}
 	seen_release(seen);
 	*entry = (struct list_entry){ 0 };
-	return true;
-}
-
-/* That it cannot be opened is said only here, where it was asked for. */
-static void list_one(struct disk *disk, struct list_op *op, const char *id)
-{
-	errno = ENOENT;
-	if (id_is_valid(id) && !add_entry(disk, op, id) && errno != ENOENT)
-		op->error = errno;
 }
 
 static bool window_serves(const struct disk_window *window, const char *after)
@@ -218,7 +232,8 @@ static void list_work(struct disk *disk, void *arg)
 	size_t at = 0;
 
 	if (op->filter && op->filter->id) {
-		list_one(disk, op, op->filter->id);
+		if (id_is_valid(op->filter->id))
+			add_entry(disk, op, op->filter->id);
 		return;
 	}
 	if (!window_serves(window, op->after) && read_window(disk, window, op->after) < 0) {
@@ -247,8 +262,10 @@ static void list_done(struct disk *disk, void *arg)
 		disk->window = op->window;
 	}
 	if (op->error)
-		disk_error_reply(op->error, &why);
-	op->done(op->arg, op->error ? &why : NULL, op->entries, op->count, op->cursor);
+		disk_look_reply(disk, op->error, &why);
+	else if (op->unread.count)
+		unread_reply(&op->unread, &why);
+	op->done(op->arg, why.code ? &why : NULL, op->entries, op->count, op->cursor);
 	reply_release(&why);
 	for (size_t i = 0; i < op->count; i++)
 		seen_release(&op->seen[i]);
@@ -297,13 +314,15 @@ void disk_window_free(struct disk *disk)
 
 struct info_op {
 	struct queue_counts counts;
+	struct unread unread;
 	int error;
 	storage_info_fn *done;
 	void *arg;
 };
 
-static void count_one(struct disk *disk, const char *id, struct queue_counts *counts)
+static void count_one(struct disk *disk, const char *id, struct info_op *op)
 {
+	struct queue_counts *counts = &op->counts;
 	char name[DISK_NAME_SIZE];
 	struct stat status, meta;
 	bool has_meta, leased;
@@ -312,8 +331,10 @@ static void count_one(struct disk *disk, const char *id, struct queue_counts *co
 
 	snprintf(name, sizeof(name), "%s.env", id);
 	fd = openat(disk->envelope_fd, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
-	if (fd < 0)
+	if (fd < 0) {
+		unread_add(&op->unread, id, errno);
 		return;
+	}
 	leased = ofd_is_locked(fd, 0, 1) == 1;
 	if (fstat(fd, &status) == 0)
 		counts->octets += (uint64_t)status.st_size;
@@ -346,7 +367,7 @@ static void info_work(struct disk *disk, void *arg)
 	}
 	while ((entry = readdir(directory)))
 		if (disk_name_id(entry->d_name, ".env", id))
-			count_one(disk, id, &op->counts);
+			count_one(disk, id, op);
 	closedir(directory);
 }
 
@@ -355,10 +376,11 @@ static void info_done(struct disk *disk, void *arg)
 	struct info_op *op = arg;
 	struct reply why = { 0 };
 
-	(void)disk;
 	if (op->error)
-		disk_error_reply(op->error, &why);
-	op->done(op->arg, op->error ? &why : NULL, &op->counts);
+		disk_look_reply(disk, op->error, &why);
+	else if (op->unread.count)
+		unread_reply(&op->unread, &why);
+	op->done(op->arg, why.code ? &why : NULL, &op->counts);
 	reply_release(&why);
 	free(op);
 }

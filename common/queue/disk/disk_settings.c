@@ -296,7 +296,7 @@ static void list_work(struct disk *disk, void *arg)
 	struct settings_op *op = arg;
 
 	if (look_at_file(disk, &op->seen, &op->all) < 0)
-		disk_error_reply(errno, &op->why);
+		disk_look_reply(disk, errno, &op->why);
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -58,6 +58,14 @@ static bool only_looks(const struct disk *disk)
 	return disk->storage.context.role == STORAGE_FOR_OPERATOR;
 }
 
+void disk_look_reply(const struct disk *disk, int error, struct reply *why)
+{
+	if (only_looks(disk))
+		reply_set(why, 451, "4.3.0", "%s", strerror(error));
+	else
+		disk_error_reply(error, why);
+}
+
 /* Whom an operator asks says it to him. */
 static int refuse_errno(const struct disk *disk, const char *path, struct reply *why)
 {
