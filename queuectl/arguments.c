@@ -246,6 +246,8 @@ static const struct option_row {
 	{ "--config", "-c", TAKES_ANYWHERE, take_config, "a value", 0 },
 	{ "--queue", "-q", TAKES_QUEUE, take_queue, "a value", 0 },
 	{ "--json", NULL, TAKES_ANYWHERE, NULL, NULL, offsetof(struct arguments, json) },
+	{ "--help", "-h", TAKES_ANYWHERE, NULL, NULL, offsetof(struct arguments, help) },
+	{ "--version", NULL, TAKES_ANYWHERE, NULL, NULL, offsetof(struct arguments, version) },
 	{ "--message", NULL, TAKES_MESSAGE, NULL, NULL, offsetof(struct arguments, message) },
 	{ "--sender", NULL, TAKES_FILTER, take_sender, "an address, or a pattern of one", 0 },
 	{ "--recipient", NULL, TAKES_FILTER, take_recipient, "an address, or a pattern of one", 0 },
@@ -332,6 +334,10 @@ static bool can_ask(void)
 
 static int check_selection(const struct command *command, const struct arguments *arguments)
 {
+	const struct list_filter *filter = &arguments->filter;
+
+	if (filter->younger_ms && filter->older_ms > filter->younger_ms)
+		return misused("no message is as old as --older and as young as --younger", NULL);
 	if (arguments->id_count < command->min_ids)
 		return misused(command->takes & TAKES_DOMAINS ? "needs a domain" : "needs the id of a message", command->name);
 	if (command->takes & TAKES_TIME && !arguments->id_count && (arguments->for_ms || arguments->reason))
@@ -354,6 +360,8 @@ static int check_command(const struct command *command, const bool given[], cons
 	char *what;
 	int code;
 
+	if (arguments->help || arguments->version)
+		return 0;
 	if (!command)
 		return misused("needs a command: list, show, retry, hold, release, remove, bounce, suspend, resume, status or "
 			"reload", NULL);

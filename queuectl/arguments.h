@@ -19,6 +19,7 @@ struct arguments {
 	struct list_filter filter;	/* but for its id */
 	bool filtered;			/* by anything of it */
 	bool all, dry_run, yes;
+	bool help, version;		/* nothing else is wanted */
 	const char *reason;		/* NULL: none */
 	int64_t for_ms;			/* 0: for good */
 	size_t limit;			/* 0: none */

@@ -1,9 +1,12 @@
 /* main.c - slimta-queuectl: the operator's hand on queues
  * SPDX-License-Identifier: MIT */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
+#include "common/base/file.h"
 #include "config.h"
 #include "queuectl/operator.h"
 
@@ -51,23 +54,31 @@ static const char usage[] =
 	"\n"
 	"See slimta-queuectl(8) and slimta.conf(5).\n";
 
+/* What is printed where stdout is closed must fail, and not go into a file that was opened in its place. */
+static void take_closed(void)
+{
+	int fd;
+
+	do
+		fd = open("/dev/null", O_RDONLY | O_CLOEXEC);
+	while (fd >= 0 && fd <= STDERR_FILENO);
+	fd_close(&fd);
+}
+
 int main(int argc, char **argv)
 {
 	struct arguments arguments = { 0 };
 	struct operator operator;
 	int code;
 
-	if (argc == 2 && strcmp(argv[1], "--version") == 0) {
-		puts("slimta-queuectl " VERSION);
-		return EXIT_DONE;
-	}
-	if (argc == 2 && (strcmp(argv[1], "-h") == 0 || strcmp(argv[1], "--help") == 0)) {
-		fputs(usage, stdout);
-		return EXIT_DONE;
-	}
+	take_closed();
 	code = arguments_parse(argv + (argc > 0), &arguments);
 	if (code)
 		return code;
+	if (arguments.help || arguments.version) {
+		fputs(arguments.help ? usage : "slimta-queuectl " VERSION "\n", stdout);
+		return EXIT_DONE;
+	}
 	if (operator_open(&operator, &arguments) == 0)
 		arguments.command->run(&operator, &arguments);
 	if ((fflush(stdout) != 0 || ferror(stdout)))

@@ -80,6 +80,9 @@ def misuse(t):
     full = t.run('sh', '-c', f"{t.program('slimta-queuectl')} -c {t.path('slimta.conf')} list >/dev/full")
     is_(full.returncode, 1, 'nowhere to write to')
     like(full.stderr.decode(), 'No space left', 'is an error')
+    closed = t.run('sh', '-c', f"{t.program('slimta-queuectl')} -c {t.path('slimta.conf')} list >&-")
+    is_(closed.returncode, 1, 'stdout that is closed')
+    like(closed.stderr.decode(), 'cannot write: Bad file descriptor', 'is none of the files that are opened')
 
 
 run(for_people, in_parts, as_json, misuse)

@@ -58,6 +58,16 @@ static void test_filters(void)
 	ok(!arguments.filtered, "a limit is no filter");
 	ok(arguments.sort == SORT_DUE && arguments.reverse && arguments.limit == 7, "the other way");
 	free(copy);
+	is_int(parse("remove --older 2h --younger 1h --yes", &copy, argv, &arguments), 2, "ages that exclude each other");
+	free(copy);
+	is_int(parse("list --older 1h --younger 1h", &copy, argv, &arguments), 0, "that age");
+	free(copy);
+	is_int(parse("remove --older 2h --help", &copy, argv, &arguments), 0, "help is given wherever it is asked for");
+	ok(arguments.help && arguments.command, "and nothing else");
+	free(copy);
+	is_int(parse("--version list", &copy, argv, &arguments), 0, "so is the version");
+	ok(arguments.version && !arguments.help, "alone");
+	free(copy);
 	is_int(parse("retry --attempts 3- --yes", &copy, argv, &arguments), 0, "an open range");
 	is_int(arguments.filter.attempts_least, 3, "from");
 	is_int(arguments.filter.attempts_below, 0, "without an end");
