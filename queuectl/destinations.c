@@ -112,8 +112,8 @@ static void print_one(const struct operator *operator, const struct destination 
 			"deferred", (json_int_t)one->deferred, "oldest_age_ms", (json_int_t)one->oldest_ms));
 		return;
 	}
-	put_text(&domain, *one->domain ? one->domain : "-");
-	printf("%-40s %s%*s %9s %7s\n", buffer_str(&domain), one->too_many ? "~" : " ", 9,
+	put_column(&domain, *one->domain ? one->domain : "-", 40);
+	printf("%s %s%*s %9s %7s\n", buffer_str(&domain), one->too_many ? "~" : " ", 9,
 		grouped_number(messages, one->messages), grouped_number(deferred, one->deferred),
 		short_duration(age, one->oldest_ms));
 	buffer_release(&domain);

@@ -14,6 +14,17 @@ void put_text(struct buffer *out, const char *text)
 	escaped(out, text, strlen(text));
 }
 
+void put_column(struct buffer *out, const char *text, size_t width)
+{
+	size_t at = out->size, count = 0;
+
+	put_text(out, text);
+	for (; at < out->size; at++)
+		count += (out->data[at] & 0xc0) != 0x80;	/* not of what follows in UTF-8 */
+	for (; count < width; count++)
+		buffer_append_char(out, ' ');
+}
+
 void put_address(struct buffer *out, const char *address)
 {
 	buffer_append_char(out, '<');

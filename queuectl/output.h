@@ -14,6 +14,8 @@
 void put_address(struct buffer *, const char *address);
 void put_text(struct buffer *, const char *text);
 void put_reply(struct buffer *, const struct reply *);
+/* Likewise, and spaces up to `width` characters. */
+void put_column(struct buffer *, const char *text, size_t width);
 
 /* Who has a message, for how long and how far: " by host/slimta-worker[812] for 14s, in delivery for 12s"; nothing of
  * what is not known. */

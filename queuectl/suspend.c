@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "queuectl/suspend.h"
 
+#include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -67,18 +68,17 @@ static json_t *suspension_json(const char *queue, const struct suspension *suspe
 static void print_suspension(const char *queue, const struct suspension *suspension)
 {
 	char since[CLOCK_ISO8601_SIZE], left[SHORT_SIZE];
-	struct buffer line = { 0 }, domain = { 0 }, by = { 0 };
+	struct buffer line = { 0 };
 
-	put_text(&domain, suspension->domain);
-	put_text(&by, suspension->by ? suspension->by : "-");
-	buffer_appendf(&line, "%-30s %-16s %-24s %7s %-16s ", buffer_str(&domain), queue,
+	put_column(&line, suspension->domain, 30);
+	buffer_appendf(&line, " %-16s %-24s %7s ", queue,
 		suspension->since_ms ? clock_iso8601(since, suspension->since_ms) : "-",
-		suspension->until_boot_ms == INT64_MAX ? "-" : short_duration(left, left_ms(suspension)), buffer_str(&by));
+		suspension->until_boot_ms == INT64_MAX ? "-" : short_duration(left, left_ms(suspension)));
+	put_column(&line, suspension->by ? suspension->by : "-", 16);
+	buffer_append_char(&line, ' ');
 	put_text(&line, suspension->reason ? suspension->reason : "-");
 	puts(buffer_str(&line));
 	buffer_release(&line);
-	buffer_release(&domain);
-	buffer_release(&by);
 }
 
 size_t print_suspensions(struct operator *operator, const char *heading)
@@ -276,6 +276,8 @@ static void resume(struct operator *operator, const struct arguments *arguments,
 static void each_domain(struct operator *operator, const struct arguments *arguments,
 	void (*change)(struct operator *, const struct arguments *, const char *domain))
 {
+	if (arguments->id_count)
+		signal(SIGPIPE, SIG_IGN);	/* all of them, also where nobody reads what is printed */
 	for (size_t i = 0; i < arguments->id_count; i++) {
 		char *domain = suspension_domain(arguments->ids[i]);
 

@@ -2,6 +2,7 @@
 # 7006-queuectl-faults.t - storage, log and master that fail are said, by exit status 1, and nothing is half done
 # SPDX-License-Identifier: MIT
 import os
+import subprocess
 
 from lib.fixture import is_, like, run, unlike
 from lib.mail import send
@@ -40,6 +41,22 @@ def storage(t):
     is_(queuectl(t, '', 'remove', message, more[0], more[3])[:2], (0, 'removed 3 of 3 messages\n'), 'then they are removed')
 
 
+def unread(t):
+    """Nobody reads what is printed, which is more than is kept back: all is done as it was asked for."""
+    domains = [f'{number}.example' for number in range(300)]
+    t.config(LOGGED)
+    for folder in ('env', 'meta'):
+        t.folder(folder)
+    for command, left in (('suspend', 300), ('resume', 0)):
+        reader, writer = os.pipe()
+        os.close(reader)
+        done = subprocess.run([t.program('slimta-queuectl'), '-c', t.path('slimta.conf'), command, *domains],
+            stdout=writer, stderr=subprocess.PIPE, check=False)
+        os.close(writer)
+        is_((done.returncode, done.stderr), (1, b'slimta-queuectl: cannot write: Broken pipe\n'), f'{command} says that')
+        is_(len(t.queuectl('--json', 'suspend').splitlines()), left, 'for every domain')
+
+
 def content(t):
     edge = t.edge(CONFIG)
     message, = send(t, 'smtp', MESSAGE)
@@ -68,4 +85,4 @@ def master(t):
         like(text, rf'(?m)^no processes are known: .*/runtime/master: .*{said}', f'answer {number}: {answer[:10]!r}')
 
 
-run(storage, content, master, faults=True)
+run(storage, unread, content, master, faults=True)

@@ -64,6 +64,11 @@ static void test_text(void)
 	put_address(&out, "\xc3\xbc@example.net");
 	is_str(buffer_str(&out), "<\xc3\xbc@example.net>", "other characters are shown");
 	buffer_reset(&out);
+	put_column(&out, "m\xc3\xbcnchen", 9);
+	put_column(&out, "\x1b", 2);
+	put_column(&out, "", 1);
+	is_str(buffer_str(&out), "m\xc3\xbcnchen  \\x1B ", "a column has so many characters, or more");
+	buffer_reset(&out);
 	put_address(&out, NULL);
 	is_str(buffer_str(&out), "<>", "no sender");
 	buffer_reset(&out);
