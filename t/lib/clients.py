@@ -7,7 +7,7 @@ import os
 import pwd
 import subprocess
 
-from .fixture import IS_ROOT, SLOW, TOP, wait_for
+from .fixture import Failure, IS_ROOT, SLOW, TOP, wait_for
 from .tap import is_, like, ok, unlike
 
 PEERS = os.path.join(TOP, 't/.peers')
@@ -78,7 +78,10 @@ class Edge:
 
 
 def peer(path):
-    return os.path.join(PEERS, path)
+    found = os.path.join(PEERS, path)
+    if not os.path.lexists(found):
+        raise Failure(f't/.peers/{path} is not there: .ci/deps peers brings it')
+    return found
 
 
 def current_user():
