@@ -136,7 +136,10 @@ static void say_later(const struct target *target)
 static const char *say_absent(const struct target *target)
 {
 	target->steering->absent++;
-	operator_say(target->steering->walk.operator, EXIT_NOT_FOUND, "%s: not there any more", target->id);
+	if (target->steering->walk.arguments->id_count)
+		operator_say(target->steering->walk.operator, EXIT_NOT_FOUND, "%s: not there any more", target->id);
+	else
+		operator_worsen(target->steering->walk.operator, EXIT_NOT_FOUND);
 	return "absent";
 }
 
@@ -307,14 +310,18 @@ static void print_counts(const struct steering *steering)
 {
 	char done[SHORT_SIZE], other[SHORT_SIZE];
 	struct buffer line = { 0 };
+	/* Also those that were counted, and gone or changed before they were reached. */
+	size_t known = steering->done + steering->later + steering->failed;
+	bool all_read = !steering->walk.arguments->id_count && !steering->walk.failed;
+	size_t absent = all_read && steering->total > known ? steering->total - known : steering->absent;
 
 	buffer_appendf(&line, "%s %s of ", steering->action->event, grouped_number(done, steering->done));
 	put_messages(&line, steering->total);
 	if (steering->later)
 		buffer_appendf(&line, ", %s when %s delivery ends", grouped_number(other, steering->later),
 			steering->later == 1 ? "its" : "their");
-	if (steering->absent)
-		buffer_appendf(&line, ", %s not there", grouped_number(other, steering->absent));
+	if (absent)
+		buffer_appendf(&line, ", %s not there", grouped_number(other, absent));
 	if (steering->failed)
 		buffer_appendf(&line, ", %s failed", grouped_number(other, steering->failed));
 	puts(buffer_str(&line));
