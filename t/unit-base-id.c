@@ -1,6 +1,8 @@
 /* unit-base-id.c - ids, clocks and the sum
  * SPDX-License-Identifier: MIT */
 #include <pthread.h>
+#include <sys/wait.h>
+#include <unistd.h>
 
 #include "common/base/clock.h"
 #include "common/base/crc32c.h"
@@ -10,6 +12,7 @@
 
 #define MANY 20000
 #define THREADS 4
+#define FORKED 5
 
 static void test_ids(void)
 {
@@ -104,6 +107,43 @@ static void test_threads(void)
 	free(ids);
 }
 
+/* Each in a millisecond of its own, so that its second part is what was random, and nothing added to. */
+static void make_apart(char ids[FORKED][ID_SIZE])
+{
+	for (int i = 0; i < FORKED; i++) {
+		int64_t before = clock_wall_ms();
+
+		while (clock_wall_ms() == before)
+			;
+		id_new(ids[i]);
+	}
+}
+
+/* A process and the one that it forked, both in the middle of what they know of randomness. */
+static void test_fork(void)
+{
+	char ours[FORKED][ID_SIZE], theirs[FORKED][ID_SIZE];
+	bool distinct = true;
+	int ends[2], status = -1;
+	pid_t child;
+
+	make_apart(ours);
+	if (pipe(ends) < 0 || (child = fork()) < 0)
+		BUG("no child");
+	make_apart(ours);
+	if (child == 0)
+		_exit(write(ends[1], ours, sizeof(ours)) != sizeof(ours));
+	waitpid(child, &status, 0);
+	is_int(status, 0, "a forked process makes ids");
+	ok(read(ends[0], theirs, sizeof(theirs)) == sizeof(theirs), "they are read");
+	for (int i = 0; i < FORKED; i++)
+		for (int j = 0; j < FORKED; j++)
+			distinct &= strcmp(ours[i] + 10, theirs[j] + 10) != 0;
+	ok(distinct, "it shares nothing random with its parent");
+	close(ends[0]);
+	close(ends[1]);
+}
+
 static void test_clock(void)
 {
 	char date[CLOCK_RFC5322_SIZE], iso[CLOCK_ISO8601_SIZE];
@@ -167,6 +207,7 @@ int main(void)
 	test_not_ids();
 	test_derived();
 	test_threads();
+	test_fork();
 	test_clock();
 	test_crc();
 	return done_testing();

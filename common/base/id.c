@@ -11,17 +11,21 @@
 
 #include "common/base/clock.h"
 #include "common/base/fault.h"
+#include "common/base/memory.h"
 
 /* RFC 4648 section 7: the digits stand in ASCII order, so text sorts as the number does. */
 static const char digits[] = "0123456789abcdefghijklmnopqrstuv";
 
 #define MS_BITS 48
 #define RANDOM_BITS 80
+#define BLOCK_SIZE 256		/* so many octets getrandom gives whole, whatever signals come */
 
 static struct {
 	pthread_mutex_t lock;
 	uint64_t ms;
 	unsigned __int128 random;	/* the last one given out in `ms` */
+	unsigned char block[BLOCK_SIZE];
+	size_t left;			/* octets of the block that no id has had */
 	uint64_t fallback;
 } state = { .lock = PTHREAD_MUTEX_INITIALIZER };
 
@@ -39,11 +43,29 @@ static uint64_t random_without_kernel(void)
 	return z ^ (z >> 31);
 }
 
+/* What is left of a block is the parent's alone. */
+static void forget_block(void)
+{
+	state.left = 0;
+}
+
+static void forget_block_at_fork(void)
+{
+	if (pthread_atfork(NULL, NULL, forget_block))
+		BUG("no handler for forks");
+}
+
+/* Called with the lock held. */
 static void random_words(uint64_t words[2])
 {
 	size_t size = 2 * sizeof(words[0]);
 
-	if (FAULT("id.random", getrandom(words, size, 0)) != (ssize_t)size) {
+	if (!state.left && FAULT("id.random", getrandom(state.block, BLOCK_SIZE, 0)) == BLOCK_SIZE)
+		state.left = BLOCK_SIZE;
+	if (state.left) {
+		state.left -= size;
+		memcpy(words, state.block + state.left, size);
+	} else {
 		words[0] = random_without_kernel();
 		words[1] = random_without_kernel();
 	}
@@ -54,11 +76,13 @@ static void random_words(uint64_t words[2])
 static unsigned __int128 next_number(void)
 {
 	uint64_t now = (uint64_t)clock_wall_ms() & (((uint64_t)1 << MS_BITS) - 1);
+	static pthread_once_t once = PTHREAD_ONCE_INIT;
 	unsigned __int128 number;
 	uint64_t words[2];
 
-	random_words(words);
+	pthread_once(&once, forget_block_at_fork);
 	pthread_mutex_lock(&state.lock);
+	random_words(words);
 	if (now > state.ms) {
 		state.ms = now;
 		/* The top bit is id_derive's. */
