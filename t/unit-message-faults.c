@@ -163,7 +163,7 @@ static int copy(void)
 	return result;
 }
 
-static int read_stored(void)
+static int read_stored_into(size_t memory_max)
 {
 	struct envelope *envelope = spooled(), *back = NULL;
 	struct buffer file = { 0 };
@@ -175,11 +175,21 @@ static int read_stored(void)
 	buffer_append(&file, "body", 4);
 	if (pwrite(fd, file.data, file.size, 0) != (ssize_t)file.size)
 		return 255;
-	result = stored_read(fd, 0, true, &back, &why) == STORED_OK ? 0 : !back && why ? errno : 255;
+	result = stored_read(fd, memory_max, true, &back, &why) == STORED_OK ? 0 : !back && why ? errno : 255;
 	envelope_free(back);
 	envelope_free(envelope);
 	buffer_release(&file);
 	return result;
+}
+
+static int read_stored(void)
+{
+	return read_stored_into(0);
+}
+
+static int read_stored_at_once(void)
+{
+	return read_stored_into(65536);
 }
 
 static const struct {
@@ -212,6 +222,9 @@ static const struct {
 	{ "stored.read:2:EIO", read_stored, EIO },
 	{ "stored.read:3:EIO", read_stored, EIO },
 	{ "stored.read:2:EINTR", read_stored, 0 },
+	{ "stored.read:1:EIO", read_stored_at_once, EIO },
+	{ "stored.read:1:EINTR", read_stored_at_once, 0 },
+	{ "stored.read:2:EIO", read_stored_at_once, 0 },	/* there is no second */
 	{ "content.open:1:EMFILE", read_stored, EMFILE },
 };
 

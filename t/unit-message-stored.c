@@ -113,6 +113,24 @@ static void test_envelope(void)
 	envelope_free(NULL);
 }
 
+/* Read at once or part by part, kept in memory or not: it is the same message. */
+static void test_every_maximum(const struct buffer *file, const struct envelope *envelope)
+{
+	int fd = file_of(file);
+	bool good = true;
+
+	for (size_t max = 0; max <= file->size + 1; max++) {
+		struct envelope *back = NULL;
+		const char *why;
+
+		good &= stored_read(fd, max, true, &back, &why) == STORED_OK && same(envelope, back) &&
+			(back->content.fd == -1) == (content_size(&envelope->content) <= max);
+		envelope_free(back);
+	}
+	ok(good, "read with every maximum of memory");
+	close(fd);
+}
+
 static void test_round_trip(void)
 {
 	struct envelope *envelope = sample(), *back = NULL, *from_file = NULL;
@@ -124,6 +142,7 @@ static void test_round_trip(void)
 	is_int(stored_decode(file.data, file.size, &back, &why), STORED_OK, "what is encoded can be decoded");
 	ok(same(envelope, back), "and is the same");
 	is_int(back->content.header_size, 23, "its header is found");
+	test_every_maximum(&file, envelope);
 	fd = file_of(&file);
 	is_int(stored_read(fd, 1000, true, &from_file, &why), STORED_OK, "from a file into memory");
 	ok(same(envelope, from_file) && from_file->content.fd == -1, "the same");
@@ -157,6 +176,7 @@ static void test_cut_and_damaged(void)
 
 		cut &= stored_decode(copy, size, &back, &why) == STORED_DAMAGED && !back && why;
 		cut_file &= fd_write_all(fd, copy, size) == 0 && stored_read(fd, 0, false, &back, &why) == STORED_DAMAGED;
+		cut_file &= stored_read(fd, file.size, false, &back, &why) == STORED_DAMAGED && !back;
 		close(fd);
 		free(copy);
 	}

@@ -308,6 +308,22 @@ static enum stored_result read_all(const struct source *source, size_t memory_ma
 	return STORED_OK;
 }
 
+/* Most messages are small: one read for all of it, instead of one for each part. */
+static enum stored_result read_at_once(const struct source *file, bool check_sum, struct envelope **envelope,
+	const char **why)
+{
+	char *whole = xmalloc((size_t)file->size);
+	struct source source = { .data = whole, .fd = -1, .size = file->size };
+	enum stored_result result;
+
+	if (read_at(file, 0, whole, (size_t)file->size) < 0)
+		result = failed(why);
+	else
+		result = read_all(&source, SIZE_MAX, check_sum, envelope, why);
+	free(whole);
+	return result;
+}
+
 enum stored_result stored_read(int fd, size_t memory_max, bool check_sum, struct envelope **envelope, const char **why)
 {
 	struct source source = { .fd = fd };
@@ -316,6 +332,8 @@ enum stored_result stored_read(int fd, size_t memory_max, bool check_sum, struct
 	if (FAULT("stored.stat", fstat(fd, &status)) < 0)
 		return failed(why);
 	source.size = (uint64_t)status.st_size;
+	if (source.size <= memory_max)
+		return read_at_once(&source, check_sum, envelope, why);
 	return read_all(&source, memory_max, check_sum, envelope, why);
 }
 
