@@ -53,7 +53,7 @@ static void put(const char *name, const void *data, size_t size)
 /* What is written of it is read again, the same. */
 static void round_trip(struct disk_lease *lease)
 {
-	struct disk_lease *again = disk_lease_new(ID, -1);
+	struct disk_lease *again = disk_lease_new(ID, -1, &(struct stat){ 0 });
 	char *text = disk_meta_text(lease), *second;
 	const char *why;
 
@@ -72,7 +72,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	const uint8_t *line_end = size ? memchr(data, '\n', size) : NULL;
 	size_t meta_size = line_end ? (size_t)(line_end - data) : size;
-	struct disk_lease *lease = disk_lease_new(ID, -1);
+	struct disk_lease *lease = disk_lease_new(ID, -1, &(struct stat){ 0 });
 	struct strings shown = { 0 };
 	const char *why = NULL;
 	uint64_t obeyed;

@@ -50,9 +50,11 @@ LIST_HEAD(disk_jobs, disk_job);
 struct disk_lease {
 	struct lease lease;
 	LIST_ENTRY(disk_lease) next;
-	int fd;				/* of ID.env, locked */
+	int fd;				/* of ID.env, locked; which file that is, and its octets: */
+	dev_t device;
+	ino_t inode;
+	uint64_t size;
 	struct envelope *envelope;	/* read with the claim; NULL: large, or taken */
-	uint64_t size;			/* octets of the file; 0: not known */
 	struct message_state state;
 	int64_t due_ms;			/* as recorded */
 	uint64_t marks;			/* up to which number they were obeyed */
@@ -209,11 +211,12 @@ enum disk_take { TAKE_OURS, TAKE_BUSY, TAKE_GONE, TAKE_HELD, TAKE_LATER, TAKE_FA
  * logged, *due_ms says when to look again. */
 enum disk_take disk_take(struct disk *, const char *id, bool forced, struct disk_lease **lease, int64_t *due_ms);
 /* Opens and locks ID.env and makes sure that it still has its name: fd, or -1 with EBUSY or ENOENT or another.
- * `briefly`: to mark it, which others see and come again soon (EAGAIN): it is not being delivered. */
-int disk_lock_env(struct disk *, const char *id, bool briefly);
+ * *opened is the file as it was under the lock. `briefly`: to mark it, which others see and come again soon (EAGAIN):
+ * it is not being delivered. */
+int disk_lock_env(struct disk *, const char *id, bool briefly, struct stat *opened);
 /* Whether the name is still the file's that we locked; else it vanished under its lease, or another took its place. */
-bool disk_has_name(struct disk *, int fd, const char *id);
-struct disk_lease *disk_lease_new(const char *id, int fd);
+bool disk_has_name(struct disk *, const struct disk_lease *);
+struct disk_lease *disk_lease_new(const char *id, int fd, const struct stat *opened);
 void disk_lease_free(struct disk_lease *);		/* any thread; closes, so unlocks; not in the list any more */
 /* A large file that was taken away gives its blocks back, before another message fills it. Only when that is durable:
  * until then it may still be needed under its name. */

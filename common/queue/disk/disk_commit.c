@@ -95,7 +95,8 @@ static void stage(struct disk *disk, struct disk_write_op *op)
 static void withdraw(struct disk *disk, const char *id)
 {
 	char name[DISK_NAME_SIZE];
-	int fd = disk_lock_env(disk, id, true);
+	struct stat opened;
+	int fd = disk_lock_env(disk, id, true, &opened);
 
 	if (fd < 0) {
 		if (errno == EBUSY)

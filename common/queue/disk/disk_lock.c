@@ -21,19 +21,29 @@
 #define FOREIGN_MS 300000	/* another slimta may know what to do with it */
 
 /* Between open and lock the file may have been removed, or even hold another message by now. */
-static int check_name(struct disk *disk, int fd, const char *name)
+static int check_name(struct disk *disk, const char *name, dev_t device, ino_t inode)
 {
-	struct stat opened, named;
+	struct stat named;
 
-	if (fstat(fd, &opened) < 0 || fstatat(disk->envelope_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
+	if (fstatat(disk->envelope_fd, name, &named, AT_SYMLINK_NOFOLLOW) < 0)
 		return -1;
-	if (opened.st_ino == named.st_ino && opened.st_dev == named.st_dev && S_ISREG(opened.st_mode))
+	if (named.st_ino == inode && named.st_dev == device)
 		return 0;
-	errno = S_ISREG(opened.st_mode) ? ENOENT : EINVAL;
+	errno = ENOENT;
 	return -1;
 }
 
-int disk_lock_env(struct disk *disk, const char *id, bool briefly)
+static int check_file(struct disk *disk, int fd, const char *name, struct stat *opened)
+{
+	if (fstat(fd, opened) < 0)
+		return -1;
+	if (S_ISREG(opened->st_mode))
+		return check_name(disk, name, opened->st_dev, opened->st_ino);
+	errno = EINVAL;
+	return -1;
+}
+
+int disk_lock_env(struct disk *disk, const char *id, bool briefly, struct stat *opened)
 {
 	char name[DISK_NAME_SIZE];
 	int fd, locked;
@@ -45,7 +55,7 @@ int disk_lock_env(struct disk *disk, const char *id, bool briefly)
 	if (briefly)
 		ofd_lock(fd, 2, 1, true);
 	locked = FAULT("disk.lock", ofd_lock(fd, 0, 1, true));
-	if (locked == 1 && check_name(disk, fd, name) == 0)
+	if (locked == 1 && check_file(disk, fd, name, opened) == 0)
 		return fd;
 	if (locked == 0)
 		errno = !briefly && ofd_is_locked(fd, 2, 1) == 1 ? EAGAIN : EBUSY;
@@ -53,20 +63,23 @@ int disk_lock_env(struct disk *disk, const char *id, bool briefly)
 	return -1;
 }
 
-bool disk_has_name(struct disk *disk, int fd, const char *id)
+bool disk_has_name(struct disk *disk, const struct disk_lease *lease)
 {
 	char name[DISK_NAME_SIZE];
 
-	snprintf(name, sizeof(name), "%s.env", id);
-	return check_name(disk, fd, name) == 0 || errno != ENOENT;
+	snprintf(name, sizeof(name), "%s.env", lease->lease.id);
+	return check_name(disk, name, lease->device, lease->inode) == 0 || errno != ENOENT;
 }
 
-struct disk_lease *disk_lease_new(const char *id, int fd)
+struct disk_lease *disk_lease_new(const char *id, int fd, const struct stat *opened)
 {
 	struct disk_lease *lease = xcalloc(1, sizeof(*lease));
 
 	memcpy(lease->lease.id, id, ID_SIZE);
 	lease->fd = fd;
+	lease->device = opened->st_dev;
+	lease->inode = opened->st_ino;
+	lease->size = (uint64_t)opened->st_size;
 	return lease;
 }
 
@@ -81,15 +94,9 @@ void disk_lease_free(struct disk_lease *lease)
 	free(lease);
 }
 
-/* Only a claim knows the size; who marks a message has not read it. */
 void disk_lease_cut(struct disk *disk, const struct disk_lease *lease)
 {
-	uint64_t size = lease->size;
-	struct stat status;
-
-	if (!size && fstat(lease->fd, &status) == 0)
-		size = (uint64_t)status.st_size;
-	if (size > RECYCLE_SIZE_MAX && FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
+	if (lease->size > RECYCLE_SIZE_MAX && FAULT("disk.ftruncate", ftruncate(lease->fd, 0)) < 0)
 		disk_log_error(disk, "cut to zero", lease->lease.id, errno);
 }
 
@@ -196,14 +203,9 @@ static enum disk_take read_meta(struct disk *disk, struct disk_lease *lease, boo
 static enum disk_take read_envelope(struct disk *disk, struct disk_lease *lease, int64_t *due_ms)
 {
 	const char *id = lease->lease.id, *why = NULL;
-	struct stat status;
-	bool small;
+	bool small = lease->size <= DISK_MEMORY_MAX;
 
 	*due_ms = clock_wall_ms() + AGAIN_MS;
-	if (fstat(lease->fd, &status) < 0)
-		return TAKE_FAILED;
-	lease->size = (uint64_t)status.st_size;
-	small = status.st_size <= DISK_MEMORY_MAX;
 	switch (FAULT("disk.read", (int)stored_read(lease->fd, DISK_MEMORY_MAX, small, &lease->envelope, &why))) {
 	case STORED_OK:
 		break;
@@ -244,7 +246,9 @@ static enum disk_take failed_open(struct disk *disk, const char *id, int64_t *du
 
 enum disk_take disk_take(struct disk *disk, const char *id, bool forced, struct disk_lease **taken, int64_t *due_ms)
 {
-	struct disk_lease *lease = disk_lease_new(id, disk_lock_env(disk, id, false));
+	struct stat opened = { 0 };
+	int fd = disk_lock_env(disk, id, false, &opened);
+	struct disk_lease *lease = disk_lease_new(id, fd, &opened);
 	enum disk_take result;
 
 	result = lease->fd < 0 ? failed_open(disk, id, due_ms) : read_meta(disk, lease, forced, due_ms);

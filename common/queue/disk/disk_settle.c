@@ -35,7 +35,7 @@ static bool vanished(struct disk *disk, const struct settle_op *op)
 {
 	char name[DISK_NAME_SIZE];
 
-	if (disk_has_name(disk, op->lease->fd, op->id))
+	if (disk_has_name(disk, op->lease))
 		return false;
 	log_warn("queue", "message vanished under its lease", LOG_TEXT("id", op->id),
 		LOG_TEXT("queue", disk->storage.context.queue));

@@ -61,13 +61,14 @@ static void mark_locked(struct disk *disk, struct settle_op *op, bool added)
 
 void disk_steer_begin(struct disk *disk, struct settle_op *op)
 {
-	int fd = disk_lock_env(disk, op->id, true);
+	struct stat opened;
+	int fd = disk_lock_env(disk, op->id, true, &opened);
 	bool added = false;
 
 	if (fd < 0 && errno == EBUSY) {
 		if (disk_mark_add(disk, op->id, op->mark, op->reason) == 0) {
 			added = op->wrote = true;
-			fd = disk_lock_env(disk, op->id, true);
+			fd = disk_lock_env(disk, op->id, true, &opened);
 			if (fd < 0 && errno == EBUSY)
 				return;
 			/* It was removed meanwhile: nobody will look at the mark. */
@@ -79,7 +80,7 @@ void disk_steer_begin(struct disk *disk, struct settle_op *op)
 		op->op.error = errno == ENOENT && op->mark == MARK_DISCARD && op->discard ? 0 : errno;
 		return;
 	}
-	op->lease = disk_lease_new(op->id, fd);
+	op->lease = disk_lease_new(op->id, fd, &opened);
 	mark_locked(disk, op, added);
 }
 
