@@ -79,9 +79,9 @@ void recycler_close(struct recycler *recycler)
 	pthread_mutex_destroy(&recycler->lock);
 }
 
-/* The first slot from `start` on, and round again, that is believed to be `used` or not; -1: none. Asked for every
- * message, and often in vain: memchr is quick. */
-static int find(const struct recycler *recycler, unsigned start, bool used)
+/* The first slot from `start` on, and round again, that is believed to be used (1) or not (0); -1: none. Asked for
+ * every message, and often in vain: memchr is quick. */
+static int find(const struct recycler *recycler, unsigned start, int used)
 {
 	const unsigned char *slots = recycler->used, *found = memchr(slots + start, used, RECYCLE_SLOTS - start);
 
