@@ -111,11 +111,14 @@ static bool take_text(const char **into, const char *value, size_t max)
 	return strlen(value) <= max && utf8_is_valid(value, strlen(value));
 }
 
-/* As it is printed, "<ann@example.org>", or without the brackets. */
+/* As it is printed, "<ann@example.org>", or without the brackets. Nothing at all may be a variable of a script that was not
+ * set: the null sender is "<>". */
 static bool take_address(const char **into, const char *value)
 {
 	size_t size = strlen(value);
 
+	if (!size)
+		return false;
 	if (value[0] == '<' && value[size - 1] == '>') {
 		((char *)value)[size - 1] = '\0';	/* of argv, which is ours */
 		value++;
@@ -249,7 +252,7 @@ static const struct option_row {
 	{ "--help", "-h", TAKES_ANYWHERE, NULL, NULL, offsetof(struct arguments, help) },
 	{ "--version", NULL, TAKES_ANYWHERE, NULL, NULL, offsetof(struct arguments, version) },
 	{ "--message", NULL, TAKES_MESSAGE, NULL, NULL, offsetof(struct arguments, message) },
-	{ "--sender", NULL, TAKES_FILTER, take_sender, "an address, or a pattern of one", 0 },
+	{ "--sender", NULL, TAKES_FILTER, take_sender, "an address, a pattern of one, or <>", 0 },
 	{ "--recipient", NULL, TAKES_FILTER, take_recipient, "an address, or a pattern of one", 0 },
 	{ "--domain", NULL, TAKES_FILTER, take_domain, "a domain, or a pattern of one", 0 },
 	{ "--older", NULL, TAKES_FILTER, take_older, "an age such as 90s, 15m, 1h30m or 3d", 0 },

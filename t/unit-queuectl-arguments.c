@@ -68,6 +68,8 @@ static void test_filters(void)
 	is_int(parse("--version list", &copy, argv, &arguments), 0, "so is the version");
 	ok(arguments.version && !arguments.help, "alone");
 	free(copy);
+	is_int(parse("remove --yes --sender=", &copy, argv, &arguments), 2, "the null sender is not left out");
+	free(copy);
 	is_int(parse("retry --attempts 3- --yes", &copy, argv, &arguments), 0, "an open range");
 	is_int(arguments.filter.attempts_least, 3, "from");
 	is_int(arguments.filter.attempts_below, 0, "without an end");
