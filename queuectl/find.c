@@ -76,5 +76,6 @@ void found_release(struct found *found)
 	message_state_release(&found->peeked.state);
 	free(found->peeked.owner);
 	buffer_release(&found->suspended);
+	buffer_release(&found->turn);
 	memset(found, 0, sizeof(*found));
 }

@@ -44,7 +44,8 @@ void put_reply(struct buffer *out, const struct reply *reply)
 static const char *phase_name(enum lease_phase phase)
 {
 	static const char *const names[] = {
-		[LEASE_CLAIMED] = "claimed", [LEASE_BEGUN] = "in delivery", [LEASE_PAST_THE_DOT] = "past the dot"
+		[LEASE_CLAIMED] = "claimed", [LEASE_IN_LINE] = "in line", [LEASE_BEGUN] = "in delivery",
+		[LEASE_PAST_THE_DOT] = "past the dot"
 	};
 
 	return names[phase];

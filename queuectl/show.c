@@ -8,6 +8,7 @@
 #include "common/base/buffer.h"
 #include "common/base/clock.h"
 #include "queuectl/find.h"
+#include "queuectl/line.h"
 #include "queuectl/output.h"
 #include "queuectl/suspend.h"
 #include "queuectl/waits.h"
@@ -276,6 +277,7 @@ static void show_found(struct operator *operator, const char *id, struct found *
 {
 	if (!found->why.code)
 		put_suspended(&found->suspended, operator, found->queue, &found->peeked);
+	line_look(found, operator);
 	if (operator->json)
 		print_json(message_json(id, found));
 	else

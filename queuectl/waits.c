@@ -14,10 +14,16 @@ static bool is_settled(const struct peeked *peeked)
 	return peeked->envelope != NULL;
 }
 
-static void put_leased(struct buffer *out, const struct peeked *peeked)
+static void put_leased(struct buffer *out, const struct found *found)
 {
-	buffer_append_str(out, is_settled(peeked) ?
-		"all recipients are settled; its sender is being told, or it is removed," : "it is being delivered just now");
+	const struct peeked *peeked = &found->peeked;
+
+	if (is_settled(peeked))
+		buffer_append_str(out, "all recipients are settled; its sender is being told, or it is removed,");
+	else if (peeked->phase == LEASE_IN_LINE)
+		buffer_appendf(out, "it waits for %s, leased", found->turn.size ? buffer_str(&found->turn) : "its turn");
+	else
+		buffer_append_str(out, "it is being delivered just now");
 	put_owner(out, peeked->owner, peeked->phase, peeked->leased_for_ms, peeked->in_phase_ms);
 }
 
@@ -25,6 +31,10 @@ static void put_nobody(struct buffer *out, const struct found *found)
 {
 	buffer_append_str(out, queue_options(found->queue)->relay ? "no worker has taken it yet" :
 		"its queue has no relay here, so that nobody takes it");
+	if (found->in_line)
+		buffer_appendf(out, ": those here hold %zu message%s, of which %zu wait%s for %s", found->held,
+			found->held == 1 ? "" : "s", found->in_line, found->in_line == 1 ? "s" : "",
+			found->turn.size ? buffer_str(&found->turn) : "their turn");
 }
 
 /* When, or why not. */
@@ -66,7 +76,7 @@ void put_waits(struct buffer *out, const struct found *found)
 	const struct peeked *peeked = &found->peeked;
 
 	if (peeked->place == PLACE_LEASED) {
-		put_leased(out, peeked);
+		put_leased(out, found);
 	} else if (peeked->place == PLACE_HELD) {
 		buffer_append_str(out, "it is held: ");
 		put_text(out, peeked->state.held ? peeked->state.held : "");

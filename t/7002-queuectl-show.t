@@ -103,13 +103,15 @@ def leased(t):
     wait_for(lambda: os.path.exists(t.path('began')), what='a command')
     second = one(t, ['y@example.org'])
     worker_name = rf'\S+/slimta-worker\[{worker.pid}\]'
-    wait_for(lambda: re.search(rf'{second} leased .* \(leased by {worker_name} .*, in delivery', t.queuectl('list')),
+    wait_for(lambda: re.search(rf'{second} leased .* \(leased by {worker_name} .*, in line', t.queuectl('list')),
         what='the second message to wait behind the first')
     like(t.queuectl('list'), rf'{first} leased .* \(leased by {worker_name} for \d+s, past the dot for \d+s\)', 'list: who has it')
     like(t.queuectl('show', first), rf'waits +it is being delivered just now by {worker_name} for \d+s, past the dot for \d+s\n',
         'show: likewise')
     shown = json.loads(t.queuectl('list', '--json', second))
-    is_((shown['phase'], bool(re.fullmatch(worker_name, shown['owner']))), ('in delivery', True), 'as JSON')
+    is_((shown['phase'], bool(re.fullmatch(worker_name, shown['owner']))), ('in line', True), 'as JSON')
+    like(t.queuectl('show', second), rf'waits +it waits for a command of relay r to end \(at most 1 at once\), leased by {worker_name} .*, in line',
+        'show: what it waits for')
     shown = json.loads(t.queuectl('show', '--json', first))
     ok(shown['phase'] == 'past the dot' and shown['leased_for_ms'] >= shown['in_phase_ms'] >= 0, 'show, as JSON')
     ok(os.path.exists(t.path('runtime', 'q-0.now')), 'from its file')

@@ -44,7 +44,7 @@ static void put_file(const char *name, const void *data, size_t size)
 	free(path);
 }
 
-/* A worker that dies with what `rows` says: a letter an id, `c`laimed, `b`egun, `p`ast the dot, `f`reed. */
+/* A worker that dies with what `rows` says: a letter an id, `c`laimed, in `l`ine, `b`egun, `p`ast the dot, `f`reed. */
 static void leave_dead(const char *rows, char ids[][ID_SIZE])
 {
 	pid_t pid = fork();
@@ -57,6 +57,8 @@ static void leave_dead(const char *rows, char ids[][ID_SIZE])
 
 			if (rows[i] != 'c')
 				now_reach(now, row, LEASE_BEGUN);
+			if (rows[i] == 'l')
+				now_reach(now, row, LEASE_IN_LINE);
 			if (rows[i] == 'p')
 				now_reach(now, row, LEASE_PAST_THE_DOT);
 			if (rows[i] == 'f')
@@ -98,16 +100,16 @@ static void own(void)
 
 static void heirs(void)
 {
-	char ids[4][ID_SIZE];
+	char ids[5][ID_SIZE];
 	struct now_dead *dead;
 	struct now *living;
 	size_t count;
 
-	for (size_t i = 0; i < 4; i++)
+	for (size_t i = 0; i < 5; i++)
 		id_new(ids[i]);
 	living = now_open(dir, "q", &keeper, 4);
 	now_reach(living, now_hold(living, ids[0]), LEASE_BEGUN);
-	leave_dead("cbpf", ids);
+	leave_dead("cbpfl", ids);
 	leave_dead("ff", ids);
 	leave_dead("b", ids);
 	put_file("other-0.now", "x", 1);
@@ -119,8 +121,9 @@ static void heirs(void)
 		dead[0] = dead[1];
 		dead[1] = kept;
 	}
-	is_int(dead[0].content.count, 3, "what was freed is not held");
+	is_int(dead[0].content.count, 4, "what was freed is not held");
 	is_int(dead[0].begun, 2, "two had begun");
+	is_int(dead[0].content.held[3].phase, LEASE_IN_LINE, "one was in line, which is no more than claimed");
 	is_str(dead[0].content.held[0].id, ids[0], "which ids");
 	is_int(dead[0].content.held[2].phase, LEASE_PAST_THE_DOT, "and how far they were");
 	ok(dead[0].content.held[2].phase_ms >= dead[0].content.held[2].claimed_ms && dead[0].content.this_boot, "since when");
@@ -159,9 +162,9 @@ static void damaged(void)
 	header->rows = 8;
 	memset(header->host, 0xff, sizeof(header->host));
 	memset(header->program, 'x', sizeof(header->program));
-	row[0].phase = LEASE_BEGUN;
+	row[0].phase = NOW_BEGUN;
 	memset((void *)row[0].id, 'a', 32);
-	row[1].phase = LEASE_BEGUN;
+	row[1].phase = NOW_BEGUN;
 	memset((void *)row[1].id, '/', 32);
 	row[2].phase = 77;
 	memset((void *)row[2].id, 'a', 32);
@@ -187,6 +190,52 @@ static void damaged(void)
 	ok(!is_there("q-0.now") && !is_there("q-1.now") && !is_there("q-2.now"), "they are taken away");
 	ok(is_there("q-3.now"), "one of another version is not");
 	ok(is_there("q-x.now") && is_there("q-4.now"), "nor what is none");
+}
+
+/* Workers and readers from before there were lines: neither is told what is not so. */
+static void versions(void)
+{
+	static const struct {
+		uint32_t phase, in_line;
+		enum lease_phase expected;
+	} rows[] = {
+		{ 1, 0, LEASE_CLAIMED }, { 1, 1, LEASE_IN_LINE }, { 2, 0, LEASE_BEGUN }, { 2, 1, LEASE_BEGUN },
+		{ 3, 0, LEASE_PAST_THE_DOT }, { 3, 1, LEASE_PAST_THE_DOT },
+	};
+	struct now *now = now_open(dir, "q", &keeper, ARRAY_SIZE(rows));
+	struct buffer text = { 0 };
+	struct now_content content;
+	struct now_view *view;
+	char id[ID_SIZE];
+	size_t in_line;
+	uint32_t row;
+
+	id_new(id);
+	row = now_hold(now, id);
+	now_reach(now, row, LEASE_IN_LINE);
+	view = now_look(dir, "q");
+	is_int(now_count(view, &in_line) * 10 + in_line, 11, "one is held, and in line");
+	now_view_free(view);
+	is_int(file_read("q-0.now", &text, 10000), 0, "its file");
+	is_int(((struct now_row *)(text.data + now_size(0)))->phase, 1, "who knows of no lines sees it claimed");
+	now_release(now, row);
+	now_hold(now, id);
+	view = now_look(dir, "q");
+	is_int(now_count(view, &in_line) * 10 + in_line, 10, "a row that is used again is not in line");
+	now_view_free(view);
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		struct now_row *written = (struct now_row *)(text.data + now_size((uint32_t)i));
+
+		*written = (struct now_row){ .phase = rows[i].phase, .in_line = rows[i].in_line };
+		memcpy((void *)written->id, id, ID_LENGTH);
+	}
+	is_int(now_parse(text.data, text.size, &content), NOW_READ, "what others write");
+	is_int(content.count, ARRAY_SIZE(rows), "all of it");
+	for (size_t i = 0; i < content.count; i++)
+		is_int(content.held[i].phase, rows[i].expected, "is what they mean");
+	now_content_release(&content);
+	buffer_release(&text);
+	now_close(now);
 }
 
 static void without_room(void)
@@ -280,6 +329,7 @@ int main(void)
 	own();
 	heirs();
 	damaged();
+	versions();
 	clean = xasprintf("rm -f %s/*", dir);
 	is_int(system(clean), 0, "swept");
 	without_room();

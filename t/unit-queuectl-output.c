@@ -99,6 +99,9 @@ static void test_owners(void)
 	buffer_reset(&text);
 	put_owner(&text, "o", LEASE_CLAIMED, 0, 0);
 	is_str(buffer_str(&text), " by o, claimed", "just now");
+	buffer_reset(&text);
+	put_owner(&text, "o", LEASE_IN_LINE, 3000, 2000);
+	is_str(buffer_str(&text), " by o for 3s, in line for 2s", "in its relay's line");
 	buffer_release(&text);
 }
 

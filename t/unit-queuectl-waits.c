@@ -13,6 +13,8 @@ static const struct row {
 	const char *owner, *suspended, *reply;
 	bool settled;
 	const char *expected;
+	enum lease_phase phase;		/* else it has begun, where it has an owner */
+	const char *turn;
 } rows[] = {
 	{ PLACE_DEFERRED, { .due_in_ms = 90000 }, .expected = "its next attempt is due in 1m30s" },
 	{ PLACE_DEFERRED, { .due_in_ms = 90000 }, .reply = "Greylisted\x1b",
@@ -32,6 +34,10 @@ static const struct row {
 	{ PLACE_LEASED, { .due_in_ms = 0 }, .expected = "it is being delivered just now" },
 	{ PLACE_LEASED, { .due_in_ms = 0 }, .owner = "mx1/slimta-worker[8]",
 		.expected = "it is being delivered just now by mx1/slimta-worker[8] for 14s, in delivery for 12s" },
+	{ PLACE_LEASED, { .due_in_ms = 0 }, .owner = "mx1/slimta-worker[8]", .phase = LEASE_IN_LINE,
+		.expected = "it waits for its turn, leased by mx1/slimta-worker[8] for 14s, in line for 12s" },
+	{ PLACE_LEASED, { .due_in_ms = 0 }, .owner = "mx1/slimta-worker[8]", .phase = LEASE_IN_LINE, .turn = "a seat",
+		.expected = "it waits for a seat, leased by mx1/slimta-worker[8] for 14s, in line for 12s" },
 	{ PLACE_LEASED, { .due_in_ms = 0 }, .settled = true, .owner = "mx1/slimta-worker[8]",
 		.expected = "all recipients are settled; its sender is being told, or it is removed, by mx1/slimta-worker[8] "
 			"for 14s, in delivery for 12s" },
@@ -40,7 +46,8 @@ static const struct row {
 static void test_row(const struct row *row)
 {
 	struct found found = { .peeked = { .place = row->place, .state = row->state, .owner = (char *)row->owner,
-		.phase = row->owner ? LEASE_BEGUN : LEASE_PHASE_UNKNOWN, .leased_for_ms = 14000, .in_phase_ms = 12000 } };
+		.phase = row->phase ? row->phase : row->owner ? LEASE_BEGUN : LEASE_PHASE_UNKNOWN,
+		.leased_for_ms = 14000, .in_phase_ms = 12000 } };
 	struct outcomes done = { 0 };
 	struct attempt *last = &found.peeked.state.last[0];
 	struct buffer out = { 0 };
@@ -50,6 +57,8 @@ static void test_row(const struct row *row)
 	if (row->settled)
 		outcomes_add(&done, &(struct outcome){ 0, OUTCOME_FAILED });
 	found.peeked.state.done = done;
+	if (row->turn)
+		buffer_append_str(&found.turn, row->turn);
 	if (row->suspended)
 		buffer_append_str(&found.suspended, row->suspended);
 	if (row->reply) {
@@ -62,6 +71,7 @@ static void test_row(const struct row *row)
 	outcomes_release(&found.peeked.state.done);
 	envelope_free(found.peeked.envelope);
 	buffer_release(&found.suspended);
+	buffer_release(&found.turn);
 	buffer_release(&out);
 }
 

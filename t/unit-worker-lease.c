@@ -488,7 +488,8 @@ static void leave_dead(unsigned begun)
 
 		for (unsigned i = 0; i < 3; i++) {
 			id_new(id);
-			now_reach(now, now_hold(now, id), i < begun ? LEASE_BEGUN : LEASE_CLAIMED);
+			now_reach(now, now_hold(now, id), i < begun ? LEASE_BEGUN :
+				i == 1 ? LEASE_IN_LINE : LEASE_CLAIMED);
 		}
 		raise(SIGKILL);
 	}

@@ -152,11 +152,23 @@ static void on_settled(void *arg, size_t index, const struct reply *reply, const
 		delivery_next(delivery);
 }
 
+/* What waits in a line kills no worker. Past the dot there is no way back: a recipient may have been served. */
+static void on_in_line(void *arg, bool waits)
+{
+	struct delivery *delivery = arg;
+
+	if (delivery->past_the_dot || delivery->in_line == waits)
+		return;
+	delivery->in_line = waits;
+	now_reach(delivery->context.now, delivery->row, waits ? LEASE_IN_LINE : LEASE_BEGUN);
+}
+
 static void on_relay_finished(void *arg)
 {
 	struct delivery *delivery = arg;
 	struct verdict verdict = verdict_of(delivery);
 
+	on_in_line(delivery, false);
 	if (delivery->left)
 		BUG("a relay left %zu recipients open", delivery->left);
 	delivery->relay = RELAY_OVER;
@@ -169,7 +181,7 @@ static void on_relay_finished(void *arg)
 static void relay(struct delivery *delivery)
 {
 	struct relay_delivery what = { delivery->envelope, &delivery->state.done, on_settled, on_relay_finished,
-		delivery_commit, delivery, delivery->left_out };
+		delivery_commit, delivery, delivery->left_out, on_in_line };
 
 	if (delivery->draining) {
 		delivery_give_back(delivery, 0);

@@ -21,6 +21,7 @@ struct delivery {
 	bool lost;			/* another worker has the message, or may have it */
 	uint32_t row;			/* in our `.now` file */
 	bool past_the_dot;
+	bool in_line;			/* the relay has not begun it yet, or has to begin anew */
 	relay_resume_fn *resume;	/* the relay waits to be told; NULL: it does not */
 	void *resume_arg;
 	bool renewed;			/* the lease, for its sake */

@@ -11,6 +11,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "worker/relay_drivers.h"
 
 #define SLOT_RETRY_MS 100		/* who waits for a slot tries again */
 #define YIELD_MS 300			/* so that another gets the slot that was given up for it */
@@ -223,6 +224,7 @@ static void use(struct destination *destination, struct link *link)
 			quit(link);
 		} else if (outgoing) {
 			TAILQ_REMOVE(&destination->line, outgoing, link);
+			relay_say_in_line(&outgoing->delivery, false);
 			connection_send(link->connection, outgoing);
 		} else {
 			if (destination->draining)
@@ -290,6 +292,18 @@ static void settle_line(struct destination *destination)
 	}
 }
 
+/* The first in line have each a connection that is being made: that is part of an attempt. */
+static void say_who_waits(const struct destination *destination)
+{
+	size_t opening = count_opening(destination) + destination->failed;
+	const struct outgoing *outgoing;
+
+	TAILQ_FOREACH(outgoing, &destination->line, link) {
+		relay_say_in_line(&outgoing->delivery, !opening);
+		opening -= opening > 0;
+	}
+}
+
 static void run_in(struct destination *destination, int64_t ms)
 {
 	struct timeval later = { ms / 1000, ms % 1000 * 1000 };
@@ -311,6 +325,7 @@ static void run(struct destination *destination)
 		use(destination, link);
 	}
 	enough = open_what_is_wanted(destination);
+	say_who_waits(destination);
 	/* One that has connections gets its turn with those. */
 	slots_wait(destination->settings.slots, !enough && !destination->count);
 	if (!enough && !destination->count)

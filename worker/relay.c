@@ -129,3 +129,9 @@ bool relay_is_open(const struct relay_delivery *delivery, size_t index)
 {
 	return !(delivery->left_out && delivery->left_out[index]) && outcome_is_open(outcomes_find(delivery->done, index));
 }
+
+void relay_say_in_line(const struct relay_delivery *delivery, bool waits)
+{
+	if (delivery->in_line)
+		delivery->in_line(delivery->arg, waits);
+}

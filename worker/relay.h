@@ -52,6 +52,9 @@ struct relay_delivery {
 	enum relay_go (*commit)(void *arg, relay_resume_fn *resume, void *resume_arg);
 	void *arg;
 	const bool *left_out;		/* open, and not to be attempted: not the relay's; NULL: none */
+	/* Told that it waits as all that the relay may have at once is in use, or that it does no more; at any time until
+	 * `finished`, as often as the driver likes. NULL: nobody wants to know. */
+	void (*in_line)(void *arg, bool waits);
 };
 
 struct relay_driver {

@@ -11,5 +11,6 @@ extern const struct relay_driver relay_static;
 
 /* Whether recipient `index` has to be delivered to. */
 bool relay_is_open(const struct relay_delivery *, size_t index);
+void relay_say_in_line(const struct relay_delivery *, bool waits);
 
 #endif

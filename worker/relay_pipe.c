@@ -302,8 +302,10 @@ static void on_resumed(void *arg, enum relay_go go)
 /* A command that was started cannot be taken back. */
 static bool may_start(struct piped *piped)
 {
-	enum relay_go go = piped->may ? RELAY_GO : piped->delivery.commit(piped->delivery.arg, on_resumed, piped);
+	enum relay_go go;
 
+	relay_say_in_line(&piped->delivery, false);
+	go = piped->may ? RELAY_GO : piped->delivery.commit(piped->delivery.arg, on_resumed, piped);
 	if (go == RELAY_GO)
 		return true;
 	TAILQ_REMOVE(&piped->owner->waiting, piped, link);
@@ -312,6 +314,16 @@ static bool may_start(struct piped *piped)
 	else
 		settle_rest(piped, &(struct reply){ 0 });
 	return false;
+}
+
+/* Without a spawner they wait for that. */
+static void say_who_waits(const struct pipe_relay *pipe)
+{
+	bool full = pipe->under_way >= pipe->command.options.concurrent;
+	const struct piped *piped;
+
+	TAILQ_FOREACH(piped, &pipe->waiting, link)
+		relay_say_in_line(&piped->delivery, full);
 }
 
 static void on_wake(evutil_socket_t fd, short what, void *arg)
@@ -331,6 +343,7 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 		else if (!refuse_values(first) && may_start(first))
 			send_next(pipe);
 	}
+	say_who_waits(pipe);
 }
 
 static void on_state(void *arg, bool connected, int64_t away_ms)

@@ -194,16 +194,26 @@ uint32_t now_hold(struct now *now, const char *id)
 		atomic_store_explicit(&row->id[i], words[i], memory_order_relaxed);
 	atomic_store_explicit(&row->claimed_ms, now_ms, memory_order_relaxed);
 	atomic_store_explicit(&row->phase_ms, now_ms, memory_order_relaxed);
-	atomic_store(&row->phase, LEASE_CLAIMED);
+	atomic_store_explicit(&row->in_line, 0, memory_order_relaxed);
+	atomic_store(&row->phase, NOW_CLAIMED);
 	return number;
 }
 
+/* In a line a message is claimed for readers who know of no lines: they are right that it has not begun. */
 void now_reach(struct now *now, uint32_t number, enum lease_phase phase)
 {
+	static const enum now_phase written[] = {
+		[LEASE_CLAIMED] = NOW_CLAIMED, [LEASE_IN_LINE] = NOW_CLAIMED, [LEASE_BEGUN] = NOW_BEGUN,
+		[LEASE_PAST_THE_DOT] = NOW_PAST_THE_DOT,
+	};
+	struct now_row *row;
+
 	if (!now || number >= now->count)
 		return;
-	atomic_store_explicit(&now->rows[number].phase_ms, clock_wall_ms(), memory_order_relaxed);
-	atomic_store(&now->rows[number].phase, (uint32_t)phase);
+	row = &now->rows[number];
+	atomic_store_explicit(&row->phase_ms, clock_wall_ms(), memory_order_relaxed);
+	atomic_store_explicit(&row->in_line, phase == LEASE_IN_LINE, memory_order_relaxed);
+	atomic_store(&row->phase, written[phase]);
 }
 
 void now_release(struct now *now, uint32_t number)

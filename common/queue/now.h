@@ -70,6 +70,7 @@ struct now_seen {
 };
 struct now_view *now_look(const char *runtime_dir, const char *queue);
 const struct now_seen *now_find(const struct now_view *, const char *id);	/* NULL: nobody */
+size_t now_count(const struct now_view *, size_t *in_line);	/* how many are held, and how many of these are in line */
 int64_t now_since(int64_t wall_ms);		/* how many ms ago; 0 for what is still to come by our clock */
 void now_view_free(struct now_view *);
 

@@ -29,9 +29,10 @@ struct now_row {
 	_Atomic uint32_t generation, phase;
 	_Atomic int64_t claimed_ms, phase_ms;
 	_Atomic uint64_t id[4];		/* 26 characters, the rest is zero */
-	uint64_t spare;
+	_Atomic uint32_t in_line;	/* of one that is claimed; who does not know it leaves it 0 */
+	uint32_t spare;
 };
-#define NOW_FREE 0			/* beside LEASE_CLAIMED and so on */
+enum now_phase { NOW_FREE, NOW_CLAIMED, NOW_BEGUN, NOW_PAST_THE_DOT };
 
 _Static_assert(sizeof(struct now_header) == 512, "no holes");
 _Static_assert(sizeof(struct now_row) == 64, "no holes");

@@ -44,12 +44,16 @@ static void put_owner(char owner[NOW_OWNER_SIZE], const struct now_header *heade
 
 static bool read_row(const struct now_row *row, struct now_held *held)
 {
+	static const enum lease_phase phases[] = {
+		[NOW_CLAIMED] = LEASE_CLAIMED, [NOW_BEGUN] = LEASE_BEGUN, [NOW_PAST_THE_DOT] = LEASE_PAST_THE_DOT,
+	};
 	uint32_t phase = atomic_load_explicit(&row->phase, memory_order_relaxed);
 
-	if (phase < LEASE_CLAIMED || phase > LEASE_PAST_THE_DOT)
+	if (phase == NOW_FREE || phase > NOW_PAST_THE_DOT)
 		return false;
-	*held = (struct now_held){ .phase = (enum lease_phase)phase, .claimed_ms = row->claimed_ms,
-		.phase_ms = row->phase_ms };
+	*held = (struct now_held){ .phase = phases[phase], .claimed_ms = row->claimed_ms, .phase_ms = row->phase_ms };
+	if (held->phase == LEASE_CLAIMED && row->in_line)
+		held->phase = LEASE_IN_LINE;
 	memcpy(held->id, (const char *)row->id, ID_LENGTH);
 	return id_is_valid(held->id);
 }
@@ -260,6 +264,14 @@ const struct now_seen *now_find(const struct now_view *view, const char *id)
 
 	memcpy(key.held.id, id, ID_LENGTH);
 	return view->count ? bsearch(&key, view->seen, view->count, sizeof(key), by_id) : NULL;
+}
+
+size_t now_count(const struct now_view *view, size_t *in_line)
+{
+	*in_line = 0;
+	for (size_t i = 0; i < view->count; i++)
+		*in_line += view->seen[i].held.phase == LEASE_IN_LINE;
+	return view->count;
 }
 
 int64_t now_since(int64_t wall_ms)

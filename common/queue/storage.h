@@ -138,9 +138,9 @@ enum message_place { PLACE_NEW, PLACE_DEFERRED, PLACE_LEASED, PLACE_HELD };
 /* "new", "deferred", "leased", "held"; place_find() gives false for what is none. */
 const char *place_name(enum message_place);
 bool place_find(const char *name, enum message_place *);
-/* How far a lease's owner is with it: its delivery has begun; it went beyond what can be taken back, such as the final
- * dot or the start of a command. */
-enum lease_phase { LEASE_PHASE_UNKNOWN, LEASE_CLAIMED, LEASE_BEGUN, LEASE_PAST_THE_DOT };
+/* How far a lease's owner is with it: it waits in its relay's line, as all connections or commands are in use; its
+ * delivery has begun; it went beyond what can be taken back, such as the final dot or the start of a command. */
+enum lease_phase { LEASE_PHASE_UNKNOWN, LEASE_CLAIMED, LEASE_IN_LINE, LEASE_BEGUN, LEASE_PAST_THE_DOT };
 
 struct list_entry {			/* borrowed for the callback */
 	char id[ID_SIZE], origin[ID_SIZE];

@@ -33,8 +33,8 @@ static void set_text(json_t *object, const char *key, const char *value)
 }
 
 static const char *const phase_names[] = {
-	[LEASE_PHASE_UNKNOWN] = "unknown", [LEASE_CLAIMED] = "claimed", [LEASE_BEGUN] = "begun",
-	[LEASE_PAST_THE_DOT] = "past the dot",
+	[LEASE_PHASE_UNKNOWN] = "unknown", [LEASE_CLAIMED] = "claimed", [LEASE_IN_LINE] = "in line",
+	[LEASE_BEGUN] = "begun", [LEASE_PAST_THE_DOT] = "past the dot",
 };
 
 static void set_phase(json_t *object, enum lease_phase phase, int64_t leased_for_ms, int64_t in_phase_ms)
