@@ -126,6 +126,7 @@ static int stand_guard(void *arg)
 	/* Whoever kills all of slimta by its name, or the spawner's group, leaves us the moment that we need. */
 	prctl(PR_SET_NAME, "spawner-guard");
 	setsid();
+	log_forked();
 	while (poll(&spawner, 1, -1) < 0)
 		if (errno != EINTR)
 			_exit(1);

@@ -193,14 +193,14 @@ static const char *time_text(int64_t now_ms)
 	return state.time;
 }
 
-static void forget_pid(void)
+void log_forked(void)
 {
 	state.pid = 0;
 }
 
 static void forget_pid_at_fork(void)
 {
-	if (pthread_atfork(NULL, NULL, forget_pid))
+	if (pthread_atfork(NULL, NULL, log_forked))
 		BUG("no handler for forks");
 }
 
