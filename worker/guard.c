@@ -116,6 +116,8 @@ static void close_but_pipes(const struct guard *guard)
 	close_range(from, ~0u, 0);
 }
 
+/* Its end is that of the process. It calls nothing that does not return: the address sanitizer would look there for a
+ * stack that is not this one. */
 static int stand_guard(void *arg)
 {
 	const struct guard *guard = arg;
@@ -129,7 +131,7 @@ static int stand_guard(void *arg)
 	log_forked();
 	while (poll(&spawner, 1, -1) < 0)
 		if (errno != EINTR)
-			_exit(1);
+			return 1;
 	count = end_commands(guard);
 	if (count)
 		log_warn("spawner", "ended the commands of a spawner that is gone", LOG_INT("count", count));
@@ -137,7 +139,7 @@ static int stand_guard(void *arg)
 	close_but_pipes(guard);
 	while ((fd = next_pipe(guard, fd + 1)) >= 0)
 		is_read(fd, -1);
-	_exit(0);
+	return 0;
 }
 
 /* ---- the spawner's side */
