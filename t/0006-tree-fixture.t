@@ -68,10 +68,14 @@ def what_must_fail(t):
             ('ok(True, "x"); subprocess.Popen(["sh", "-c", "setsid sleep 60 &"]).wait()',
                 r'^not ok 2 - no process is left behind \(sleep'),
             ('ok(True, "x"); t.write("sanitizer/asan.1", "leak")', '^not ok 2 - no sanitizer report'),
+            ('ok(True, "x"); t.write("sanitizer/asan.1", "==1==Unable to get registers from thread 2.\\nleak")',
+                '^not ok 2 - no sanitizer report'),
             ('wait_for(lambda: False, 0.1, "nothing")', '^not ok 1 - not within .*: nothing')):
         status, output = outcome(t, body)
         is_(status, 1, f'exit status of: {body}')
         like(output, wanted, 'and it says why')
+    status, output = outcome(t, 'ok(True, "x"); t.write("sanitizer/asan.1", "==1==Unable to get registers from thread 2.\\n")')
+    is_(status, 0, 'a leak checker that was killed at work has found nothing')
     status, output = outcome(t, 'skip_all("no such thing")')
     is_(status, 0, 'a skipped one is no failure')
     like(output, r'^1\.\.0 # skip no such thing', 'and it says why')

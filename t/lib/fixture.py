@@ -338,10 +338,18 @@ class Fixture:
                 ok(False, 'the server script ran to its end')
                 diag(error)
         self._end_leftovers()
-        for name in sorted(os.listdir(self.reports)):
+        for name in self._sanitizer_reports():
             ok(False, f'no sanitizer report ({name})')
             with open(os.path.join(self.reports, name), errors='replace', encoding='utf-8') as report:
                 diag(report.read()[:6000])
+
+    def _sanitizer_reports(self):
+        """But those of a process that was killed while the leak checker looked at its threads: that finds none then."""
+        for name in sorted(os.listdir(self.reports)):
+            with open(os.path.join(self.reports, name), encoding='utf-8', errors='replace') as report:
+                lines = report.read().splitlines()
+            if not lines or not all(re.fullmatch(r'==\d+==Unable to get registers from thread \d+\.', line) for line in lines):
+                yield name
 
     def _end_leftovers(self):
         deadline = time.monotonic() + 3 * SLOW
