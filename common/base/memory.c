@@ -82,6 +82,15 @@ void *xrealloc(void *old, size_t count, size_t size)
 	return memory;
 }
 
+void *xgrow(void *items, size_t count, size_t size)
+{
+	if (count & (count - 1))
+		return items;
+	if (count > SIZE_MAX / 2)
+		out_of_memory(SIZE_MAX);
+	return xrealloc(items, count ? count * 2 : 1, size);
+}
+
 char *xstrdup(const char *text)
 {
 	return xmemdup(text, strlen(text) + 1);

@@ -11,6 +11,10 @@
 void *xmalloc(size_t size) __attribute__((malloc, returns_nonnull));
 void *xcalloc(size_t count, size_t size) __attribute__((malloc, returns_nonnull));
 void *xrealloc(void *old, size_t count, size_t size) __attribute__((returns_nonnull));
+/* Room for one item of `size` octets behind the `count` of an array that begins as NULL and grows by this alone: it
+ * doubles when its count is a power of two, so that no capacity is kept and a million additions are twenty copies. The
+ * count may be lowered at any time. */
+void *xgrow(void *items, size_t count, size_t size) __attribute__((returns_nonnull));
 char *xstrdup(const char *text) __attribute__((malloc, returns_nonnull));
 char *xstrndup(const char *text, size_t size) __attribute__((malloc, returns_nonnull));
 void *xmemdup(const void *data, size_t size) __attribute__((malloc, returns_nonnull));

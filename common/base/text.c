@@ -250,7 +250,7 @@ bool parse_u64(const char *text, size_t size, uint64_t max, uint64_t *out)
 
 void strings_add(struct strings *strings, const char *text)
 {
-	strings->items = xrealloc(strings->items, strings->count + 1, sizeof(strings->items[0]));
+	strings->items = xgrow(strings->items, strings->count, sizeof(strings->items[0]));
 	strings->items[strings->count++] = xstrdup(text);
 }
 

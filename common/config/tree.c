@@ -9,14 +9,6 @@
 #include "common/base/memory.h"
 #include "common/config/node.h"
 
-/* Arrays grow when their count is a power of two, so no capacity has to be kept in every node. */
-static void *grown(void *items, size_t count, size_t item_size)
-{
-	if (count & (count - 1))
-		return items;
-	return xrealloc(items, count ? count * 2 : 1, item_size);
-}
-
 struct config *config_new(void)
 {
 	return xcalloc(1, sizeof(struct config));
@@ -63,7 +55,7 @@ struct config_source *config_add_source(struct config *config, const char *name,
 	source->name = xstrdup(name);
 	source->directory = directory ? xstrdup(directory) : absolute_directory(name);
 	source->index = (unsigned)config->source_count;
-	config->sources = grown(config->sources, config->source_count, sizeof(*config->sources));
+	config->sources = xgrow(config->sources, config->source_count, sizeof(*config->sources));
 	config->sources[config->source_count++] = source;
 	return source;
 }
@@ -81,7 +73,7 @@ struct config_node *config_add_node(struct config *config, enum config_kind kind
 	node->file = source->name;
 	node->line = node->key_line = line;
 	node->column = node->key_column = column;
-	config->nodes = grown(config->nodes, config->node_count, sizeof(*config->nodes));
+	config->nodes = xgrow(config->nodes, config->node_count, sizeof(*config->nodes));
 	config->nodes[config->node_count++] = node;
 	return node;
 }
@@ -94,14 +86,14 @@ const char *config_keep(struct config *config, const char *text, size_t size)
 		return NULL;
 	config->text_bytes += size;
 	copy = xstrndup(text, size);
-	config->strings = grown(config->strings, config->string_count, sizeof(*config->strings));
+	config->strings = xgrow(config->strings, config->string_count, sizeof(*config->strings));
 	config->strings[config->string_count++] = copy;
 	return copy;
 }
 
 void config_append(struct config_node *parent, struct config_node *child)
 {
-	parent->items = grown(parent->items, parent->count, sizeof(*parent->items));
+	parent->items = xgrow(parent->items, parent->count, sizeof(*parent->items));
 	parent->items[parent->count++] = child;
 	child->parent = parent;
 }

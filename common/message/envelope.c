@@ -70,7 +70,7 @@ struct recipient *envelope_add_recipient(struct envelope *envelope, const char *
 {
 	struct recipient *recipient;
 
-	envelope->recipients = xrealloc(envelope->recipients, envelope->recipient_count + 1,
+	envelope->recipients = xgrow(envelope->recipients, envelope->recipient_count,
 		sizeof(envelope->recipients[0]));
 	recipient = &envelope->recipients[envelope->recipient_count++];
 	*recipient = (struct recipient){ .address = xstrdup(address) };

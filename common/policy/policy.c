@@ -30,7 +30,7 @@ struct policy_chain {
 
 void envelopes_add(struct envelopes *list, struct envelope **taken)
 {
-	list->items = xrealloc(list->items, list->count + 1, sizeof(list->items[0]));
+	list->items = xgrow(list->items, list->count, sizeof(list->items[0]));
 	list->items[list->count++] = *taken;
 	*taken = NULL;
 }

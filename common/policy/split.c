@@ -69,7 +69,7 @@ static size_t group_alone(const struct envelope *envelope, size_t *groups)
 
 static void move_recipient(struct envelope *to, struct recipient *from)
 {
-	to->recipients = xrealloc(to->recipients, to->recipient_count + 1, sizeof(to->recipients[0]));
+	to->recipients = xgrow(to->recipients, to->recipient_count, sizeof(to->recipients[0]));
 	to->recipients[to->recipient_count++] = *from;
 	*from = (struct recipient){ 0 };
 }

@@ -76,7 +76,7 @@ static void insert(struct outcomes *outcomes, const struct outcome *outcome)
 {
 	size_t place = place_of(outcomes, outcome->index);
 
-	outcomes->items = xrealloc(outcomes->items, outcomes->count + 1, sizeof(*outcomes->items));
+	outcomes->items = xgrow(outcomes->items, outcomes->count, sizeof(*outcomes->items));
 	memmove(&outcomes->items[place + 1], &outcomes->items[place],
 		(outcomes->count - place) * sizeof(*outcomes->items));
 	outcomes->count++;

@@ -72,7 +72,7 @@ static void parse(struct disk *disk, const char *id, const struct buffer *text, 
 		if (!line_end)
 			line_end = end;
 		if (parse_line(at, (size_t)(line_end - at), &asked) && asked.number > after) {
-			list->items = xrealloc(list->items, list->count + 1, sizeof(*list->items));
+			list->items = xgrow(list->items, list->count, sizeof(*list->items));
 			list->items[list->count++] = asked;
 		} else if (!asked.number || asked.number > after) {
 			line = xstrndup(at, (size_t)(line_end - at));

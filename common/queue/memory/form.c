@@ -109,7 +109,7 @@ int forms_split(struct forms *forms, struct buffer *from, struct reply *why)
 			buffer_release(from);
 			return -1;
 		}
-		forms->items = xrealloc((void *)forms->items, forms->count + 1, sizeof(struct form *));
+		forms->items = xgrow((void *)forms->items, forms->count, sizeof(struct form *));
 		forms->items[forms->count++] = form;
 	}
 	buffer_release(from);
