@@ -128,6 +128,7 @@ static void test_notification(struct place *place)
 	struct envelope *envelope = message("", "x\r\n");
 	char id[ID_SIZE];
 	struct answer answer;
+	int64_t age_ms;
 
 	id_derive(ids[OLD], "bounce", 6, id);
 	memcpy(envelope->id, id, ID_SIZE);
@@ -139,6 +140,29 @@ static void test_notification(struct place *place)
 	do_list(place, &(struct list_filter){ .id = id, .younger_ms = HOUR_MS }, "", 10, &answer);
 	is_int(answer.ids.count, 1, "it is young");
 	answer_release(&answer);
+	is_int(do_discard(place, ids[OLD]), 0, "its original goes");
+	age_ms = do_info(place).oldest_age_ms;
+	ok(age_ms >= 0 && age_ms < HOUR_MS, "info knows its age too: %lld ms", (long long)age_ms);
+}
+
+/* Of the notifications before it, and of all others behind it. */
+static void test_oldest(struct place *place)
+{
+	struct envelope *envelope = message("", "x\r\n");
+	char original[ID_SIZE];
+	int64_t age_ms;
+
+	id_new(original);
+	memcpy(original, "000", 3);
+	id_derive(original, "bounce", 6, envelope->id);
+	envelope->timestamp_ms -= 2 * HOUR_MS;
+	is_int(do_write(place, &envelope, 1, 0), 0, "one of two hours ago is written");
+	age_ms = do_info(place).oldest_age_ms;
+	ok(age_ms >= 2 * HOUR_MS && age_ms < 3 * HOUR_MS, "it is the oldest then: %lld ms", (long long)age_ms);
+	is_int(do_discard(place, envelope->id), 0, "until it goes");
+	age_ms = do_info(place).oldest_age_ms;
+	ok(age_ms >= 0 && age_ms < HOUR_MS, "all others are younger: %lld ms", (long long)age_ms);
+	envelope_free(envelope);
 }
 
 static void walk(void)
@@ -164,6 +188,7 @@ static void walk(void)
 	}
 	test_impossible(&other);
 	test_notification(&place);
+	test_oldest(&place);
 	place_close(&other);
 	place_close(&place);
 }

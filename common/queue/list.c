@@ -29,8 +29,7 @@ bool place_find(const char *name, enum message_place *place)
 	return false;
 }
 
-/* A derived id has the time of the message that it was made of, which may be days older. */
-static int64_t accepted_ms(const char *id, const struct envelope *envelope)
+int64_t message_accepted_ms(const char *id, const struct envelope *envelope)
 {
 	return envelope && id_is_derived(id) ? envelope->timestamp_ms : id_wall_ms(id);
 }
@@ -39,7 +38,7 @@ void list_entry_describe(struct list_entry *entry, const char *id, const struct 
 	const struct message_state *state)
 {
 	memcpy(entry->id, id, ID_SIZE);
-	entry->age_ms = clock_wall_ms() - accepted_ms(id, envelope);
+	entry->age_ms = clock_wall_ms() - message_accepted_ms(id, envelope);
 	entry->sender = envelope ? envelope->sender : "";
 	if (envelope) {
 		memcpy(entry->origin, envelope->origin, ID_SIZE);

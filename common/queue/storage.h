@@ -85,7 +85,7 @@ void message_state_add_attempt(struct message_state *, int64_t time_ms, const ch
 void message_state_copy(struct message_state *to, const struct message_state *from);
 void message_state_release(struct message_state *);
 enum mark {
-	MARK_HOLD,			/* not tried until it is released; `reason` says why */
+	MARK_HOLD,			/* not tried until it is released; `reason` says why, NULL leaves what was said before */
 	MARK_RELEASE,			/* held no more, due now, without strikes */
 	MARK_DISCARD,			/* removed, nobody is told */
 	MARK_RETRY,			/* due now */
@@ -158,6 +158,9 @@ struct list_entry {			/* borrowed for the callback */
 	const char *held;
 	const struct reply *last;	/* NULL = none yet */
 };
+/* For drivers: since when a message is there itself: a derived id has the time of the message that it was made of, which may
+ * be days older. `envelope` NULL: it cannot be read. Wall clock. */
+int64_t message_accepted_ms(const char *id, const struct envelope *);
 /* For drivers: what follows from these. `envelope` NULL: it cannot be read. Borrows all of it. */
 void list_entry_describe(struct list_entry *, const char *id, const struct envelope *, const struct message_state *);
 
@@ -186,7 +189,7 @@ typedef void storage_list_fn(void *arg, const struct reply *why, const struct li
 struct queue_counts {
 	uint64_t fresh, deferred, leased, held;
 	uint64_t octets;
-	int64_t oldest_age_ms;		/* -1: empty */
+	int64_t oldest_age_ms;		/* the greatest age that list() shows; -1: empty */
 };
 /* `why` with counts that are not zero: of those that could be read. */
 typedef void storage_info_fn(void *arg, const struct reply *why, const struct queue_counts *);

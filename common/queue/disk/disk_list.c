@@ -320,13 +320,29 @@ struct info_op {
 	void *arg;
 };
 
+/* The envelope of a notification says its age; it is read only where that may be the greatest. */
+static void count_age(struct queue_counts *counts, const char *id, int fd)
+{
+	int64_t now_ms = clock_wall_ms(), age_ms = now_ms - id_wall_ms(id);
+	struct envelope *envelope = NULL;
+	const char *why;
+
+	if (age_ms > counts->oldest_age_ms && id_is_derived(id) &&
+			stored_read(fd, 0, false, &envelope, &why) != STORED_DAMAGED && envelope)
+		age_ms = now_ms - message_accepted_ms(id, envelope);
+	if (age_ms < 0)
+		age_ms = 0;		/* of a clock that was ahead */
+	if (age_ms > counts->oldest_age_ms)
+		counts->oldest_age_ms = age_ms;
+	envelope_free(envelope);
+}
+
 static void count_one(struct disk *disk, const char *id, struct info_op *op)
 {
 	struct queue_counts *counts = &op->counts;
 	char name[DISK_NAME_SIZE];
 	struct stat status, meta;
 	bool has_meta, leased;
-	int64_t age_ms = clock_wall_ms() - id_wall_ms(id);
 	int fd;
 
 	snprintf(name, sizeof(name), "%s.env", id);
@@ -338,6 +354,7 @@ static void count_one(struct disk *disk, const char *id, struct info_op *op)
 	leased = ofd_is_locked(fd, 0, 1) == 1;
 	if (fstat(fd, &status) == 0)
 		counts->octets += (uint64_t)status.st_size;
+	count_age(counts, id, fd);
 	fd_close(&fd);
 	snprintf(name, sizeof(name), "%s.meta", id);
 	has_meta = fstatat(disk->meta_fd, name, &meta, AT_SYMLINK_NOFOLLOW) == 0;
@@ -349,8 +366,6 @@ static void count_one(struct disk *disk, const char *id, struct info_op *op)
 		counts->deferred++;
 	else
 		counts->fresh++;
-	if (age_ms > counts->oldest_age_ms)
-		counts->oldest_age_ms = age_ms;
 }
 
 static void info_work(struct disk *disk, void *arg)

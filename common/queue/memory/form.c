@@ -9,6 +9,7 @@
 #include "common/base/fault.h"
 #include "common/base/memory.h"
 #include "common/message/stored.h"
+#include "common/queue/storage.h"
 
 struct form *form_hold(struct form *form)
 {
@@ -38,12 +39,13 @@ uint64_t form_content_size(const struct form *form)
 }
 
 /* Takes the data. */
-static struct form *form_new(const char id[ID_SIZE], size_t octets_at, size_t size, char *data)
+static struct form *form_new(const struct envelope *envelope, size_t octets_at, size_t size, char *data)
 {
 	struct form *form = xmalloc(sizeof(*form));
 
-	*form = (struct form){ .references = 1, .octets_at = octets_at, .size = size, .data = data };
-	memcpy(form->id, id, ID_SIZE);
+	*form = (struct form){ .references = 1, .accepted_ms = message_accepted_ms(envelope->id, envelope),
+		.octets_at = octets_at, .size = size, .data = data };
+	memcpy(form->id, envelope->id, ID_SIZE);
 	return form;
 }
 
@@ -59,7 +61,7 @@ struct form *form_encode(const struct envelope *envelope, struct reply *why)
 		if (content_read(&envelope->content, 0, data + head.size, size) == (long)size) {
 			size += head.size;
 			buffer_release(&head);
-			return form_new(envelope->id, size - (size_t)content_size(&envelope->content), size, data);
+			return form_new(envelope, size - (size_t)content_size(&envelope->content), size, data);
 		}
 		free(data);
 	}
@@ -91,7 +93,7 @@ static struct form *take_first(struct buffer *from, size_t offset, struct reply 
 		return NULL;
 	}
 	/* A buffer is larger than what it holds. */
-	form = form_new(envelope->id, extent.octets_at, extent.size, extent.size == from->size ?
+	form = form_new(envelope, extent.octets_at, extent.size, extent.size == from->size ?
 		xrealloc(buffer_detach(from), 1, extent.size) : xmemdup(data, extent.size));
 	envelope_free(envelope);
 	return form;

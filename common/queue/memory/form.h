@@ -10,6 +10,7 @@
 struct form {
 	unsigned references;		/* the loop's */
 	char id[ID_SIZE];
+	int64_t accepted_ms;		/* as message_accepted_ms() gives it */
 	size_t octets_at, size;
 	char *data;
 };

@@ -239,11 +239,27 @@ void store_list(struct store *store, const struct list_filter *filter, const cha
 	tasks_run(store->tasks, &list->task);
 }
 
+/* Behind the first that is no notification all are younger. */
+static int64_t oldest_age_ms(const struct store *store)
+{
+	const struct store_message *first = store_next(store, "");
+	int64_t age_ms = -1, now_ms = clock_wall_ms();
+
+	for (struct order_node *node = first ? (struct order_node *)&first->order : NULL; node; node = node->next[0]) {
+		const struct store_message *message = CONTAINER_OF(node, struct store_message, order);
+
+		if (now_ms - message->form->accepted_ms > age_ms)
+			age_ms = now_ms - message->form->accepted_ms;
+		if (!id_is_derived(message->lease.id))
+			break;
+	}
+	return first && age_ms < 0 ? 0 : age_ms;
+}
+
 void store_info(const struct store *store, struct queue_counts *counts)
 {
-	const struct store_message *oldest = store_next(store, "");
 
 	*counts = (struct queue_counts){ .fresh = store->counts[PLACE_NEW], .deferred = store->counts[PLACE_DEFERRED],
 		.leased = store->counts[PLACE_LEASED], .held = store->counts[PLACE_HELD], .octets = store->octets,
-		.oldest_age_ms = oldest ? clock_wall_ms() - id_wall_ms(oldest->lease.id) : -1 };
+		.oldest_age_ms = oldest_age_ms(store) };
 }
