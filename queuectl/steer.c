@@ -41,6 +41,7 @@ struct target {
 	struct queue *queue;
 	char id[ID_SIZE];
 	struct reply why;		/* of the mark */
+	bool leased, held;		/* before; it is held, or will be when its lease ends */
 	bool there, waits;		/* afterwards; the mark waits for the end of a lease */
 	enum message_place place;
 	char *owner;
@@ -92,13 +93,39 @@ static void on_marked(void *arg, const struct reply *why)
 
 static void ask(struct target *target)
 {
-	const struct action *action = target->steering->action;
+	const struct steering *steering = target->steering;
+	bool keeps = steering->action->mark == MARK_HOLD && !steering->walk.arguments->reason && target->held;
 	const char *id = target->id;
 
-	if (action->mark == MARK_DISCARD)
+	if (steering->action->mark == MARK_DISCARD)
 		queue_discard(target->queue, &id, 1, on_marked, target);
 	else
-		queue_mark(target->queue, id, action->mark, target->steering->reason, on_marked, target);
+		queue_mark(target->queue, id, steering->action->mark, keeps ? NULL : steering->reason, on_marked, target);
+}
+
+static void on_seen(void *arg, const struct reply *why, struct peeked *peeked)
+{
+	struct target *target = arg;
+
+	(void)why;		/* the mark will have the same answer */
+	for (size_t i = 0; peeked && i < peeked->asked.count; i++) {
+		if (text_has_prefix(peeked->asked.items[i], mark_name(MARK_HOLD)))
+			target->held = true;
+		else if (text_has_prefix(peeked->asked.items[i], mark_name(MARK_RELEASE)))
+			target->held = false;
+	}
+	ask(target);
+}
+
+/* What was said before of one that is held stays where nothing is said now. */
+static void begin(struct target *target)
+{
+	const struct steering *steering = target->steering;
+
+	if (steering->action->mark == MARK_HOLD && !steering->walk.arguments->reason && target->leased)
+		queue_peek(target->queue, target->id, false, on_seen, target);
+	else
+		ask(target);
 }
 
 /* ---- what came of it */
@@ -202,7 +229,7 @@ static void act(struct steering *steering)
 	steering->left = steering->target_count;
 	steering->answered = !steering->left;
 	for (size_t i = 0; i < steering->target_count; i++)
-		ask(&steering->targets[i]);
+		begin(&steering->targets[i]);
 	operator_wait(steering->walk.operator, &steering->answered);
 	for (size_t i = 0; i < steering->target_count; i++)
 		report(&steering->targets[i]);
@@ -219,7 +246,8 @@ static void collect(struct walk *walk, struct queue *queue, const struct list_en
 	struct steering *steering = (struct steering *)walk;
 	struct target *target = &steering->targets[steering->target_count++];
 
-	*target = (struct target){ .steering = steering, .queue = queue };
+	*target = (struct target){ .steering = steering, .queue = queue, .leased = entry->place == PLACE_LEASED,
+		.held = entry->place == PLACE_HELD };
 	memcpy(target->id, entry->id, ID_SIZE);
 }
 

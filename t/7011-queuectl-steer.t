@@ -60,11 +60,16 @@ def holds(t, section):
     is_(steer(t, 'hold', ids[0]), 'held 1 of 1 message\n', 'one by its id')
     is_(steer(t, 'hold', '--domain', 'B.example', '--yes', '--reason', 'its host is broken'), 'held 2 of 2 messages\n', 'two by a filter')
     like(t.queuectl('show', ids[1]), r'(?m)^waits +it is held: operator \S+: its host is broken$', 'show: by whom and why')
+    is_(steer(t, 'hold', ids[1], ids[0]), 'held 2 of 2 messages\n', 'again, and why is not said')
+    is_([line['held'].partition(': ')[2] for line in listed(t, '--state', 'held')], ['', 'its host is broken', 'its host is broken'],
+        'what was said before stays')
+    is_(steer(t, 'hold', ids[2], '--reason', 'spam'), 'held 1 of 1 message\n', 'again, with another reason')
+    like(t.queuectl('show', ids[2]), r'(?m)^waits +it is held: operator \S+: spam$', 'which is said from then on')
     is_(steer(t, 'hold', '--all', '--yes'), 'held 1 of 1 message\n', 'all: those that are not held')
     is_(steer(t, 'hold', '--all', '--yes'), 'held 0 of 0 messages\n', 'again: none')
     is_(len(listed(t, '--state', 'held')), 4, 'all are')
     log = operator_log(t)
-    is_(len(log), 4, 'a line of the log for each')
+    is_(len(log), 7, 'a line of the log for each')
     like(log[1], rf' queuectl: held id={ids[1]} queue=q reason="its host is broken" user=\S+', 'with its reason and the user')
     like(t.run('slimta-queuectl', '-c', t.operator, 'retry', ids[0]).stderr.decode(), f'{ids[0]}: held, so that it is not tried; release it',
         'retry says that it would change nothing')
@@ -113,10 +118,14 @@ def leased(t, section):
         'is said, and by whom')
     like(t.queuectl('show', ids[0]), r'(?m)^asked +hold: operator \S+$', 'show knows what was asked')
     like('\n'.join(operator_log(t)), rf'queuectl: marked to be held id={ids[0]} ', 'the log too')
+    for args, reason in ((('--reason', 'spam'), ': spam'), ((), ': spam'), (('--reason', 'virus'), ': virus'), ((), ': virus')):
+        steer(t, 'hold', ids[0], *args, code=4)
+        like(t.queuectl('show', ids[0]), r'(?m)^asked .*hold: operator \w+' + reason + '(, hold)?$', 'asked again: the reason stays')
     is_(steer(t, 'bounce', '--state', 'leased', '--dry-run').splitlines()[-1], 'would bounce 1 message', 'by its state')
     os.unlink(t.path('begun'))
     wait_listed(t, 2, '--state', 'held')
     unlike(t.queuectl('show', ids[0]), r'(?m)^asked', 'then it is held')
+    like(t.queuectl('show', ids[0]), r'(?m)^waits +it is held: operator \w+: virus$', 'by the last reason')
     is_([line['attempts'] for line in listed(t)], [1, 1], 'and its attempt counted')
     is_(master.stop(), 0, 'the worker ends well')
 

@@ -255,6 +255,25 @@ static void test_order(void)
 	envelope_free(envelope);
 }
 
+static void test_reason_stays(void)
+{
+	struct envelope *envelope = written(0);
+	struct lease *lease = claimed(envelope->id);
+
+	do_mark(&operator, envelope->id, MARK_HOLD, "why");
+	do_mark(&operator, envelope->id, MARK_HOLD, NULL);
+	do_defer(&worker, lease, 0, true, NULL, NULL);
+	ok(is_held(envelope->id, "why"), "held again without a reason, beside a lease: the first reason stays");
+	is_int(do_mark(&operator, envelope->id, MARK_HOLD, NULL), 0, "and again");
+	ok(is_held(envelope->id, "why"), "it still does");
+	do_mark(&operator, envelope->id, MARK_HOLD, "another");
+	ok(is_held(envelope->id, "another"), "until there is another");
+	do_mark(&operator, envelope->id, MARK_RELEASE, NULL);
+	do_mark(&operator, envelope->id, MARK_HOLD, NULL);
+	ok(is_held(envelope->id, "operator"), "a release ends it");
+	done_with(envelope);
+}
+
 static void test_strange_reasons(void)
 {
 	struct envelope *envelope = written(0);
@@ -306,6 +325,7 @@ static void walk(void)
 	test_strikes();
 	test_max_strikes();
 	test_order();
+	test_reason_stays();
 	test_strange_reasons();
 	if (driver->lasts)
 		test_lasts();

@@ -217,7 +217,8 @@ bool message_state_mark(struct message_state *state, enum mark mark, const char 
 {
 	switch (mark) {
 	case MARK_HOLD:
-		xstrset(&state->held, reason ? reason : "operator");
+		if (reason || !state->held)
+			xstrset(&state->held, reason ? reason : "operator");
 		return false;
 	case MARK_RELEASE:
 		message_state_survived(state);

@@ -27,7 +27,8 @@ static int add_mark(struct store_message *message, enum mark mark, const char *r
 	struct store_mark *last = message->mark_count ? &message->marks[message->mark_count - 1] : NULL;
 
 	if (last && last->mark == mark && mark != MARK_STRIKE) {
-		xstrset(&last->reason, reason);
+		if (reason || mark != MARK_HOLD)
+			xstrset(&last->reason, reason);
 		return 0;
 	}
 	if (message->mark_count == STORE_MARKS_MAX) {
