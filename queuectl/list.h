@@ -5,7 +5,8 @@
 
 #include "queuectl/walk.h"
 
-void print_list_header(const struct operator *);	/* nothing where JSON is wanted */
+/* The header, but where JSON is wanted; looks what is suspended. */
+void print_list_header(struct operator *);
 void print_list_entry(const struct operator *, const struct queue *, const struct list_entry *);
 
 /* What the walk finds, by arguments->sort; its first `limit`, of which at most four times as many are in memory;

@@ -11,8 +11,10 @@
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
 #include "common/config/check.h"
+#include "queuectl/suspend.h"
 
 #define DISK_THREADS 2
+#define SAID_MAX 1000
 
 struct opening {
 	bool done;
@@ -54,6 +56,20 @@ void operator_fail(struct operator *operator, enum exit_code code, const char *w
 
 	reply_append(why, &text);
 	operator_say(operator, code, "%s: %s", what, buffer_str(&text));
+	buffer_release(&text);
+}
+
+void operator_fail_queue(struct operator *operator, const struct queue *queue, const struct reply *why)
+{
+	struct buffer text = { 0 };
+
+	buffer_appendf(&text, "%s: ", queue_name(queue));
+	reply_append(why, &text);
+	if (!strings_contain(&operator->said, buffer_str(&text))) {
+		if (operator->said.count < SAID_MAX)
+			strings_add(&operator->said, buffer_str(&text));
+		operator_say(operator, EXIT_ERROR, "%s", buffer_str(&text));
+	}
 	buffer_release(&text);
 }
 
@@ -224,6 +240,8 @@ void operator_close(struct operator *operator)
 		queue_stop(operator->queues[i]);
 		queue_free(operator->queues[i]);
 	}
+	forget_suspensions(operator);
+	strings_release(&operator->said);
 	free(operator->queues);
 	if (operator->disk)
 		pool_free(operator->disk);

@@ -23,6 +23,8 @@ struct operator {
 	struct process_options process;
 	struct queue **queues;		/* those that could be opened */
 	size_t queue_count;
+	struct suspensions *suspended;	/* of each of them, once somebody looked */
+	struct strings said;		/* what went wrong with queues */
 	struct buffer user;		/* who is behind this process */
 	struct buffer sudo_user;	/* who became that by sudo; empty: nobody */
 	bool json;
@@ -39,6 +41,8 @@ void operator_close(struct operator *);
 void operator_worsen(struct operator *, enum exit_code);	/* unless a worse one is set */
 /* Says on stderr what went wrong with `what` (a queue, an id), and worsens the exit code. */
 void operator_fail(struct operator *, enum exit_code, const char *what, const struct reply *why);
+/* Likewise of a queue as a whole, EXIT_ERROR; the same is said once, however often a command comes upon it. */
+void operator_fail_queue(struct operator *, const struct queue *, const struct reply *why);
 void operator_say(struct operator *, enum exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Runs the loop until *done. */

@@ -40,7 +40,7 @@ int read_suspensions(struct operator *operator, struct queue *queue, struct susp
 	queue_settings(queue, on_settings, &call);
 	operator_wait(operator, &call.done);
 	if (call.why.code) {
-		operator_fail(operator, EXIT_ERROR, queue_name(queue), &call.why);
+		operator_fail_queue(operator, queue, &call.why);
 		result = -1;
 	}
 	reply_release(&call.why);
@@ -125,22 +125,60 @@ static void describe(struct buffer *out, const struct suspension *suspension)
 	}
 }
 
+int look_for_suspensions(struct operator *operator)
+{
+	int result = 0;
+
+	forget_suspensions(operator);
+	operator->suspended = xcalloc(operator->queue_count + 1, sizeof(*operator->suspended));
+	for (size_t i = 0; i < operator->queue_count; i++)
+		result |= read_suspensions(operator, operator->queues[i], &operator->suspended[i]);
+	return result;
+}
+
+void forget_suspensions(struct operator *operator)
+{
+	for (size_t i = 0; operator->suspended && i < operator->queue_count; i++)
+		suspensions_release(&operator->suspended[i]);
+	free(operator->suspended);
+	operator->suspended = NULL;
+}
+
+const struct suspension **suspended_for(const struct suspensions *all, const struct recipient *recipients, size_t count,
+	const struct outcomes *done)
+{
+	const struct suspension **found = NULL;
+	bool *seen = all->count ? xcalloc(all->count, sizeof(*seen)) : NULL;
+	size_t known = 0;
+
+	for (size_t i = 0; all->count && i < count; i++) {
+		const struct suspension *suspension = outcome_is_open(done ? outcomes_find(done, i) : NULL) ?
+			suspensions_find(all, recipients[i].address) : NULL;
+
+		if (!suspension || seen[suspension - all->items])
+			continue;
+		seen[suspension - all->items] = true;
+		found = xrealloc((void *)found, known + 2, sizeof(*found));
+		found[known++] = suspension;
+		found[known] = NULL;
+	}
+	free(seen);
+	return found;
+}
+
 void put_suspended(struct buffer *out, struct operator *operator, struct queue *queue, const struct peeked *peeked)
 {
-	const struct suspension *last = NULL;
+	const struct suspension **found = NULL;
 	struct suspensions all;
 
-	if (read_suspensions(operator, queue, &all) == 0)
-		for (size_t i = 0; peeked->envelope && i < peeked->envelope->recipient_count; i++) {
-			const struct suspension *suspension = outcome_is_open(outcomes_find(&peeked->state.done, i)) ?
-				suspensions_find(&all, peeked->envelope->recipients[i].address) : NULL;
-
-			if (!suspension || suspension == last)
-				continue;
-			buffer_append_str(out, last ? "; " : "");
-			describe(out, suspension);
-			last = suspension;
-		}
+	if (read_suspensions(operator, queue, &all) == 0 && peeked->envelope)
+		found = suspended_for(&all, peeked->envelope->recipients, peeked->envelope->recipient_count,
+			&peeked->state.done);
+	for (size_t i = 0; found && found[i]; i++) {
+		buffer_append_str(out, i ? "; " : "");
+		describe(out, found[i]);
+	}
+	free((void *)found);
 	suspensions_release(&all);
 }
 
@@ -166,7 +204,7 @@ static bool set(struct operator *operator, struct queue *queue, const char *doma
 	operator_wait(operator, &call.done);
 	good = reply_is_none(&call.why);
 	if (!good)
-		operator_fail(operator, EXIT_ERROR, queue_name(queue), &call.why);
+		operator_fail_queue(operator, queue, &call.why);
 	reply_release(&call.why);
 	free(key);
 	return good;
@@ -237,30 +275,29 @@ static void suspend(struct operator *operator, const struct arguments *arguments
 /* Mail to it may wait all the same. */
 static void say_rest(struct operator *operator, const struct suspensions *all, const char *domain, const char *queue)
 {
-	char *address = xasprintf("x@%s", domain);
-	const struct suspension *above = *domain == '.' ? NULL : suspensions_find(all, address);
+	const struct suspension *above = NULL;
 
-	if (above)
+	if (*domain == '.' || *domain == '[')
+		return;
+	for (const char *at = strchr(domain, '.'); at && !above; at = strchr(at + 1, '.'))
+		above = suspensions_get(all, at);
+	if (above && left_ms(above))
 		operator_say(operator, EXIT_DONE, "%s: all of %s is suspended too in queue %s", domain, above->domain, queue);
-	free(address);
 }
 
+/* False: it is not suspended there. */
 static bool resume_in(struct operator *operator, const struct arguments *arguments, const char *domain, struct queue *queue)
 {
 	struct suspensions all;
-	bool there;
+	bool known = read_suspensions(operator, queue, &all) == 0, there = suspensions_get(&all, domain) != NULL;
 
-	read_suspensions(operator, queue, &all);
-	there = suspensions_get(&all, domain) != NULL;
-	suspensions_release(&all);
 	if (there && set(operator, queue, domain, NULL, 0)) {
 		log_change(operator, "resumed a destination", domain, queue_name(queue), arguments);
 		print_change(operator, "resumed", domain, queue_name(queue), 0);
 	}
-	read_suspensions(operator, queue, &all);
 	say_rest(operator, &all, domain, queue_name(queue));
 	suspensions_release(&all);
-	return there;
+	return there || !known;
 }
 
 static void resume(struct operator *operator, const struct arguments *arguments, const char *domain)
@@ -269,7 +306,7 @@ static void resume(struct operator *operator, const struct arguments *arguments,
 
 	for (size_t i = 0; i < operator->queue_count; i++)
 		there |= resume_in(operator, arguments, domain, operator->queues[i]);
-	if (!there && operator->code != EXIT_ERROR)
+	if (!there)
 		operator_say(operator, EXIT_NOT_FOUND, "%s: not suspended", domain);
 }
 

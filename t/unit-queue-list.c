@@ -122,6 +122,44 @@ static void test_impossible(struct place *place)
 	free(text);
 }
 
+struct seen_done {
+	struct answer answer;
+	enum outcome_kind kinds[2];
+};
+
+static void on_seen_done(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
+	const char *cursor)
+{
+	struct seen_done *seen = arg;
+
+	(void)cursor;
+	for (size_t i = 0; count && entries[0].done && i < entries[0].done->count; i++)
+		seen->kinds[entries[0].done->items[i].index] = entries[0].done->items[i].kind;
+	on_done(&seen->answer, why);
+}
+
+static void test_done(struct place *place, struct place *other)
+{
+	struct outcome items[] = { { .index = 1, .kind = OUTCOME_FAILED } };
+	const struct outcomes done = { items, 1 };
+	struct place *both[] = { place, other };
+	unsigned code;
+
+	reply_set(&items[0].reply, 550, NULL, "No such user");
+	is_int(do_defer(place, do_claim_id(place, ids[DEFERRED], &code), HOUR_MS, false, &done, NULL), 0,
+		"one of two is settled");
+	for (size_t i = 0; i < ARRAY_SIZE(both); i++) {
+		struct seen_done seen = { 0 };
+
+		both[i]->storage->driver->list(both[i]->storage, &(struct list_filter){ .id = ids[DEFERRED] }, "", 1,
+			on_seen_done, &seen);
+		answered(both[i], &seen.answer);
+		ok(!seen.kinds[0] && seen.kinds[1] == OUTCOME_FAILED, "it is listed with what became of each");
+		answer_release(&seen.answer);
+	}
+	reply_release(&items[0].reply);
+}
+
 /* Its id has the time of an old message; "older" means how long it is there itself. */
 static void test_notification(struct place *place)
 {
@@ -187,6 +225,7 @@ static void walk(void)
 		is_listed(&other, &rows[i], 1, "one at a time");
 	}
 	test_impossible(&other);
+	test_done(&place, &other);
 	test_notification(&place);
 	test_oldest(&place);
 	place_close(&other);

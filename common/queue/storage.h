@@ -85,7 +85,7 @@ void message_state_add_attempt(struct message_state *, int64_t time_ms, const ch
 void message_state_copy(struct message_state *to, const struct message_state *from);
 void message_state_release(struct message_state *);
 enum mark {
-	MARK_HOLD,			/* not tried until it is released; `reason` says why, NULL leaves what was said before */
+	MARK_HOLD,			/* not tried until released; `reason` says why, NULL leaves what was said before */
 	MARK_RELEASE,			/* held no more, due now, without strikes */
 	MARK_DISCARD,			/* removed, nobody is told */
 	MARK_RETRY,			/* due now */
@@ -156,6 +156,7 @@ struct list_entry {			/* borrowed for the callback */
 	enum lease_phase phase;
 	int64_t leased_for_ms, in_phase_ms;	/* where the phase is known */
 	const char *held;
+	const struct outcomes *done;	/* of its recipients, without replies, hosts and times; NULL = none yet */
 	const struct reply *last;	/* NULL = none yet */
 };
 /* For drivers: since when a message is there itself: a derived id has the time of the message that it was made of, which may

@@ -56,6 +56,16 @@ static enum lease_phase read_phase(const json_t *object)
 	return LEASE_PHASE_UNKNOWN;
 }
 
+static json_t *done_to_json(const struct outcomes *done)
+{
+	json_t *list = json_array();
+
+	for (size_t i = 0; i < done->count; i++)
+		json_array_append_new(list, json_pack("{s:I, s:s}", "index", (json_int_t)done->items[i].index, "outcome",
+			outcome_name(done->items[i].kind)));
+	return list;
+}
+
 json_t *wire_entry(const struct list_entry *entry)
 {
 	json_t *object = json_object(), *recipients = json_array();
@@ -75,6 +85,8 @@ json_t *wire_entry(const struct list_entry *entry)
 	set_text(object, "owner", entry->owner);
 	set_text(object, "held", entry->held);
 	set_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
+	if (entry->done)
+		set(object, "done", done_to_json(entry->done));
 	if (entry->last)
 		set(object, "last", reply_to_json(entry->last));
 	return object;
@@ -95,6 +107,24 @@ static int read_recipients(const json_t *list, struct list_entry *entry)
 			return -1;
 		recipients[entry->recipient_count].address = (char *)address;	/* borrowed */
 	}
+	return 0;
+}
+
+/* As it stands in a state. */
+static int read_done(json_t *list, struct list_entry *entry)
+{
+	struct message_state state = { 0 };
+	json_t *object = list ? json_pack("{s:O}", "done", list) : NULL;
+	struct outcomes *done;
+	const char *why;
+	int result = object ? message_state_from_json(&state, object, &why) : 0;
+
+	json_decref(object);
+	if (!state.done.count)
+		return result;
+	done = xmalloc(sizeof(*done));
+	*done = state.done;
+	entry->done = done;
 	return 0;
 }
 
@@ -131,6 +161,7 @@ int wire_read_entry(const json_t *object, struct list_entry *entry)
 	entry->leased_for_ms = wire_number(object, "leased_for", 0);
 	entry->in_phase_ms = wire_number(object, "in_phase", 0);
 	if (read_recipients(json_object_get(object, "recipients"), entry) == 0 &&
+			read_done(json_object_get(object, "done"), entry) == 0 &&
 			read_last(json_object_get(object, "last"), entry) == 0)
 		return 0;
 	wire_entry_release(entry);
@@ -140,6 +171,9 @@ int wire_read_entry(const json_t *object, struct list_entry *entry)
 void wire_entry_release(struct list_entry *entry)
 {
 	free((void *)entry->recipients);
+	if (entry->done)
+		outcomes_release((struct outcomes *)entry->done);
+	free((void *)entry->done);
 	if (entry->last)
 		reply_release((struct reply *)entry->last);
 	free((void *)entry->last);
