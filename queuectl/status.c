@@ -14,7 +14,7 @@
 
 struct counting {
 	struct operator *operator;
-	const char *queue;
+	const struct queue *queue;
 	bool done;
 };
 
@@ -42,13 +42,13 @@ static void on_counted(void *arg, const struct reply *why, const struct queue_co
 
 	counting->done = true;
 	if (why)
-		operator_fail(counting->operator, EXIT_ERROR, counting->queue, why);
+		operator_fail_queue(counting->operator, counting->queue, why);
 	if (why && !(counts->fresh + counts->deferred + counts->leased + counts->held))
 		return;
 	if (counting->operator->json)
-		print_json(counts_json(counting->queue, counts));
+		print_json(counts_json(queue_name(counting->queue), counts));
 	else
-		print_counts(counting->queue, counts);
+		print_counts(queue_name(counting->queue), counts);
 }
 
 static void show_queues(struct operator *operator)
@@ -56,7 +56,7 @@ static void show_queues(struct operator *operator)
 	if (!operator->json)
 		printf("%-20s %8s %8s %8s %8s %7s %7s\n", "QUEUE", "NEW", "DEFERRED", "LEASED", "HELD", "SIZE", "OLDEST");
 	for (size_t i = 0; i < operator->queue_count; i++) {
-		struct counting counting = { .operator = operator, .queue = queue_name(operator->queues[i]) };
+		struct counting counting = { .operator = operator, .queue = operator->queues[i] };
 
 		queue_info(operator->queues[i], on_counted, &counting);
 		operator_wait(operator, &counting.done);

@@ -18,7 +18,7 @@ static void on_listed(void *arg, const struct reply *why, const struct list_entr
 	walk->cursor[0] = '\0';
 	if (why) {
 		walk->failed = true;
-		operator_fail(walk->operator, EXIT_ERROR, queue_name(walk->queue), why);
+		operator_fail_queue(walk->operator, walk->queue, why);
 	}
 	for (size_t i = 0; i < count && !is_enough(walk); i++) {
 		walk->each(walk, walk->queue, &entries[i]);

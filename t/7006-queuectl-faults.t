@@ -58,6 +58,27 @@ def vanished(t):
     ok(gone, f'{gone} times one was not there')
 
 
+def once(t):
+    """What goes wrong with a queue is said once by a command, however often it comes upon it."""
+    edge = t.edge(CONFIG)
+    send(t, 'smtp', *[MESSAGE] * 3)
+    is_(edge.stop(), 0, 'the edge ends')
+    t.config(LOGGED)
+    with open(t.path('meta/.settings'), 'w', encoding='utf-8') as settings:
+        settings.write('{')
+    for args, lines in ((('resume', 'a.example', 'b.example'), 0), (('list',), 4), (('suspend',), 0), (('hold', '--all', '--dry-run'), 5)):
+        code, out, err = queuectl(t, '', *args)
+        is_((code, len(out.splitlines())), (1, lines), f'{args[0]}: settings that cannot be read are an error, the rest is done')
+        like(err, r'^slimta-queuectl: q: 4\d\d [^\n]*settings[^\n]*\n$', 'said once')
+    os.unlink(t.path('meta/.settings'))
+    os.symlink('/nonexistent', t.path('env', '0' * 26 + '.env'))
+    for args in (('hold', '--all', '--yes'), ('status',), ('list', '--sort', 'age'), ('retry', '--all', '--dry-run'), ('remove', '--all', '--yes')):
+        code, out, err = queuectl(t, '', *args)
+        like(err, r'^slimta-queuectl: q: 451 [^\n]*1 message cannot be read, first 0{26}: [^\n]+\n$', f'{args[0]}: one that cannot be read, once')
+        is_(code, 1, 'is an error')
+    is_(out, 'removed 3 of 3 messages\n', 'and the others go on')
+
+
 def unread(t):
     """Nobody reads what is printed, which is more than is kept back: all is done as it was asked for."""
     domains = [f'{number}.example' for number in range(300)]
@@ -102,4 +123,4 @@ def master(t):
         like(text, rf'(?m)^no processes are known: .*/runtime/master: .*{said}', f'answer {number}: {answer[:10]!r}')
 
 
-run(storage, vanished, unread, content, master, faults=True)
+run(storage, vanished, once, unread, content, master, faults=True)

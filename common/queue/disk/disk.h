@@ -126,8 +126,9 @@ int disk_accepts(struct storage *, uint64_t size, struct reply *why);
 const char *disk_spool_dir(struct storage *);
 /* 452 4.3.1 for a full disk, else 451 4.3.0; the error's text is for the log alone. */
 void disk_error_reply(int error, struct reply *);
-/* The same for who only looks: an operator is told the error itself. */
-void disk_look_reply(const struct disk *, int error, struct reply *);
+bool disk_only_looks(const struct disk *);	/* for an operator */
+/* The same for who only looks: an operator is told the error itself, and of which file or directory. */
+void disk_look_reply(const struct disk *, const char *path, int error, struct reply *);
 /* An error line: what failed, on which file. */
 void disk_log_error(struct disk *, const char *what, const char *id, int error);
 

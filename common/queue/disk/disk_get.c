@@ -151,6 +151,8 @@ static void peek_work(struct disk *disk, void *arg)
 	char name[DISK_NAME_SIZE];
 	const char *damage;
 	enum stored_result result;
+	char *path;
+	int error;
 
 	snprintf(name, sizeof(name), "%s.env", op->id);
 	op->seen.fd = FAULT("disk.open",
@@ -160,7 +162,10 @@ static void peek_work(struct disk *disk, void *arg)
 		return;
 	}
 	if (op->seen.fd < 0) {
-		disk_look_reply(disk, errno, &op->why);
+		error = errno;
+		path = xasprintf("%s/%s", disk->envelope_dir, name);
+		disk_look_reply(disk, path, error, &op->why);
+		free(path);
 		return;
 	}
 	op->there = true;

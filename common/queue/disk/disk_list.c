@@ -262,7 +262,7 @@ static void list_done(struct disk *disk, void *arg)
 		disk->window = op->window;
 	}
 	if (op->error)
-		disk_look_reply(disk, op->error, &why);
+		disk_look_reply(disk, disk->envelope_dir, op->error, &why);
 	else if (op->unread.count)
 		unread_reply(&op->unread, &why);
 	op->done(op->arg, why.code ? &why : NULL, op->entries, op->count, op->cursor);
@@ -392,7 +392,7 @@ static void info_done(struct disk *disk, void *arg)
 	struct reply why = { 0 };
 
 	if (op->error)
-		disk_look_reply(disk, op->error, &why);
+		disk_look_reply(disk, disk->envelope_dir, op->error, &why);
 	else if (op->unread.count)
 		unread_reply(&op->unread, &why);
 	op->done(op->arg, why.code ? &why : NULL, &op->counts);

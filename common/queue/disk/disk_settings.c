@@ -140,7 +140,8 @@ static int look_at_file(struct disk *disk, struct disk_settings_seen **seen, jso
 		} else if ((*seen)->fd < 0 || fstat((*seen)->fd, &(*seen)->status) < 0 ||
 				read_opened((*seen)->fd, &(*seen)->all) < 0) {
 			(*seen)->error = errno;
-			disk_log_error(disk, "read the settings", NULL, errno);
+			if (!disk_only_looks(disk))
+				disk_log_error(disk, "read the settings", NULL, errno);
 		}
 	}
 	*all = json_incref((*seen)->all);
@@ -295,8 +296,11 @@ static void list_work(struct disk *disk, void *arg)
 {
 	struct settings_op *op = arg;
 
+	char *path = xasprintf("%s/" NAME, disk->meta_dir);
+
 	if (look_at_file(disk, &op->seen, &op->all) < 0)
-		disk_look_reply(disk, errno, &op->why);
+		disk_look_reply(disk, path, errno, &op->why);
+	free(path);
 }
 
 static int compare_keys(const void *a, const void *b)

@@ -53,15 +53,15 @@ void disk_log_error(struct disk *disk, const char *what, const char *id, int err
 }
 
 /* An operator looks at what there is, and makes nothing. */
-static bool only_looks(const struct disk *disk)
+bool disk_only_looks(const struct disk *disk)
 {
 	return disk->storage.context.role == STORAGE_FOR_OPERATOR;
 }
 
-void disk_look_reply(const struct disk *disk, int error, struct reply *why)
+void disk_look_reply(const struct disk *disk, const char *path, int error, struct reply *why)
 {
-	if (only_looks(disk))
-		reply_set(why, 451, "4.3.0", "%s", strerror(error));
+	if (disk_only_looks(disk))
+		reply_set(why, 451, "4.3.0", "%s: %s", path, error == EBADMSG ? "it is not understood" : strerror(error));
 	else
 		disk_error_reply(error, why);
 }
@@ -69,7 +69,7 @@ void disk_look_reply(const struct disk *disk, int error, struct reply *why)
 /* Whom an operator asks says it to him. */
 static int refuse_errno(const struct disk *disk, const char *path, struct reply *why)
 {
-	if (!only_looks(disk))
+	if (!disk_only_looks(disk))
 		log_error("queue", "directory not usable", LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
 	reply_set(why, 451, "4.3.0", "%s: %s", path, strerror(errno));
 	return -1;
@@ -173,9 +173,9 @@ static int open_directory(const struct disk *disk, const char *key, const char *
 {
 	int fd = -1;
 
-	if (only_looks(disk) || (directory_make(path, 0700) == 0 && keep_directory(path) == 0))
+	if (disk_only_looks(disk) || (directory_make(path, 0700) == 0 && keep_directory(path) == 0))
 		fd = FAULT("disk.open", open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-	if (fd < 0 && only_looks(disk) && errno == ENOENT) {
+	if (fd < 0 && disk_only_looks(disk) && errno == ENOENT) {
 		reply_set(why, 451, "4.3.0", "%s %s is not there; who writes to the queue first makes it", key, path);
 		return -1;
 	}
@@ -263,9 +263,9 @@ static struct finished *open_finished(struct disk *disk)
 	char *path = directory ? xasprintf("%s/done-%s", directory, disk->storage.context.queue) : NULL;
 	struct finished *finished;
 
-	if (directory && !only_looks(disk))
+	if (directory && !disk_only_looks(disk))
 		directory_make(directory, 0750);
-	finished = finished_open(path, !only_looks(disk));
+	finished = finished_open(path, !disk_only_looks(disk));
 	free(path);
 	return finished;
 }
@@ -276,10 +276,10 @@ int disk_volume_open(struct disk *disk, struct reply *why)
 
 	disk->envelope_fd = open_directory(disk, "envelope_dir", disk->envelope_dir, why);
 	disk->meta_fd = disk->envelope_fd < 0 ? -1 : open_directory(disk, "meta_dir", disk->meta_dir, why);
-	if (disk->meta_fd >= 0 && (only_looks(disk) || choose_spool_dir(disk, why) == 0)) {
-		if (recycler_open(&disk->envelopes, disk->envelope_fd, !only_looks(disk)) < 0)
+	if (disk->meta_fd >= 0 && (disk_only_looks(disk) || choose_spool_dir(disk, why) == 0)) {
+		if (recycler_open(&disk->envelopes, disk->envelope_fd, !disk_only_looks(disk)) < 0)
 			refuse_errno(disk, disk->envelope_dir, why);
-		else if (recycler_open(&disk->metas, disk->meta_fd, !only_looks(disk)) < 0)
+		else if (recycler_open(&disk->metas, disk->meta_fd, !disk_only_looks(disk)) < 0)
 			refuse_errno(disk, disk->meta_dir, why);
 		else
 			result = 0;
