@@ -9,11 +9,13 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/config/check.h"
 #include "queuectl/suspend.h"
 
 #define DISK_THREADS 2
+#define LOG_WAIT_MS 5000
 #define SAID_MAX 1000
 
 struct opening {
@@ -119,8 +121,10 @@ static int become_worker(struct operator *operator)
 
 static int open_log(struct operator *operator)
 {
-	if (process_open_log("slimta-queuectl", &operator->process) == 0)
+	if (process_open_log("slimta-queuectl", &operator->process) == 0) {
+		log_wait(LOG_WAIT_MS);
 		return 0;
+	}
 	operator_say(operator, EXIT_ERROR, "nothing is changed, as the log %s cannot be opened: %m",
 		operator->process.logging.output);
 	return -1;

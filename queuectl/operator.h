@@ -28,6 +28,7 @@ struct operator {
 	struct buffer user;		/* who is behind this process */
 	struct buffer sudo_user;	/* who became that by sudo; empty: nobody */
 	bool json;
+	bool unrecorded;		/* something that was changed is not in the log: nothing more is to be */
 	enum exit_code code;
 };
 

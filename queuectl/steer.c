@@ -1,17 +1,17 @@
 /* steer.c - slimta-queuectl retry, hold, release, remove, bounce: what is asked of messages by marks
  * SPDX-License-Identifier: MIT
  * A mark never races a worker: where somebody has the message it is obeyed as that ends. */
-#include <pthread.h>
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
-#include "common/base/log.h"
 #include "common/base/memory.h"
+#include "queuectl/interrupt.h"
 #include "queuectl/list.h"
 #include "queuectl/output.h"
+#include "queuectl/record.h"
 
 #define ALL_PLACES (PLACE_BIT(PLACE_NEW) | PLACE_BIT(PLACE_DEFERRED) | PLACE_BIT(PLACE_LEASED) | PLACE_BIT(PLACE_HELD))
 
@@ -132,11 +132,12 @@ static void begin(struct target *target)
 
 static void log_action(const struct target *target, const char *event)
 {
-	const struct operator *operator = target->steering->walk.operator;
+	const struct log_field fields[] = {
+		LOG_TEXT("id", target->id), LOG_TEXT("queue", queue_name(target->queue)),
+		LOG_TEXT("reason", target->steering->walk.arguments->reason), { 0 },
+	};
 
-	log_info("queuectl", event, LOG_TEXT("id", target->id), LOG_TEXT("queue", queue_name(target->queue)),
-		LOG_TEXT("reason", target->steering->walk.arguments->reason), LOG_TEXT("user", buffer_str(&operator->user)),
-		LOG_TEXT("sudo_user", operator->sudo_user.size ? buffer_str(&operator->sudo_user) : NULL));
+	record(target->steering->walk.operator, event, fields);
 }
 
 static void print_result(const struct operator *operator, const char *id, const char *queue, const char *result,
@@ -160,13 +161,12 @@ static void say_later(const struct target *target)
 		operator_worsen(steering->walk.operator, EXIT_BUSY);
 }
 
+/* One that was named. Of those that a filter let through some may go by themselves meanwhile. */
 static const char *say_absent(const struct target *target)
 {
 	target->steering->absent++;
 	if (target->steering->walk.arguments->id_count)
 		operator_say(target->steering->walk.operator, EXIT_NOT_FOUND, "%s: not there any more", target->id);
-	else
-		operator_worsen(target->steering->walk.operator, EXIT_NOT_FOUND);
 	return "absent";
 }
 
@@ -177,10 +177,17 @@ static const char *say_failed(const struct target *target)
 	return "error";
 }
 
+/* One that somebody holds since a filter that leaves such out let it through is none of ours any more. */
 static const char *say_held(const struct target *target)
 {
-	target->steering->failed++;
-	operator_say(target->steering->walk.operator, EXIT_ERROR, "%s: held, so that it is not tried; release it", target->id);
+	struct steering *steering = target->steering;
+
+	if (!steering->walk.arguments->id_count && !(steering->walk.arguments->filter.places & PLACE_BIT(PLACE_HELD))) {
+		steering->absent++;
+	} else {
+		steering->failed++;
+		operator_say(steering->walk.operator, EXIT_ERROR, "%s: held, so that it is not tried; release it", target->id);
+	}
 	return "held";
 }
 
@@ -214,18 +221,18 @@ static void report(struct target *target)
 	free(target->owner);
 }
 
-/* All together, so that a storage can record them together. Who interrupts waits for the end of it, so that whatever was
- * changed stands in the log. */
+static bool is_over(const struct walk *walk)
+{
+	return interrupt_came() || walk->operator->unrecorded;
+}
+
+/* All together, so that a storage can record them together. Who interrupts waits for the end of it. */
 static void act(struct steering *steering)
 {
 	const struct operator *operator = steering->walk.operator;
-	sigset_t ends, before;
 
-	sigemptyset(&ends);
-	sigaddset(&ends, SIGINT);
-	sigaddset(&ends, SIGTERM);
-	sigaddset(&ends, SIGHUP);
-	pthread_sigmask(SIG_BLOCK, &ends, &before);
+	if (is_over(&steering->walk))
+		return;
 	steering->left = steering->target_count;
 	steering->answered = !steering->left;
 	for (size_t i = 0; i < steering->target_count; i++)
@@ -234,7 +241,6 @@ static void act(struct steering *steering)
 	for (size_t i = 0; i < steering->target_count; i++)
 		report(&steering->targets[i]);
 	steering->target_count = 0;
-	pthread_sigmask(SIG_SETMASK, &before, NULL);
 	if (!operator->json && steering->total > WALK_BATCH && isatty(STDERR_FILENO))
 		fprintf(stderr, "\r%zu of %zu", steering->walk.count, steering->total);
 }
@@ -338,9 +344,10 @@ static void print_counts(const struct steering *steering)
 {
 	char done[SHORT_SIZE], other[SHORT_SIZE];
 	struct buffer line = { 0 };
+	bool by_ids = steering->walk.arguments->id_count;
+	bool all_read = !by_ids && !steering->walk.failed && !is_over(&steering->walk);
 	/* Also those that were counted, and gone or changed before they were reached. */
 	size_t known = steering->done + steering->later + steering->failed;
-	bool all_read = !steering->walk.arguments->id_count && !steering->walk.failed;
 	size_t absent = all_read && steering->total > known ? steering->total - known : steering->absent;
 
 	buffer_appendf(&line, "%s %s of ", steering->action->event, grouped_number(done, steering->done));
@@ -349,7 +356,8 @@ static void print_counts(const struct steering *steering)
 		buffer_appendf(&line, ", %s when %s delivery ends", grouped_number(other, steering->later),
 			steering->later == 1 ? "its" : "their");
 	if (absent)
-		buffer_appendf(&line, ", %s not there", grouped_number(other, absent));
+		buffer_appendf(&line, ", %s %s", grouped_number(other, absent), by_ids ? "not there" :
+			"gone or changed meanwhile");
 	if (steering->failed)
 		buffer_appendf(&line, ", %s failed", grouped_number(other, steering->failed));
 	puts(buffer_str(&line));
@@ -363,6 +371,7 @@ static void steer(struct steering *steering)
 	steering->total = steering->walk.arguments->id_count;
 	if (!by_ids && !confirm(steering))
 		return;
+	interrupt_defer();
 	if (by_ids || steering->total)
 		walk_messages(&steering->walk);
 	act(steering);
@@ -370,6 +379,9 @@ static void steer(struct steering *steering)
 		fputc('\n', stderr);
 	if (!steering->walk.operator->json)
 		print_counts(steering);
+	if (interrupt_came())
+		operator_say(steering->walk.operator, EXIT_ERROR, "interrupted: all others are as they were");
+	interrupt_obey();
 }
 
 /* Who holds a message is known to whoever looks at it. The sender of one that bounces is told no names. */
@@ -397,7 +409,7 @@ void steer_messages(struct operator *operator, const struct arguments *given)
 	steering->action = action;
 	steering->reason = reason_of(operator, action, given->reason);
 	steering->walk = (struct walk){ .operator = operator, .arguments = &arguments, .limit = arguments.limit,
-		.each = collect, .flush = act_on_batch, .absent = say_not_found };
+		.each = collect, .flush = act_on_batch, .absent = say_not_found, .ends = is_over };
 	if (arguments.dry_run) {
 		show_what_would(steering);
 	} else {

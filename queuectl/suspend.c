@@ -8,9 +8,10 @@
 
 #include "common/base/buffer.h"
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/memory.h"
+#include "queuectl/interrupt.h"
 #include "queuectl/output.h"
+#include "queuectl/record.h"
 
 #define NAME_MAX_OCTETS 200	/* of a user, whose environment may say anything */
 
@@ -210,19 +211,17 @@ static bool set(struct operator *operator, struct queue *queue, const char *doma
 	return good;
 }
 
-static void log_change(const struct operator *operator, const char *event, const char *domain, const char *queue,
+static void log_change(struct operator *operator, const char *event, const char *domain, const char *queue,
 	const struct arguments *arguments)
 {
 	struct log_field fields[] = {
-		LOG_TEXT("domain", domain), LOG_TEXT("queue", queue), LOG_TEXT("user", buffer_str(&operator->user)),
-		LOG_TEXT("sudo_user", operator->sudo_user.size ? buffer_str(&operator->sudo_user) : NULL),
-		LOG_TEXT("reason", arguments->reason), LOG_INT("for_ms", arguments->for_ms), { 0 },
+		LOG_TEXT("domain", domain), LOG_TEXT("queue", queue), LOG_TEXT("reason", arguments->reason),
+		LOG_INT("for_ms", arguments->for_ms), { 0 },
 	};
 
 	if (!arguments->for_ms)
-		fields[5].key = NULL;
-	if (log_wants(LOG_LEVEL_INFO, "queuectl"))
-		log_write(LOG_LEVEL_INFO, "queuectl", event, fields);
+		fields[3].key = NULL;
+	record(operator, event, fields);
 }
 
 static void print_change(const struct operator *operator, const char *result, const char *domain, const char *queue,
@@ -260,7 +259,7 @@ static void suspend(struct operator *operator, const struct arguments *arguments
 {
 	char *by = name_of(operator), *value = suspension_value(by, clock_wall_ms(), arguments->reason);
 
-	for (size_t i = 0; i < operator->queue_count; i++) {
+	for (size_t i = 0; i < operator->queue_count && !operator->unrecorded; i++) {
 		const char *queue = queue_name(operator->queues[i]);
 
 		if (!set(operator, operator->queues[i], domain, value, arguments->for_ms ? arguments->for_ms : INT64_MAX))
@@ -304,7 +303,7 @@ static void resume(struct operator *operator, const struct arguments *arguments,
 {
 	bool there = false;
 
-	for (size_t i = 0; i < operator->queue_count; i++)
+	for (size_t i = 0; i < operator->queue_count && !operator->unrecorded; i++)
 		there |= resume_in(operator, arguments, domain, operator->queues[i]);
 	if (!there)
 		operator_say(operator, EXIT_NOT_FOUND, "%s: not suspended", domain);
@@ -315,7 +314,8 @@ static void each_domain(struct operator *operator, const struct arguments *argum
 {
 	if (arguments->id_count)
 		signal(SIGPIPE, SIG_IGN);	/* all of them, also where nobody reads what is printed */
-	for (size_t i = 0; i < arguments->id_count; i++) {
+	interrupt_defer();
+	for (size_t i = 0; i < arguments->id_count && !interrupt_came() && !operator->unrecorded; i++) {
 		char *domain = suspension_domain(arguments->ids[i]);
 
 		if (!domain)
@@ -323,6 +323,9 @@ static void each_domain(struct operator *operator, const struct arguments *argum
 		change(operator, arguments, domain);
 		free(domain);
 	}
+	if (interrupt_came())
+		operator_say(operator, EXIT_ERROR, "interrupted: all further domains are as they were");
+	interrupt_obey();
 }
 
 void suspend_destinations(struct operator *operator, const struct arguments *arguments)

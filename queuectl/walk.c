@@ -4,9 +4,14 @@
 
 #include <stdio.h>
 
-static bool is_enough(const struct walk *walk)
+static bool is_full(const struct walk *walk)
 {
 	return walk->limit && walk->count >= walk->limit;
+}
+
+static bool is_enough(const struct walk *walk)
+{
+	return is_full(walk) || (walk->ends && walk->ends(walk));
 }
 
 static void on_listed(void *arg, const struct reply *why, const struct list_entry *entries, size_t count,
@@ -20,11 +25,11 @@ static void on_listed(void *arg, const struct reply *why, const struct list_entr
 		walk->failed = true;
 		operator_fail_queue(walk->operator, walk->queue, why);
 	}
-	for (size_t i = 0; i < count && !is_enough(walk); i++) {
+	for (size_t i = 0; i < count && !is_full(walk); i++) {
 		walk->each(walk, walk->queue, &entries[i]);
 		walk->count++;
 	}
-	if (!is_enough(walk))
+	if (!is_full(walk))
 		snprintf(walk->cursor, sizeof(walk->cursor), "%s", cursor);
 }
 
@@ -51,7 +56,7 @@ static void walk_queues(struct walk *walk, const struct list_filter *filter)
 		walk->cursor[0] = '\0';
 		do
 			list_batch(walk, filter);
-		while (*walk->cursor);
+		while (*walk->cursor && !is_enough(walk));
 	}
 }
 

@@ -11,6 +11,7 @@ struct walk {
 	struct operator *operator;
 	const struct arguments *arguments;	/* ids and filter; no ids: all that match */
 	size_t limit;				/* 0: none */
+	bool (*ends)(const struct walk *);	/* optional: asked before each batch, true: it was the last one */
 	/* One of them, borrowed; nothing may be asked of a queue just then. */
 	void (*each)(struct walk *, struct queue *, const struct list_entry *);
 	void (*flush)(struct walk *);		/* optional: behind each batch, when a queue may be asked */

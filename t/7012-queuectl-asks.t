@@ -123,6 +123,9 @@ def interrupted(t):
         process.kill(signal.SIGTERM)
         ok(process.wait() in (-signal.SIGTERM, 0), 'interrupted')
         is_(held(t), logged(t), f'all {held(t)} that are held have their line of the log')
+        if held(t) < 4000:
+            like(process.log, rf'(?m)^held {held(t):,} of 4,000 messages$', 'it says how many, no other one went')
+            like(process.log, 'interrupted: all others are as they were', 'and why')
         done = t.run('sh', '-c', f"{t.program('slimta-queuectl')} -c {t.path('slimta.conf')} --json hold --state new --yes | head -1")
         like(done.stderr.decode() + 'x', 'cannot write: Broken pipe|^x$', 'nobody reads what it prints')
         is_((held(t), logged(t)), (4000, 4000), 'it does all, and logs it')

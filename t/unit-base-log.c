@@ -252,6 +252,52 @@ static size_t drain(int fd, struct buffer *into)
 	return into->size - before;
 }
 
+struct late_reader {
+	int fd;
+	struct buffer got;
+};
+
+/* Reads once the pipe is full. */
+static void *read_late(void *arg)
+{
+	struct late_reader *reader = arg;
+	struct pollfd room = { .fd = STDERR_FILENO, .events = POLLOUT };
+
+	while (poll(&room, 1, 0) == 1)
+		usleep(1000);
+	drain(reader->fd, &reader->got);
+	return NULL;
+}
+
+/* A program without a loop waits for who reads. */
+static void test_wait(void)
+{
+	struct late_reader reader = { 0 };
+	uint64_t before = log_lost();
+	pthread_t thread;
+	int ends[2];
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		BUG("no pipe");
+	replace_stderr(ends[1]);
+	is_int(open_log("stderr", LOG_FORMAT_TEXT), 0, "a pipe as stderr");
+	reader.fd = ends[0];
+	log_wait(10000);
+	if (pthread_create(&thread, NULL, read_late, &reader) != 0)
+		BUG("no thread");
+	for (int i = 0; i < 900; i++)
+		log_info("test", "waited", LOG_INT("number", i), LOG_TEXT("padding", "0123456789012345678901234567890123456789"));
+	pthread_join(thread, NULL);
+	drain(ends[0], &reader.got);
+	is_int(log_lost(), before, "who waits loses no line");
+	is_int(count_of(reader.got.data, "test: waited number="), 900, "all are there");
+	log_wait(0);
+	close(ends[0]);
+	close(ends[1]);
+	replace_stderr(saved_stderr);
+	buffer_release(&reader.got);
+}
+
 static void test_full_pipe(void)
 {
 	struct counters *counters = counters_create(0, NULL);
@@ -526,6 +572,7 @@ int main(void)
 	test_long(LOG_FORMAT_JSON);
 	test_levels();
 	test_file();
+	test_wait();
 	test_full_pipe();
 	test_full_socket();
 	test_pipe_of_another_user();

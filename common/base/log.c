@@ -21,6 +21,7 @@
 #define NAME_MAX_SIZE 256		/* of program, subsystem and event */
 #define RESERVED_FOR_CUT 32		/* room for the `cut` member, the end of the object and of the line */
 #define JOURNAL_MAX 32768
+#define WAIT_STEP_MS 5
 #define SYSLOG_FACILITY_MAIL (2 << 3)
 
 static struct {
@@ -35,6 +36,7 @@ static struct {
 	int64_t time_s;			/* ... which was in this second */
 	pid_t pid;			/* 0: to be asked for */
 	uint64_t lost, unannounced;
+	unsigned wait_ms;
 	struct counters *counters;
 	/* read without the lock */
 	enum log_level level, highest;
@@ -344,6 +346,19 @@ static void count_lost(void)
 	counter_add(state.counters, COUNTER_LOG_LOST, 1);
 }
 
+static int send_line(void)
+{
+	const struct timespec step = { .tv_nsec = WAIT_STEP_MS * 1000000 };
+	int result;
+
+	for (unsigned waited_ms = 0;; waited_ms += WAIT_STEP_MS) {
+		result = log_output_send(&state.output, state.line.data, state.line.size);
+		if (result == 0 || waited_ms >= state.wait_ms || (errno != EAGAIN && errno != ENOBUFS))
+			return result;
+		nanosleep(&step, NULL);
+	}
+}
+
 static int announce_lost(void)
 {
 	const struct log_field fields[] = { LOG_INT("lines", state.unannounced), { 0 } };
@@ -351,7 +366,7 @@ static int announce_lost(void)
 	if (!state.unannounced)
 		return 0;
 	format_line(&state.line, LOG_LEVEL_WARN, "log", "lost", fields);
-	if (log_output_send(&state.output, state.line.data, state.line.size) < 0)
+	if (send_line() < 0)
 		return -1;
 	state.unannounced = 0;
 	return 0;
@@ -373,7 +388,7 @@ void log_write(enum log_level level, const char *subsystem, const char *event, c
 		count_lost();
 	} else {
 		format_line(&state.line, level, subsystem, event, fields);
-		if (log_output_send(&state.output, state.line.data, state.line.size) < 0)
+		if (send_line() < 0)
 			count_lost();
 	}
 	pthread_mutex_unlock(&state.lock);
@@ -460,6 +475,11 @@ void log_close(void)
 	buffer_release(&state.line);
 	buffer_release(&state.cut_text);
 	pthread_mutex_unlock(&state.lock);
+}
+
+void log_wait(unsigned wait_ms)
+{
+	state.wait_ms = wait_ms;
 }
 
 uint64_t log_lost(void)

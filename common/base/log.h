@@ -66,6 +66,7 @@ int log_open(const char *program, const struct log_settings *);
 int log_reopen(void);		/* the output again, at SIGUSR1: after a rename of the file, or a new fd 2 */
 void log_close(void);
 void log_forked(void);		/* in a process that was not made by fork(), which says so itself: it has a pid of its own */
+void log_wait(unsigned wait_ms);	/* for a program without a loop: a line that does not fit waits so long for room */
 uint64_t log_lost(void);	/* lines that did not fit, since the start */
 struct counters;
 /* Counts them as COUNTER_LOG_LOST too, from now on; borrowed until set to NULL. */
