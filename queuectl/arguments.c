@@ -266,6 +266,7 @@ static const struct option_row {
 	{ "--all", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, all) },
 	{ "--dry-run", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, dry_run) },
 	{ "--yes", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, yes) },
+	{ "--force", NULL, TAKES_ACTION, NULL, NULL, offsetof(struct arguments, force) },
 	{ "--reason", NULL, TAKES_REASON, take_reason, "a line of text", 0 },
 	{ "--for", NULL, TAKES_TIME, take_for, "a time such as 90s, 15m, 1h30m or 3d", 0 },
 };

@@ -18,7 +18,7 @@ struct arguments {
 	size_t id_count;
 	struct list_filter filter;	/* but for its id */
 	bool filtered;			/* by anything of it */
-	bool all, dry_run, yes;
+	bool all, dry_run, yes, force;
 	bool help, version;		/* nothing else is wanted */
 	const char *reason;		/* NULL: none */
 	int64_t for_ms;			/* 0: for good */

@@ -48,6 +48,7 @@ static const char usage[] =
 	"  --all                        all messages\n"
 	"  --dry-run                    list what would be changed\n"
 	"  --yes                        do not ask\n"
+	"  --force                      also take them from who delivers them, where the storage can\n"
 	"  --reason TEXT                why (hold, bounce, suspend)\n"
 	"suspend (DOMAIN is example.net, or .example.net for all names below it):\n"
 	"  --for TIME                   90s, 15m, 1h30m, 3d; else until it is resumed\n"

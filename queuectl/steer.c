@@ -43,8 +43,10 @@ struct target {
 	struct reply why;		/* of the mark */
 	bool leased, held;		/* before; it is held, or will be when its lease ends */
 	bool there, waits;		/* afterwards; the mark waits for the end of a lease */
+	bool forced;			/* it was to be taken from its owner */
+	struct reply untaken;		/* why that was refused */
 	enum message_place place;
-	char *owner;
+	char *owner;			/* of its last lease that was seen */
 };
 
 struct steering {
@@ -59,9 +61,20 @@ struct steering {
 
 /* ---- one message: the mark, then a look at what it made */
 
+static void look(struct target *target);
+
 static void finish(struct target *target)
 {
 	target->steering->answered = --target->steering->left == 0;
+}
+
+static void on_taken(void *arg, const struct reply *why)
+{
+	struct target *target = arg;
+
+	if (why)
+		reply_copy(&target->untaken, why);
+	look(target);
 }
 
 static void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
@@ -73,10 +86,21 @@ static void on_peeked(void *arg, const struct reply *why, struct peeked *peeked)
 	if (peeked) {
 		target->place = peeked->place;
 		target->waits = peeked->place == PLACE_LEASED && peeked->asked.count;
-		target->owner = peeked->owner;
-		peeked->owner = NULL;
+		if (peeked->owner)
+			xstrset(&target->owner, peeked->owner);
 	}
-	finish(target);
+	if (!target->waits || target->forced || !target->steering->walk.arguments->force) {
+		finish(target);
+		return;
+	}
+	target->forced = true;
+	queue_take(target->queue, target->id, on_taken, target);
+}
+
+static void look(struct target *target)
+{
+	target->waits = false;
+	queue_peek(target->queue, target->id, false, on_peeked, target);
 }
 
 static void on_marked(void *arg, const struct reply *why)
@@ -88,7 +112,7 @@ static void on_marked(void *arg, const struct reply *why)
 		finish(target);
 		return;
 	}
-	queue_peek(target->queue, target->id, false, on_peeked, target);
+	look(target);
 }
 
 static void ask(struct target *target)
@@ -134,7 +158,8 @@ static void log_action(const struct target *target, const char *event)
 {
 	const struct log_field fields[] = {
 		LOG_TEXT("id", target->id), LOG_TEXT("queue", queue_name(target->queue)),
-		LOG_TEXT("reason", target->steering->walk.arguments->reason), { 0 },
+		LOG_TEXT("reason", target->steering->walk.arguments->reason),
+		LOG_TEXT("taken_from", target->forced && !target->untaken.code ? target->owner : NULL), { 0 },
 	};
 
 	record(target->steering->walk.operator, event, fields);
@@ -154,9 +179,11 @@ static void say_later(const struct target *target)
 
 	steering->later++;
 	log_action(target, steering->action->event_later);
-	if (steering->walk.arguments->id_count)
-		operator_say(steering->walk.operator, EXIT_BUSY, "%s: being delivered just now%s%s; %s", target->id,
-			target->owner ? " by " : "", target->owner ? target->owner : "", steering->action->later);
+	if (steering->walk.arguments->id_count || target->untaken.code)
+		operator_say(steering->walk.operator, EXIT_BUSY, "%s: being delivered just now%s%s; %s%s%s", target->id,
+			target->owner ? " by " : "", target->owner ? target->owner : "",
+			target->untaken.code ? target->untaken.text : "", target->untaken.code ? "; " : "",
+			steering->action->later);
 	else
 		operator_worsen(steering->walk.operator, EXIT_BUSY);
 }
@@ -218,6 +245,7 @@ static void report(struct target *target)
 
 	print_result(target->steering->walk.operator, target->id, queue_name(target->queue), result, &target->why);
 	reply_release(&target->why);
+	reply_release(&target->untaken);
 	free(target->owner);
 }
 

@@ -154,6 +154,7 @@ static struct fake {
 		struct reply why;
 	} waiting;
 	struct event *answer;
+	char taken[ID_SIZE];
 } fake;
 
 static void on_answer(evutil_socket_t fd, short what, void *arg)
@@ -199,9 +200,17 @@ static void fake_discard(struct storage *storage, const char *const ids[], size_
 	fake_answer(done, arg);
 }
 
+static void fake_take(struct storage *storage, const char *id, storage_done_fn *done, void *arg)
+{
+	(void)storage;
+	snprintf(fake.taken, sizeof(fake.taken), "%s", id);
+	reply_release(&fake.waiting.why);
+	fake_answer(done, arg);
+}
+
 static const struct option no_rows[] = { { 0 } };
 static const struct storage_driver fake_driver = { .type = "fake", .size = sizeof(struct fake), .options = no_rows,
-	.write = fake_write, .discard = fake_discard };
+	.write = fake_write, .discard = fake_discard, .take = fake_take };
 
 static void submit(struct queue *queue, struct place *place, struct answer *answer)
 {
@@ -220,6 +229,38 @@ static void on_settings(void *arg, const struct reply *why, const struct setting
 	(void)settings;
 	(void)count;
 	on_done(arg, why);
+}
+
+static void test_lacks(struct queue *queue, struct place *place)
+{
+	struct storage_driver without = fake_driver;
+	struct answer answer = { 0 };
+
+	queue_mark(queue, "x", MARK_HOLD, "", on_done, &answer);
+	answered(place, &answer);
+	is_int(answer.why.code, 502, "a mark that the storage does not have");
+	answer_release(&answer);
+	queue_set(queue, "key", "value", INT64_MAX, on_done, &answer);
+	answered(place, &answer);
+	is_int(answer.why.code, 502, "a setting");
+	answer_release(&answer);
+	queue_settings(queue, on_settings, &answer);
+	answered(place, &answer);
+	is_int(answer.why.code, 502, "and asking for them");
+	answer_release(&answer);
+	queue_take(queue, "x", on_done, &answer);
+	answered(place, &answer);
+	is_int(answer.why.code, 0, "a message is taken by a storage that can");
+	is_str(fake.taken, "x", "that one");
+	answer_release(&answer);
+	without.take = NULL;
+	without.untaken = "as it says";
+	fake.storage.driver = &without;
+	queue_take(queue, "x", on_done, &answer);
+	answered(place, &answer);
+	is_int(answer.why.code, 502, "one that cannot");
+	is_str(answer.why.text, "as it says", "says why");
+	answer_release(&answer);
 }
 
 static void test_submit(void)
@@ -274,20 +315,7 @@ static void test_submit(void)
 	is_int(fake.discards, 1, "and it is not taken back: it comes again under this id");
 	answer_release(&answer);
 
-	memset(&answer, 0, sizeof(answer));
-	queue_mark(queue, "x", MARK_HOLD, "", on_done, &answer);
-	answered(&place, &answer);
-	is_int(answer.why.code, 502, "a mark that the storage does not have");
-	answer_release(&answer);
-	queue_set(queue, "key", "value", INT64_MAX, on_done, &answer);
-	answered(&place, &answer);
-	is_int(answer.why.code, 502, "a setting");
-	answer_release(&answer);
-	queue_settings(queue, on_settings, &answer);
-	answered(&place, &answer);
-	is_int(answer.why.code, 502, "and asking for them");
-	answer_release(&answer);
-
+	test_lacks(queue, &place);
 	queue->storage = disk;
 	event_free(fake.answer);
 	queue_free(queue);

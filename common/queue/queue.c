@@ -256,6 +256,17 @@ void queue_mark(struct queue *queue, const char *id, enum mark mark, const char 
 		queue_answer_later(queue, 502, "5.3.3", "This storage has no marks", done, arg);
 }
 
+void queue_take(struct queue *queue, const char *id, storage_done_fn *done, void *arg)
+{
+	const struct storage_driver *driver = queue->storage->driver;
+
+	if (driver->take)
+		driver->take(queue->storage, id, done, arg);
+	else
+		queue_answer_later(queue, 502, "5.3.3", driver->untaken ? driver->untaken : "This storage takes no leases away",
+			done, arg);
+}
+
 void queue_set(struct queue *queue, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *done,
 	void *arg)
 {

@@ -75,6 +75,7 @@ void queue_list(struct queue *, const struct list_filter *, const char *cursor, 
 void queue_info(struct queue *, storage_info_fn *, void *arg);
 /* 502 5.3.3 where the storage does not have it. */
 void queue_mark(struct queue *, const char *id, enum mark, const char *reason, storage_done_fn *, void *arg);
+void queue_take(struct queue *, const char *id, storage_done_fn *, void *arg);
 void queue_set(struct queue *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *, void *arg);
 void queue_settings(struct queue *, storage_settings_fn *, void *arg);
 

@@ -288,6 +288,11 @@ struct storage_driver {
 	/* At once, or as the lease ends where somebody has it: the lease is not touched, a message that was delivered
 	 * goes. Later marks follow earlier ones. `reason` for HOLD and BOUNCE, else NULL. 550 5.1.1: not there. */
 	void (*mark)(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *done, void *arg);
+	/* Optional: takes a message from whoever has it, one atomic step: his lease is lost (epoch + 1, so that his results are
+	 * refused, but for who is settled), and the marks beside it are obeyed. Success where nobody has it. 550 5.1.1: not
+	 * there. NULL: it cannot, as `untaken` says to an operator, and what ends a lease here. */
+	void (*take)(struct storage *, const char *id, storage_done_fn *done, void *arg);
+	const char *untaken;
 	/* Small settings that all who share the storage see within seconds: a key of 1 to 255 octets of text
 	 * without control characters, a value of text of up to 4,096 (501 5.5.4); NULL takes it away, as an expiry of 0
 	 * or less. INT64_MAX: it never expires. 452 4.3.1 beyond what the storage keeps: 1,000 of them at least. */

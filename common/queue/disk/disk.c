@@ -137,6 +137,7 @@ const struct storage_driver disk_driver = {
 	.list = disk_list,
 	.info = disk_info,
 	.mark = disk_mark,
+	.untaken = "a message on disk cannot be taken from a process that lives; when that ends, what was asked is obeyed",
 	.set = disk_set,
 	.settings = disk_settings,
 	.accepts = disk_accepts,

@@ -407,6 +407,7 @@ const struct storage_driver memory_driver = {
 	.list = memory_list,
 	.info = memory_info,
 	.mark = memory_mark,
+	.untaken = "a message in memory cannot be taken from the worker that has it, and all are lost if that is ended",
 	.set = memory_set,
 	.settings = memory_settings,
 	.accepts = memory_accepts,
