@@ -7,7 +7,8 @@ import shutil
 import pwd
 
 from lib.fixture import IS_ROOT, is_, like, ok, run, skip_all
-from lib.master import CONFIG, mode, proc_status, with_keys
+from lib.master import CONFIG, mode, with_keys
+from lib.process import proc_status
 
 USER = with_keys('    user: nobody\n    pid_file: @dir@/pid\n', CONFIG).replace('@dir@/env', '@dir@/queue/env').replace(
     '@dir@/meta', '@dir@/queue/meta')

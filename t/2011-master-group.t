@@ -5,7 +5,8 @@ import grp
 import pwd
 
 from lib.fixture import IS_ROOT, is_, run, skip_all
-from lib.master import CONFIG, proc_status, with_keys
+from lib.master import CONFIG, with_keys
+from lib.process import proc_status
 
 SETTINGS = with_keys('    user: nobody\n    group: mail\n', CONFIG).replace('@dir@/env', '@dir@/queue/env').replace(
     '@dir@/meta', '@dir@/queue/meta')

@@ -8,6 +8,7 @@ import socket
 
 from lib.fixture import IS_ROOT, is_, like, ok, run, skip
 from lib.master import CONFIG, mode, with_keys
+from lib.peer import have_ipv6
 
 
 def with_listeners(listeners, text=CONFIG):
@@ -24,14 +25,6 @@ def greets(address, family=socket.AF_INET):
 def refuses(address, family=socket.AF_INET):
     with socket.socket(family, socket.SOCK_STREAM) as client:
         return client.connect_ex(address) != 0
-
-
-def have_ipv6():
-    try:
-        with socket.create_server(('::1', 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
 
 
 def families(t):

@@ -6,6 +6,7 @@ import os
 
 from lib.edge import config, stored
 from lib.fixture import SLOW, is_, like, ok, run, wait_for
+from lib.process import memory_kb
 
 HEADER = 'Subject: x\r\n\r\n'
 
@@ -23,15 +24,10 @@ def spool_files(edge):
     return sizes
 
 
-def memory(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as status:
-        return next(int(line.split()[1]) for line in status if line.startswith('RssAnon'))
-
-
 def spooled(t):
     t.folder('spool')
     edge = t.edge(config(', max_size: 100M', '    spool_dir: @dir@/spool\n    spool_threshold: 10K\n'))
-    before = memory(edge.pid)
+    before = memory_kb(edge.pid, 'RssAnon')
     with t.client('smtp') as c:
         c.hello()
         c.cmd('MAIL FROM:<a@b.example>', 250)
@@ -42,7 +38,7 @@ def spooled(t):
         for _ in range(40):
             c.send(line * 10000)
         wait_for(lambda: max(spool_files(edge), default=0) > 20_000_000, 10, 'a file to grow')
-        ok(SLOW > 1 or memory(edge.pid) - before < 4000, 'the message is not in memory')
+        ok(SLOW > 1 or memory_kb(edge.pid, 'RssAnon') - before < 4000, 'the message is not in memory')
         c.send('.\r\n')
         c.expect(250)
     is_(os.listdir(t.path('spool')), [], 'the file has no name')

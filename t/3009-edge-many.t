@@ -8,6 +8,7 @@ import time
 
 from lib.edge import config, stored
 from lib.fixture import SLOW, Failure, diag, is_, like, ok, run, wait_for
+from lib.process import memory_kb
 
 SPOOL = '    spool_dir: @dir@/spool\n    spool_threshold: 4K\n'
 MANY = 1000 // SLOW
@@ -16,11 +17,6 @@ FLOOD = 2000 // SLOW
 
 def quiet(process=''):
     return config('', process).replace('level: debug', 'levels: {smtp: warn, edge: warn}')
-
-
-def status(pid, key):
-    with open(f'/proc/{pid}/status', encoding='ascii') as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
 
 
 def transaction(clients):
@@ -40,13 +36,13 @@ def thousand(t):
     edge = t.edge(quiet())
     with t.client('smtp') as c:
         c.hello()
-    before = status(edge.pid, 'RssAnon')
+    before = memory_kb(edge.pid, 'RssAnon')
     clients = [t.client('smtp') for _ in range(MANY)]
     is_({c.reply().code for c in clients}, {220}, f'{MANY} sessions are greeted')
-    grown = status(edge.pid, 'RssAnon') - before
+    grown = memory_kb(edge.pid, 'RssAnon') - before
     ok(SLOW > 1 or grown < 4000, f'each of them costs less than 4 KB ({grown / MANY:.2f})')
     transaction(clients)
-    grown = status(edge.pid, 'RssAnon') - before
+    grown = memory_kb(edge.pid, 'RssAnon') - before
     ok(SLOW > 1 or grown < 8000, f'less than 8 with a message begun ({grown / MANY:.2f})')
     began = time.monotonic()
     with t.client('smtp') as c:

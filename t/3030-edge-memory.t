@@ -8,6 +8,7 @@ import os
 from lib.edge import config
 from lib.fixture import SLOW, diag, ok, run
 from lib.flood import begin, connect, deaf, finish, spread
+from lib.process import cpu_ms, memory_kb
 
 LONG = bool(os.environ.get('LONG'))
 SESSIONS = 50 if LONG else 10
@@ -23,16 +24,6 @@ ENVELOPE = 900		# a thousand recipients of 300 octets
 
 CONFIG = config(f', max_size: {2 * MESSAGE}', '    spool_dir: @dir@/spool\n').replace('level: debug',
     'levels: {smtp: warn, edge: warn}')
-
-
-def status(pid, key):
-    with open(f'/proc/{pid}/status', encoding='ascii') as lines:
-        return next(int(line.split()[1]) for line in lines if line.startswith(key))
-
-
-def cpu_ms(pid):
-    with open(f'/proc/{pid}/schedstat', encoding='ascii') as stat:
-        return int(stat.read().split()[0]) / 1e6
 
 
 def half_a_line(clients):
@@ -127,9 +118,9 @@ def test(what, most_kb):
         clients = [connect(t) for _ in range(SESSIONS)]
         with open(f'/proc/{edge.pid}/clear_refs', 'w', encoding='ascii') as peak:
             peak.write('5')
-        before, spent = status(edge.pid, 'VmRSS'), cpu_ms(edge.pid)
+        before, spent = memory_kb(edge.pid, 'VmRSS'), cpu_ms(edge.pid)
         sent = what(clients)
-        grown = (status(edge.pid, 'VmHWM') - before) / SESSIONS
+        grown = (memory_kb(edge.pid, 'VmHWM') - before) / SESSIONS
         spent = cpu_ms(edge.pid) - spent
         diag(f'{what.__name__}: {sent / 1e6:.1f} MB, {grown:.0f} KB a session, {spent / sent * 1e6:.1f} ms of CPU a MB')
         ok(SLOW > 1 or grown < most_kb, f'{what.__name__}: less than {most_kb} KB a session')

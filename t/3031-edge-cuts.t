@@ -6,22 +6,10 @@ import re
 import signal
 import socket
 
-from lib.edge import config, stored
+from lib.edge import GROUP, MAIL, config, replies, stored
 from lib.fixture import is_, ok, run, wait_for
 
-GROUP = b'EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n'
-MAIL = GROUP + b'Subject: x\r\n\r\n..\r\n.\r\nQUIT\r\n'
 CODES = [220, 250, 250, 250, 354, 250, 221]
-
-
-def replies(client):
-    """The codes of all replies up to the end."""
-    codes = []
-    while True:
-        code = client.reply().code
-        if not code:
-            return codes
-        codes.append(code)
 
 
 def early(t):

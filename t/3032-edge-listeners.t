@@ -9,6 +9,7 @@ import stat
 
 from lib.edge import stored
 from lib.fixture import IS_ROOT, Client, is_, like, run, skip
+from lib.peer import have_ipv6
 
 CONFIG = '''@process@    logging: {level: debug}
   worker: {instances: 0}
@@ -24,14 +25,6 @@ relay:
 
 def config(listeners):
     return CONFIG.replace('LISTENERS', listeners)
-
-
-def have_ipv6():
-    try:
-        with socket.create_server(('::1', 0), family=socket.AF_INET6):
-            return True
-    except OSError:
-        return False
 
 
 def connect(t, family, address):

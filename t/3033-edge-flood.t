@@ -10,6 +10,7 @@ import time
 
 from lib.edge import config, stored
 from lib.fixture import SLOW, diag, is_, ok, run
+from lib.process import cpu_ms
 
 MESSAGES = 40
 SLOWEST_S = 5 * SLOW		# generous: machines that run tests are loaded; measured below
@@ -69,11 +70,6 @@ def honest(t, sender):
         if codes != [220, 250, 250, 250, 354, 250]:
             ok(False, f'a message of {sender} gets through: {codes}')
     return sorted(times)
-
-
-def cpu_ms(pid):
-    with open(f'/proc/{pid}/schedstat', encoding='ascii') as stat:
-        return int(stat.read().split()[0]) / 1e6
 
 
 def shown(times):

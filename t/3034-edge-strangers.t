@@ -7,21 +7,8 @@ import re
 import ssl
 import time
 
-from lib.edge import config, stored
+from lib.edge import GROUP, MAIL, config, replies, stored
 from lib.fixture import SLOW, is_, ok, run, wait_for
-
-GROUP = b'EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n'
-MAIL = GROUP + b'Subject: x\r\n\r\n..\r\n.\r\nQUIT\r\n'
-
-
-def replies(client):
-    """The codes of all replies up to the end."""
-    codes = []
-    while True:
-        code = client.reply().code
-        if not code:
-            return codes
-        codes.append(code)
 
 
 def silent(t):

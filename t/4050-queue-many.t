@@ -3,12 +3,12 @@
 # SPDX-License-Identifier: MIT
 # 100,000 messages with LONG=1. They lie in memory where that is possible, so that filling is quick.
 import os
-import re
 import subprocess
 import time
 
 from lib.fixture import SLOW, diag, is_, ok, run, wait_for
 from lib.operator import counts
+from lib.process import memory_kb
 from lib.queues import fill, quick_folder
 
 MANY = 100000 if os.environ.get('LONG') else 20000 // SLOW
@@ -26,12 +26,6 @@ relay:
 '''
 
 
-def peak(pid):
-    """The most memory that a process had, in kilobytes."""
-    with open(f'/proc/{pid}/status', encoding='utf-8') as status:
-        return int(re.search(r'VmHWM:\s*(\d+)', status.read())[1])
-
-
 def listed(t):
     """How many messages `list` tells, its peak of memory, and the seconds it took."""
     since, lines, most = time.monotonic(), 0, 0
@@ -40,7 +34,7 @@ def listed(t):
         for _ in process.stdout:
             lines += 1
             if lines % 1000 == 1:
-                most = max(most, peak(process.pid))
+                most = max(most, memory_kb(process.pid))
     return lines, most, time.monotonic() - since
 
 
@@ -55,7 +49,7 @@ def worker_on(t, place, relay, event, number):
     process.wait_log(f' {event} ', timeout=60)
     first = time.monotonic() - since
     wait_for(lambda: process.log.count(f' {event} ') >= number, 120, f'lines that it {event}')
-    last, most = time.monotonic() - since, peak(process.pid)
+    last, most = time.monotonic() - since, memory_kb(process.pid)
     is_(process.stop(timeout=30), 0, f'a worker that {event} {number} ends well')
     return most, first, last
 
@@ -63,7 +57,7 @@ def worker_on(t, place, relay, event, number):
 def many(t):
     with quick_folder(t) as place:
         empty = worker(t, place, 'hole')
-        before = peak(empty.pid)
+        before = memory_kb(empty.pid)
         empty.stop()
         least = listed(t)[1]
         since = time.monotonic()

@@ -2,10 +2,10 @@
 # 5030-relay-static-data.t - large messages in bounded memory, long lines, files cut short under a worker (lesson P19)
 # SPDX-License-Identifier: MIT
 import os
-import re
 
 from lib.fixture import SLOW, is_, like, ok, run, unlike, wait_for
 from lib.next_hop import NextHop
+from lib.process import memory_kb
 from lib.relay import config, queued, send
 
 MEGABYTE = 1 << 20
@@ -16,24 +16,19 @@ def start(t, hop, delay=300):
     return t.master(text.replace('queue: q, listener', 'queue: q, max_size: 100M, listener'))
 
 
-def high_water_kb(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as status:
-        return int(re.search(r'VmHWM:\s+(\d+)', status.read())[1])
-
-
 def large(t):
     hop = NextHop(t, extensions=('PIPELINING', 'SIZE 100000000'))
     master = start(t, hop)
     master.wait_log(rf' delivered id={send(t, "a@example.net")} ')
     worker, = master.children('slimta-worker')
-    before = high_water_kb(worker)
+    before = memory_kb(worker)
     line = b'.' + b'x' * 70 + b'\r\n'
     data = b'Subject: x\r\n\r\n' + line * (50 * MEGABYTE // len(line)) + b'.\r\n\r\n.'
     ident = send(t, 'a@example.net', 'b@example.net', data=data)
     master.wait_log(rf' delivered id={ident} recipient=b@example.net ', timeout=60)
     ok(hop.messages[-1]['data'] == data + b'\r\n', '50 MB arrive as they were sent')
     is_(hop.messages[-1]['parameters'], [f'SIZE={len(data) + 2}'], 'with their size')
-    grown = high_water_kb(worker) - before
+    grown = memory_kb(worker) - before
     ok(SLOW > 1 or grown < 6 * 1024, f'in little memory ({grown} KB more)')
     master.stop()
 

@@ -10,6 +10,7 @@ import re
 
 from lib.fixture import is_, ok, run, unlike, wait_for
 from lib.next_hop import NextHop, Raw
+from lib.process import memory_kb
 from lib.relay import config, send
 
 CONTROL = r'[\x00-\x09\x0b-\x1f\x7f-\x9f\ufffe\uffff]'
@@ -105,16 +106,11 @@ def deferred(t):
     check_text(t.queuectl('list'), 'the list')
 
 
-def peak_kb(pid):
-    with open(f'/proc/{pid}/status', encoding='ascii') as status:
-        return int(re.search(r'VmHWM:\s+(\d+)', status.read())[1])
-
-
 def endless(t):
     hop = NextHop(t)
     master = start(t, hop)
     worker = master.wait_log(rf' slimta-worker\[(\d+)\] .*delivered id={send(t, "a@example.net")} ')[1]
-    before = peak_kb(worker)
+    before = memory_kb(worker)
     for step in 'connect', 'EHLO', 'RCPT', '.':
         for what, octets in ENDLESS.items():
             hop.at = {step: Raw(octets)}
@@ -122,7 +118,7 @@ def endless(t):
             is_(match[1], 'deferred', f'{what} at {step}')
             ok(re.match(r'451 4\.5\.0 |421 4\.4\.2 |451 4\.4\.2 ', match[2]), f'{match[2]}')
             check_text(match[0], what)
-    grown = peak_kb(worker) - before
+    grown = memory_kb(worker) - before
     ok(grown < 4096 or 'sanitize' in t.build, f'the worker grew by {grown} KB at most')
     hop.at = {}
     master.wait_log(f' delivered id={send(t, "a@example.net")} ')

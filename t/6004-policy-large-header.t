@@ -8,6 +8,7 @@ import re
 from lib.fixture import is_, like, ok, run, wait_for
 from lib.next_hop import NextHop
 from lib.peer import dot_stuffed
+from lib.process import cpu_ticks
 
 CONFIG = '''@process@    spool_dir: @dir@/spool
     spool_threshold: THRESHOLD
@@ -78,12 +79,7 @@ def spooled(t):
 
 
 def cpu(*processes):
-    """Ticks of a hundredth of a second."""
-    ticks = 0
-    for process in processes:
-        with open(f'/proc/{process.pid}/stat', encoding='ascii') as stat:
-            ticks += sum(map(int, stat.read().rsplit(')', 1)[1].split()[11:13]))
-    return ticks
+    return sum(cpu_ticks(process.pid) for process in processes)
 
 
 def linear(t):

@@ -7,6 +7,7 @@ import re
 
 from lib.edge import config, stored
 from lib.fixture import is_, like, ok, run
+from lib.process import cpu_ticks
 
 HEADER = 'Subject: x\r\n\r\n'
 
@@ -81,11 +82,6 @@ def starved(t):
                 c.send(HEADER + ('y' * 76 + '\r\n') * 200 + '.\r\n')
                 c.expect(wanted, '', f'{fault}: {wanted}')
         is_(edge.stop(), 0, f'{fault}: the edge goes on, and ends well')
-
-
-def cpu_ticks(pid):
-    with open(f'/proc/{pid}/stat', encoding='ascii') as stat:
-        return sum(int(field) for field in stat.read().split(')')[1].split()[11:13])
 
 
 def connection(t):

@@ -1,8 +1,12 @@
-# edge.py - for tests of slimta-edge: a configuration, and what its queue holds
+# edge.py - for tests of slimta-edge: a configuration, a session, and what its queue holds
 # SPDX-License-Identifier: MIT
 import glob
 import json
 import os
+
+# A whole session, and what of it a client may send in one piece (RFC 2920).
+GROUP = b'EHLO c.example\r\nMAIL FROM:<a@b.example>\r\nRCPT TO:<c@d.example>\r\nDATA\r\n'
+MAIL = GROUP + b'Subject: x\r\n\r\n..\r\n.\r\nQUIT\r\n'
 
 
 def config(options='', process='', queue=''):
@@ -30,3 +34,13 @@ def stored(t):
             envelope['content'] = file.read(int(body))
             found.append(envelope)
     return found
+
+
+def replies(client):
+    """The codes of all replies up to the end."""
+    codes = []
+    while True:
+        code = client.reply().code
+        if not code:
+            return codes
+        codes.append(code)

@@ -2,7 +2,6 @@
 # SPDX-License-Identifier: MIT
 import json
 import os
-import re
 import signal
 import socket
 
@@ -41,11 +40,6 @@ def status(path, request=b'{"op":"status"}\n'):
 def gone(pids, timeout=15):
     """Waits until none of the processes is there, zombies not counted."""
     wait_for(lambda: all((process_stat(pid) or ('Z',))[0] == 'Z' for pid in pids), timeout, f'the end of {pids}')
-
-
-def proc_status(pid):
-    with open(f'/proc/{pid}/status', encoding='utf-8') as lines:
-        return dict(re.split(r':\s*', line.rstrip(), maxsplit=1) for line in lines)
 
 
 def mode(path):

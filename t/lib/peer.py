@@ -9,6 +9,14 @@ import traceback
 from .tap import diag, ok
 
 
+def have_ipv6():
+    try:
+        with socket.create_server(('::1', 0), family=socket.AF_INET6):
+            return True
+    except OSError:
+        return False
+
+
 class Reply:
     def __init__(self, lines):
         self.lines = lines
