@@ -151,10 +151,21 @@ static void test_others(void)
 	}
 }
 
+/* What is seen of one that was marked beside its lease. */
+static struct answer put_aside_marked(char id[ID_SIZE], enum mark what)
+{
+	struct lease *lease;
+
+	write_message(id);
+	lease = claim();
+	mark(id, what);
+	put_aside(lease, HOUR_MS, 7, NULL);
+	return peek(&other, id);
+}
+
 static void test_marks(void)
 {
 	struct answer seen;
-	struct lease *lease;
 	char id[ID_SIZE];
 
 	write_message(id);
@@ -163,11 +174,7 @@ static void test_marks(void)
 	mark(id, MARK_RETRY);
 	remove_claimed(id, "a retry that is asked for: at once");
 
-	write_message(id);
-	lease = claim();
-	mark(id, MARK_HOLD);
-	put_aside(lease, HOUR_MS, 7, NULL);
-	seen = peek(&other, id);
+	seen = put_aside_marked(id, MARK_HOLD);
 	is_int(seen.place, PLACE_HELD, "a hold that was asked for beside the lease is obeyed");
 	answer_release(&seen);
 	one.storage->driver->recall(one.storage, 7);
@@ -175,11 +182,7 @@ static void test_marks(void)
 	mark(id, MARK_RELEASE);
 	remove_claimed(id, "released");
 
-	write_message(id);
-	lease = claim();
-	mark(id, MARK_DISCARD);
-	put_aside(lease, HOUR_MS, 7, NULL);
-	seen = peek(&other, id);
+	seen = put_aside_marked(id, MARK_DISCARD);
 	is_int(seen.why.code, 550, "and a removal");
 	answer_release(&seen);
 }

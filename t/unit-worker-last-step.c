@@ -10,6 +10,7 @@
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "t/lib/commits.h"
+#include "t/lib/loop.h"
 
 static char dir[] = "/tmp/slimta-unit-XXXXXX";
 static struct event_base *base;
@@ -128,24 +129,6 @@ static void on_finished(void *arg)
 	((struct result *)arg)->finished++;
 }
 
-static void on_alarm(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
-static void run_until(const unsigned *done)
-{
-	bool late = false;
-	struct event *timer = event_new(base, -1, 0, on_alarm, &late);
-
-	event_add(timer, &(struct timeval){ 15, 0 });
-	while (!*done && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(timer);
-}
-
 static struct relay *open_relay(const char *name)
 {
 	struct relay_context context = { .base = base, .process = &process, .disk = pool };
@@ -175,7 +158,7 @@ static void deliver(const char *name, const char *answers, unsigned asked, unsig
 	commits.answers = answers;
 	commits.asked = hop.dots = hop.resets = hop.sessions = 0;
 	relay_deliver(relay, &delivery);
-	run_until(&result.finished);
+	LOOP_UNTIL(base, result.finished, 15000);
 	ok(result.finished == 1 && result.settled == 1, "settled and finished once");
 	is_int(result.reply.code, code, what);
 	is_int(commits.asked, asked, "asked as often as it had to be");
@@ -220,7 +203,7 @@ static void ended(const char *name)
 	commits.answers = "n";
 	commits.asked = 0;
 	relay_deliver(relay, &delivery);
-	run_until(&commits.asked);
+	LOOP_UNTIL(base, commits.asked, 15000);
 	relay_free(relay);
 	is_int(commits.asked, 2, "the question is taken back");
 	ok(!commits.resume && !result.settled, "and nobody is told");

@@ -13,6 +13,7 @@
 #include "common/base/memory.h"
 #include "worker/claims.h"
 #include "worker/deaths.h"
+#include "t/lib/loop.h"
 
 static struct event_base *base;
 static struct counters *counters;
@@ -326,22 +327,9 @@ static void set_true(void *arg)
 	*(bool *)arg = true;
 }
 
-static void on_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
 static void loop_until(const bool *over, int64_t bound_ms)
 {
-	bool late = false;
-	struct event *timer = event_new(base, -1, 0, on_late, &late);
-
-	event_add(timer, &(struct timeval){ bound_ms / 1000, bound_ms % 1000 * 1000 });
-	while (!*over && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(timer);
+	LOOP_UNTIL(base, *over, bound_ms);
 }
 
 static void set_up(struct asking *asking, int64_t lease_ms, const char *renewals)

@@ -205,18 +205,14 @@ static void others_go_on(void)
 	is_int(scripted.delivered, 1, "the others were tried");
 	done_is("0 delivered 250 2.0.0 done, 1 failed 550 5.1.1 never", "the bounce is owed");
 
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	strings_release(&storage.calls);
-	delivery_makes(&scripted, "get, submit, defer 400000 tried 2: 450 4.0.0 later there", "it is written with the next");
+	next_delivery_makes(&scripted, "get, submit, defer 400000 tried 2: 450 4.0.0 later there", "it is written with the next");
 	told_is(1, "s@example.org failed never@x", "told");
 
 	/* One fails as the other did, later. */
 	failing(&scripted, TO("never1@x", "never@x"), "submit", "451 4.3.0", 1, false);
 	outcomes_add(&storage.state.done, &(struct outcome){ 0, OUTCOME_FAILED, { 550, 1, 1, (char *)"never" }, NULL, 5 });
 	delivery_makes(&scripted, "get, submit, defer 60000 tried 2: 550 5.1.1 never there", "both are owed");
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	strings_release(&storage.calls);
-	delivery_makes(&scripted, "get, submit, submit, remove", "a notification each, as the first may have been written");
+	next_delivery_makes(&scripted, "get, submit, submit, remove", "a notification each, as the first may have been written");
 	told_is(2, "s@example.org failed never@x", "told");
 }
 
@@ -248,11 +244,8 @@ static void drained(void)
 	event_free(timer);
 	event_free(scripted.turn);
 
-	/* The next owner. */
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	strings_release(&storage.calls);
 	storage.fail_times = 0;
-	delivery_makes(&scripted, "get, submit, defer 400000 tried 1: 450 4.0.0 later there",
+	next_delivery_makes(&scripted, "get, submit, defer 400000 tried 1: 450 4.0.0 later there",
 		"who comes next writes it first, then tries the others");
 	done_is("0 bounced 550 5.1.1 never", "and records it with that");
 	is_int(scripted.delivered, 2, "an attempt each");

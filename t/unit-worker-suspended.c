@@ -93,9 +93,7 @@ static void for_how_long(void)
 	suspend(NEVER, TO("a.example"));
 	delivery_makes(&scripted, "get, aside 30s one 0", "until it is too old");
 	storage.age_ms = 130000;
-	strings_release(&storage.calls);
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	delivery_makes(&scripted, "get, renew 1, submit, remove", "and then it fails");
+	next_delivery_makes(&scripted, "get, renew 1, submit, remove", "and then it fails");
 	ok(text_has_suffix(storage.notified.items[0], "s@example.org failed ok@a.example"), "and its sender is told");
 	resume_all();
 
@@ -114,19 +112,13 @@ static void who_is_told(void)
 	suspend(NEVER, TO("a.example"));
 	delivery_makes(&scripted, "get, aside 3s one 1", "until its sender is to be told");
 	storage.age_ms = 9000;
-	strings_release(&storage.calls);
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	delivery_makes(&scripted, "get, renew 2, submit, aside long one 2", "late: recorded, told, put aside again");
+	next_delivery_makes(&scripted, "get, renew 2, submit, aside long one 2", "late: recorded, told, put aside again");
 	is_int(storage.notified.count, 1, "one notification");
 	ok(text_has_suffix(storage.notified.items[0], "s@example.org delayed ok@a.example"), "of the one who waits");
 	ok(strstr(storage.octets.items[0], "451 4.3.2 Deliveries to a.example are suspended"), "and why");
-	strings_release(&storage.calls);
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	delivery_makes(&scripted, "get, aside long one 2", "once");
+	next_delivery_makes(&scripted, "get, aside long one 2", "once");
 	resume_all();
-	scripted.turn = event_new(base, -1, 0, on_turn, &scripted);
-	strings_release(&storage.calls);
-	delivery_makes(&scripted, "get, remove", "and goes after that");
+	next_delivery_makes(&scripted, "get, remove", "and goes after that");
 }
 
 static void fails_to_put_aside(void)

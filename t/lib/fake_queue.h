@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "t/lib/loop.h"
 #include "t/lib/tap.h"
 #include "worker/claims.h"
 #include "worker/relay_drivers.h"
@@ -470,23 +471,9 @@ static const struct relay_driver scripted_driver = {
 
 /* ---- running */
 
-MAYBE void on_late(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
 MAYBE void loop_until(const bool *over, int64_t bound_ms)
 {
-	struct timeval bound = { bound_ms / 1000, bound_ms % 1000 * 1000 };
-	bool late = false;
-	struct event *timer = event_new(base, -1, 0, on_late, &late);
-
-	event_add(timer, &bound);
-	while (!*over && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(timer);
+	LOOP_UNTIL(base, *over, bound_ms);
 }
 
 MAYBE void on_ended(void *arg, struct delivery *delivery)
@@ -568,6 +555,14 @@ MAYBE void delivery_makes(struct scripted *scripted, const char *wanted, const c
 	deliver(scripted);
 	calls_are(wanted, what);
 	event_free(scripted->turn);
+}
+
+/* By its next owner. */
+MAYBE void next_delivery_makes(struct scripted *scripted, const char *wanted, const char *what)
+{
+	strings_release(&storage.calls);
+	scripted->turn = event_new(base, -1, 0, on_turn, scripted);
+	delivery_makes(scripted, wanted, what);
 }
 
 MAYBE void failing(struct scripted *scripted, const char *const *recipients, const char *call, const char *with,

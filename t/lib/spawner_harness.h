@@ -15,6 +15,7 @@
 #include "worker/relay.h"
 #include "worker/spawner.h"
 #include "t/lib/commits.h"
+#include "t/lib/loop.h"
 #include "t/lib/tap.h"
 
 #define RECIPIENTS_MAX 8
@@ -103,25 +104,10 @@ static void on_finished(void *arg)
 	((struct results *)arg)->finished++;
 }
 
-static void on_alarm(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	*(bool *)arg = true;
-}
-
 /* Runs the loop until the message is finished, at most 20 s. */
 static void run_until(const unsigned *finished)
 {
-	struct timeval bound = { 20, 0 };
-	bool late = false;
-	struct event *alarm_event = event_new(base, -1, 0, on_alarm, &late);
-
-	event_add(alarm_event, &bound);
-	while (!*finished && !late)
-		event_base_loop(base, EVLOOP_ONCE);
-	event_free(alarm_event);
-	if (late)
+	if (!LOOP_UNTIL(base, *finished, 20000))
 		diag("not finished within 20 s");
 }
 
