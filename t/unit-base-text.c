@@ -290,6 +290,20 @@ static void test_ascii(void)
 	free(at);
 }
 
+static void test_names(void)
+{
+	char mixed[] = "@AZ[`{-09 \xc3\x84";
+	static const char *const names[] = { NULL, "one", "two", NULL, "four" };
+
+	is_int(name_index("one", names, ARRAY_SIZE(names)), 1, "a name is found");
+	is_int(name_index("four", names, ARRAY_SIZE(names)), 4, "also behind a hole");
+	is_int(name_index("three", names, ARRAY_SIZE(names)), 5, "what is none is nowhere");
+	is_int(name_index("four", names, 4), 4, "nor is one behind the end");
+	is_int(name_index(NULL, names, ARRAY_SIZE(names)), 5, "no name is no hole");
+	text_lower(mixed);
+	is_str(mixed, "@az[`{-09 \xc3\x84", "the letters of ASCII are made small");
+}
+
 int main(void)
 {
 	test_buffer();
@@ -303,5 +317,6 @@ int main(void)
 	test_nearest();
 	test_strings();
 	test_ascii();
+	test_names();
 	return done_testing();
 }

@@ -77,13 +77,12 @@ static int find_macro(const char *name, size_t size, enum macro *macro, char **w
 {
 	char *field = xstrndup(name, size);
 	const char *near;
+	size_t at = name_index(field, names, MACRO_COUNT);
 
-	for (unsigned i = 0; i < MACRO_COUNT; i++) {
-		if (strcmp(names[i], field) == 0) {
-			*macro = i;
-			free(field);
-			return 0;
-		}
+	if (at < MACRO_COUNT) {
+		*macro = (enum macro)at;
+		free(field);
+		return 0;
 	}
 	near = nearest_name(field, names, MACRO_COUNT);
 	if (near)

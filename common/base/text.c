@@ -217,6 +217,13 @@ bool text_is_ascii(const char *text, size_t size)
 	return true;
 }
 
+void text_lower(char *text)
+{
+	for (; *text; text++)
+		if (*text >= 'A' && *text <= 'Z')
+			*text |= 0x20;
+}
+
 bool text_has_prefix(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;
@@ -246,6 +253,15 @@ bool parse_u64(const char *text, size_t size, uint64_t max, uint64_t *out)
 		return false;
 	*out = value;
 	return true;
+}
+
+size_t name_index(const char *name, const char *const *names, size_t count)
+{
+	size_t i = 0;
+
+	while (i < count && !(name && names[i] && strcmp(names[i], name) == 0))
+		i++;
+	return i;
 }
 
 void strings_add(struct strings *strings, const char *text)

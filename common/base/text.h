@@ -25,6 +25,7 @@ size_t utf8_next(const char *text, size_t size, uint32_t *character);
 /* The largest size up to `size` that does not cut a character of valid UTF-8. */
 size_t utf8_cut(const char *text, size_t size);
 bool text_is_ascii(const char *text, size_t size);
+void text_lower(char *text);				/* the letters of ASCII */
 bool text_has_prefix(const char *text, const char *prefix);
 bool text_has_suffix(const char *text, const char *suffix);
 
@@ -35,6 +36,9 @@ bool parse_u64(const char *text, size_t size, uint64_t max, uint64_t *out);
  * and `-` for `_` count as none), or the one that has the same words between its `_` in another order; NULL
  * if none is near. */
 const char *nearest_name(const char *name, const char *const *names, size_t count);
+
+/* Where `name` stands in a table, which may have holes (NULL); `count`: nowhere. A NULL name stands nowhere. */
+size_t name_index(const char *name, const char *const *names, size_t count);
 
 /* A list of owned strings; all-zero is valid and empty. */
 struct strings {

@@ -244,13 +244,9 @@ static void apply_standard_tag(struct reader *reader, struct config_node *node, 
 		node->quoted = true;
 		return;
 	}
-	for (size_t i = 0; i < ARRAY_SIZE(plain); i++) {
-		if (strcmp(type, plain[i]) == 0) {
-			node->quoted = false;
-			return;
-		}
-	}
-	if (text_has_prefix(type, "python/"))
+	if (name_index(type, plain, ARRAY_SIZE(plain)) < ARRAY_SIZE(plain))
+		node->quoted = false;
+	else if (text_has_prefix(type, "python/"))
 		broken(reader, node, "!!%s: tags of Python mean nothing here", type);
 	else
 		broken(reader, node, "!!%s does not fit a scalar, or is not known", type);

@@ -234,17 +234,14 @@ static bool get_client(const json_t *object, struct client *client, const char *
 
 static bool get_body(const json_t *value, enum body_type *out, const char **why)
 {
-	const char *name = json_string_value(value);
+	size_t body = name_index(json_string_value(value), body_names, ARRAY_SIZE(body_names));
 
 	if (!value)
 		return true;
-	for (unsigned i = 1; name && i < ARRAY_SIZE(body_names); i++) {
-		if (!strcmp(name, body_names[i])) {
-			*out = (enum body_type)i;
-			return true;
-		}
-	}
-	return wrong(why, "a body type that is not known");
+	if (body == ARRAY_SIZE(body_names))
+		return wrong(why, "a body type that is not known");
+	*out = (enum body_type)body;
+	return true;
 }
 
 static bool get_ret(const json_t *value, char *out, const char **why)

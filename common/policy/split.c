@@ -1,7 +1,6 @@
 /* split.c - recipient_split and recipient_domain_split: a copy for each recipient, or for each of their domains
  * SPDX-License-Identifier: MIT
  * A message that has one group of recipients only stays as it is, with its id. */
-#include <ctype.h>
 #include <errno.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,6 +8,7 @@
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/policy/drivers.h"
 
@@ -24,11 +24,11 @@ struct domain {
 
 static struct domain *find_domain(struct domain **domains, const char *text, size_t new_group)
 {
-	size_t size = strlen(text);
-	struct domain *domain = xcalloc(1, sizeof(*domain) + size + 1), *known;
+	size_t size = strlen(text) + 1;
+	struct domain *domain = xcalloc(1, sizeof(*domain) + size), *known;
 
-	for (size_t i = 0; i < size; i++)
-		domain->name[i] = (char)tolower((unsigned char)text[i]);
+	memcpy(domain->name, text, size);
+	text_lower(domain->name);
 	HASH_FIND_STR(*domains, domain->name, known);
 	if (known) {
 		free(domain);

@@ -123,10 +123,9 @@ static int read_reply(const json_t *item, struct reply *reply)
 
 static enum outcome_kind read_kind(const char *name)
 {
-	for (enum outcome_kind kind = OUTCOME_DELAYED; name && kind <= OUTCOME_BOUNCED; kind++)
-		if (strcmp(name, outcome_names[kind]) == 0)
-			return kind;
-	return 0;
+	size_t kind = name_index(name, outcome_names, ARRAY_SIZE(outcome_names));
+
+	return kind < ARRAY_SIZE(outcome_names) ? (enum outcome_kind)kind : 0;
 }
 
 static int read_outcome(const json_t *item, struct outcomes *done)

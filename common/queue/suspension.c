@@ -2,35 +2,25 @@
  * SPDX-License-Identifier: MIT */
 #include "common/queue/suspension.h"
 
-#include <ctype.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/fnv.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/message/address.h"
 
 #define PREFIX "suspend:"
 
-static void lower(char *text)
-{
-	for (; *text; text++)
-		*text = (char)tolower((unsigned char)*text);
-}
-
 /* Of a recipient, as SMTP takes it. */
 static bool is_domain(const char *text, size_t size)
 {
-	char *path = xasprintf("<x@%.*s>", (int)size, text), *address;
-	const char *why;
-	size_t whole = strlen(path);
-	long taken = address_parse_path(path, whole, ADDRESS_FORWARD_PATH, true, &address, &why);
+	char *address = xasprintf("x@%.*s", (int)size, text);
+	bool good = address_is_mailbox(address, ADDRESS_FORWARD_PATH, true);
 
-	if (taken >= 0)
-		free(address);
-	free(path);
-	return taken >= 0 && (size_t)taken == whole;
+	free(address);
+	return good;
 }
 
 char *suspension_domain(const char *text)
@@ -43,7 +33,7 @@ char *suspension_domain(const char *text)
 	if (!is_domain(text + below, size) || (below && text[below] == '['))
 		return NULL;
 	domain = xasprintf("%s%.*s", below ? "." : "", (int)size, text + below);
-	lower(domain);
+	text_lower(domain);
 	return domain;
 }
 
@@ -64,11 +54,7 @@ char *suspension_value(const char *by, int64_t since_ms, const char *reason)
 /* Any number that is the same in all processes; two that share one are recalled together. */
 static unsigned group_of(const char *domain)
 {
-	uint32_t value = 2166136261u;
-
-	for (; *domain; domain++)
-		value = (value ^ (unsigned char)*domain) * 16777619u;
-	return value % ASIDE_GROUPS + 1;
+	return fnv1a(domain, strlen(domain)) % ASIDE_GROUPS + 1;
 }
 
 static char *copy_text(const json_t *value)
@@ -134,7 +120,7 @@ const struct suspension *suspensions_find(const struct suspensions *all, const c
 	char *domain = at ? xstrdup(at) : NULL;
 
 	if (domain) {
-		lower(domain);
+		text_lower(domain);
 		found = get_current(all, domain);
 	}
 	if (domain && *domain != '[')

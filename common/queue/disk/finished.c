@@ -13,6 +13,7 @@
 #include "common/base/clock.h"
 #include "common/base/fault.h"
 #include "common/base/file.h"
+#include "common/base/fnv.h"
 #include "common/base/memory.h"
 #include "common/queue/storage.h"
 
@@ -34,10 +35,8 @@ struct finished {
 
 static struct entry *set_of(const struct finished *finished, const char *id)
 {
-	uint32_t value = 2166136261u;
+	uint32_t value = fnv1a(id, ID_LENGTH);
 
-	for (unsigned i = 0; i < ID_LENGTH; i++)
-		value = (value ^ (unsigned char)id[i]) * 16777619u;
 	return &finished->entries[(value ^ value >> 16) % SETS * WAYS];
 }
 

@@ -48,12 +48,9 @@ static void set_phase(json_t *object, enum lease_phase phase, int64_t leased_for
 
 static enum lease_phase read_phase(const json_t *object)
 {
-	const char *name = wire_text(object, "phase");
+	size_t phase = name_index(wire_text(object, "phase"), phase_names, ARRAY_SIZE(phase_names));
 
-	for (unsigned i = 0; name && i < ARRAY_SIZE(phase_names); i++)
-		if (strcmp(name, phase_names[i]) == 0)
-			return (enum lease_phase)i;
-	return LEASE_PHASE_UNKNOWN;
+	return phase < ARRAY_SIZE(phase_names) ? (enum lease_phase)phase : LEASE_PHASE_UNKNOWN;
 }
 
 static json_t *done_to_json(const struct outcomes *done)
