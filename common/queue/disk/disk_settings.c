@@ -73,12 +73,17 @@ static int open_file(struct disk *disk)
 	return FAULT("disk.open", openat(disk->meta_fd, NAME, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
 }
 
-/* 0; -1 with errno, EBADMSG where it is not understood. */
+/* What open_file() gave, with its errno: 0, also where there is none yet; -1 with errno, EBADMSG where it is not
+ * understood. */
 static int read_opened(int fd, json_t **all)
 {
 	struct buffer text = { 0 };
-	int result = FAULT("disk.read", fd_read_all(fd, &text, FILE_MAX));
+	int result;
 
+	*all = fd < 0 && errno == ENOENT ? json_object() : NULL;
+	if (fd < 0)
+		return *all ? 0 : -1;
+	result = FAULT("disk.read", fd_read_all(fd, &text, FILE_MAX));
 	if (result == 0 && !(*all = parse(&text))) {
 		errno = EBADMSG;
 		result = -1;
@@ -89,14 +94,8 @@ static int read_opened(int fd, json_t **all)
 
 static int read_file(struct disk *disk, json_t **all)
 {
-	int fd = open_file(disk), result;
+	int fd = open_file(disk), result = read_opened(fd, all);
 
-	*all = NULL;
-	if (fd < 0 && errno == ENOENT) {
-		*all = json_object();
-		return 0;
-	}
-	result = fd < 0 ? -1 : read_opened(fd, all);
 	fd_close(&fd);
 	return result;
 }
@@ -135,9 +134,7 @@ static int look_at_file(struct disk *disk, struct disk_settings_seen **seen, jso
 		seen_free(*seen);
 		*seen = xcalloc(1, sizeof(**seen));
 		(*seen)->fd = open_file(disk);
-		if ((*seen)->fd < 0 && errno == ENOENT) {
-			(*seen)->all = json_object();
-		} else if ((*seen)->fd < 0 || fstat((*seen)->fd, &(*seen)->status) < 0 ||
+		if (((*seen)->fd >= 0 && fstat((*seen)->fd, &(*seen)->status) < 0) ||
 				read_opened((*seen)->fd, &(*seen)->all) < 0) {
 			(*seen)->error = errno;
 			if (!disk_only_looks(disk))

@@ -332,13 +332,14 @@ static const char *unknown_member(const struct operation *operation, const json_
 int server_admit(struct server *server, const json_t *line, uint64_t bytes, uint64_t *reserved, struct reply *why)
 {
 	const struct operation *operation = find_operation(line);
+	const char *unknown;
 	static const uint64_t most[] = { [NONE] = 0, [IDS] = SMALL_MAX, [MESSAGES] = UINT64_MAX,
 		[ONE_MESSAGE] = SERVER_HAND_OVER_MAX };
 
 	if (!operation) {
 		reply_set(why, 502, "5.5.1", "There is no such operation");
-	} else if (unknown_member(operation, line)) {
-		reply_set(why, 501, "5.5.4", "The member \"%s\" is not known", unknown_member(operation, line));
+	} else if ((unknown = unknown_member(operation, line))) {
+		reply_set(why, 501, "5.5.4", "The member \"%s\" is not known", unknown);
 	} else if (bytes > most[operation->octets]) {
 		reply_set(why, 552, "5.3.4", "Too many octets");
 	} else if (operation->octets != MESSAGES) {

@@ -96,7 +96,7 @@ int store_accepts(const struct store *store, uint64_t size, struct reply *why)
 
 /* ---- in its place */
 
-static void leave_place(struct store *store, struct store_message *message)
+void store_leave_place(struct store *store, struct store_message *message)
 {
 	if (message->heap)
 		heap_remove(message->heap, &message->node);
@@ -105,7 +105,7 @@ static void leave_place(struct store *store, struct store_message *message)
 	store->counts[message->place]--;
 }
 
-static void enter_place(struct store *store, struct store_message *message, enum message_place place)
+void store_enter_place(struct store *store, struct store_message *message, enum message_place place)
 {
 	message->place = place;
 	store->counts[place]++;
@@ -122,12 +122,12 @@ void store_settle(struct store *store, struct store_message *message)
 {
 	bool tried = message->state != NULL;
 
-	leave_place(store, message);
+	store_leave_place(store, message);
 	store_count(store, message);
 	if (message->state && message->state->held) {
-		enter_place(store, message, PLACE_HELD);
+		store_enter_place(store, message, PLACE_HELD);
 	} else {
-		enter_place(store, message, tried ? PLACE_DEFERRED : PLACE_NEW);
+		store_enter_place(store, message, tried ? PLACE_DEFERRED : PLACE_NEW);
 		message->heap = message->due_boot_ms > clock_boot_ms() ? &store->later :
 			tried ? &store->retry : &store->fresh;
 		heap_insert(message->heap, &message->node, message->due_boot_ms);
@@ -145,14 +145,14 @@ static struct store_message *add(struct store *store, struct form *form)
 	message->order.id = message->lease.id;
 	message->form = form_hold(form);
 	order_add(&store->messages, &message->order);
-	enter_place(store, message, PLACE_NEW);
+	store_enter_place(store, message, PLACE_NEW);
 	store->octets += form_content_size(form);
 	return message;
 }
 
 static void drop(struct store *store, struct store_message *message)
 {
-	leave_place(store, message);
+	store_leave_place(store, message);
 	order_remove(&store->messages, &message->order);
 	store->octets -= form_content_size(message->form);
 	store->used_bytes -= message->counted;

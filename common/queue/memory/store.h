@@ -89,6 +89,9 @@ void store_finish(struct store *, struct store_message *);
 void store_forget(struct store *, struct store_message *);
 void store_know(struct store *, const char *id);	/* as finished, unless it is there */
 struct message_state *store_state(struct store_message *);	/* makes it where there is none */
+/* It waits in no heap any more, and stands in another place of the counts. */
+void store_leave_place(struct store *, struct store_message *);
+void store_enter_place(struct store *, struct store_message *, enum message_place);
 /* Waits, from then on, in its heap, or is held; counts anew. */
 void store_settle(struct store *, struct store_message *);
 void store_count(struct store *, struct store_message *);

@@ -145,13 +145,8 @@ static void gather_due(struct store *store)
 
 static void put_under_lease(struct store *store, struct store_message *message, int64_t asked_boot_ms)
 {
-	if (message->heap)
-		heap_remove(message->heap, &message->node);
-	message->heap = NULL;
-	message->aside = 0;
-	store->counts[message->place]--;
-	message->place = PLACE_LEASED;
-	store->counts[PLACE_LEASED]++;
+	store_leave_place(store, message);
+	store_enter_place(store, message, PLACE_LEASED);
 	message->lease.claimed_boot_ms = asked_boot_ms;
 	message->lease.lease_ms = INT64_MAX;
 	message->lease.epoch = ++store->epoch;
