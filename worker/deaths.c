@@ -148,15 +148,17 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 static void add_file(struct deaths *deaths, const struct now_dead *file)
 {
-	deaths->all = xrealloc(deaths->all, deaths->count + file->begun + 1, sizeof(*deaths->all));
 	log_file(deaths, file);
 	/* A machine that was started anew took all of them down, whatever they did. */
 	if (!file->content.this_boot)
 		return;
-	for (size_t i = 0; i < file->content.count; i++)
-		if (file->content.held[i].phase >= LEASE_BEGUN)
-			deaths->all[deaths->count++] = (struct death){ deaths, file->content.held[i].id,
-				file->begun == 1 ? MARK_STRIKE : MARK_SUSPECT, false };
+	for (size_t i = 0; i < file->content.count; i++) {
+		if (file->content.held[i].phase < LEASE_BEGUN)
+			continue;
+		deaths->all = xgrow(deaths->all, deaths->count, sizeof(*deaths->all));
+		deaths->all[deaths->count++] = (struct death){ deaths, file->content.held[i].id,
+			file->begun == 1 ? MARK_STRIKE : MARK_SUSPECT, false };
+	}
 }
 
 struct deaths *deaths_new(const struct deaths_context *context, void (*seen)(void *arg), void *arg)

@@ -106,7 +106,7 @@ static void add_dead(struct now_dead **dead, size_t *count, struct now_dead *one
 {
 	for (size_t i = 0; i < one->content.count; i++)
 		one->begun += one->content.held[i].phase >= LEASE_BEGUN;
-	*dead = xrealloc(*dead, *count + 1, sizeof(**dead));
+	*dead = xgrow(*dead, *count, sizeof(**dead));
 	(*dead)[(*count)++] = *one;
 }
 
@@ -210,11 +210,12 @@ static void add_content(struct now_view *view, const struct now_content *content
 {
 	char (*owner)[NOW_OWNER_SIZE] = xmemdup(content->owner, NOW_OWNER_SIZE);
 
-	view->owners = xrealloc(view->owners, view->owner_count + 1, sizeof(*view->owners));
+	view->owners = xgrow(view->owners, view->owner_count, sizeof(*view->owners));
 	view->owners[view->owner_count++] = owner;
-	view->seen = xrealloc(view->seen, view->count + content->count + 1, sizeof(*view->seen));
-	for (size_t i = 0; i < content->count; i++)
+	for (size_t i = 0; i < content->count; i++) {
+		view->seen = xgrow(view->seen, view->count, sizeof(*view->seen));
 		view->seen[view->count++] = (struct now_seen){ content->held[i], *owner };
+	}
 }
 
 static void add_living(struct now_view *view, int fd)

@@ -35,7 +35,7 @@ static int add_mark(struct store_message *message, enum mark mark, const char *r
 		reply_set(why, 452, "4.3.1", "The message has too many marks");
 		return -1;
 	}
-	message->marks = xrealloc(message->marks, message->mark_count + 1, sizeof(*message->marks));
+	message->marks = xgrow(message->marks, message->mark_count, sizeof(*message->marks));
 	message->marks[message->mark_count++] = (struct store_mark){ mark, reason ? xstrdup(reason) : NULL };
 	return 0;
 }
@@ -106,7 +106,7 @@ int store_set(struct store *store, const char *key, const char *value, int64_t e
 	}
 	if (!value || expiry_ms <= 0)
 		return 0;
-	store->settings = xrealloc(store->settings, store->setting_count + 1, sizeof(*store->settings));
+	store->settings = xgrow(store->settings, store->setting_count, sizeof(*store->settings));
 	memmove(&store->settings[at + 1], &store->settings[at], (store->setting_count - at) * sizeof(*store->settings));
 	store->settings[at] = (struct store_setting){ xstrdup(key), xstrdup(value),
 		expiry_ms < INT64_MAX - now_ms ? now_ms + expiry_ms : INT64_MAX };
