@@ -58,7 +58,7 @@ def wait_all(t, wanted):
     since = time.monotonic()
     wait_for(lambda: set(wanted) <= set(delivered(t)), 20, 'all to be delivered')
     took = time.monotonic() - since
-    ok(took < 6 * SLOW, f'within seconds: {took:.1f}')
+    ok(took < 15 * SLOW, f'within seconds, not half an hour: {took:.1f}')
     is_([pair for pair in wanted if delivered(t).count(pair) != 1], [], 'each once')
 
 
@@ -93,7 +93,7 @@ def expires(t):
     ident = mail(t, 'r@sub.example.net')
     wait_for(lambda: (ident, 'r@sub.example.net') in delivered(t), 15, 'the end of the suspension')
     took = time.time() - until
-    ok(-0.5 < took < 4 * SLOW, f'it ends by itself, {took:.1f} s late')
+    ok(-0.5 < took < 10 * SLOW, f'it ends by itself, {took:.1f} s late')
 
 
 def killed(t):

@@ -7,7 +7,7 @@ import signal
 import subprocess
 import time
 
-from lib.fixture import SLOW, diag, is_, ok, run, wait_for
+from lib.fixture import SLOW, diag, is_, like, ok, run, wait_for
 from lib.mail import send
 from lib.next_hop import SILENCE, NextHop
 
@@ -56,12 +56,13 @@ def killed(t):
     wait_for(lambda: any(line.startswith('MAIL') for line in hop.said), 10, 'the attempt')
     holder = next(pid for pid in workers if any(os.readlink(f'/proc/{pid}/fd/{fd}').endswith(f'/{ident}.env')
         for fd in os.listdir(f'/proc/{pid}/fd')))
+    sibling, = set(workers) - {holder}
     since = time.monotonic()
     os.kill(holder, signal.SIGKILL)
     wait_for(lambda: hop.messages, 10, 'the message')
-    took = time.monotonic() - since
-    ok(took < 3 * SLOW, f'a sibling delivered it {took:.2f} s after its worker was killed')
-    wait_for(lambda: lines(t, 'delivered'), 10, 'the record')
+    diag(f'{time.monotonic() - since:.2f} s after its worker was killed')
+    delivered = wait_for(lambda: lines(t, 'delivered'), 10, 'the record')
+    like(delivered[0], rf' slimta-worker\[{sibling}\] ', 'a sibling delivered it, none that was started then')
     is_(len(hop.messages), 1, 'once')
 
 

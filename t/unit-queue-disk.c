@@ -120,7 +120,7 @@ static void test_kill(void)
 	before = clock_boot_ms();
 	kill(child, SIGKILL);
 	ok(wait_for(&place, &claimed, WAIT_MS), "killed: its messages come to us");
-	ok(clock_boot_ms() - before < 1000, "within a second");
+	ok(clock_boot_ms() - before < 10000, "within seconds, as no scan is due for an hour");
 	is_int(claimed.lease_count, 5, "all of them");
 	waitpid(child, NULL, 0);
 	for (size_t i = 0; i < claimed.lease_count; i++)
@@ -189,6 +189,7 @@ static void test_announcement(void)
 	struct place worker, edge;
 	struct answer claimed;
 	int64_t worst = 0;
+	unsigned woken = 0;
 
 	open_or_bail(&worker, STORAGE_FOR_WORKER, SECTION);
 	open_or_bail(&edge, STORAGE_FOR_EDGE, SECTION);
@@ -204,10 +205,12 @@ static void test_announcement(void)
 			break;
 		if (clock_boot_ms() - before > worst)
 			worst = clock_boot_ms() - before;
+		woken++;
 		do_remove(&worker, claimed.leases[0]);
 		envelope_free(envelope);
 	}
-	ok(worst < 500, "an announcement wakes a claim (%d ms)", (int)worst);
+	is_int(woken, 10, "each announcement wakes a claim, as no scan is due for an hour");
+	ok(worst < 5000, "at once (%d ms)", (int)worst);
 	place_close(&edge);
 	place_close(&worker);
 }

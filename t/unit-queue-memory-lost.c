@@ -27,7 +27,7 @@ static void test_away(void)
 
 	ok(!place_open(&operator, STORAGE_FOR_OPERATOR, SECTION), "an operator is told that there is no worker");
 	is_int(operator.opened.code, 451, "451");
-	ok(clock_boot_ms() - before < 2000, "at once");
+	ok(clock_boot_ms() - before < CLIENT_PATIENCE_MS, "at once");
 	place_close(&operator);
 	ok(!place_open(&edge, STORAGE_FOR_EDGE, SECTION), "an edge too");
 	is_int(edge.opened.code, 451, "451");
@@ -35,7 +35,7 @@ static void test_away(void)
 	is_int(why.code, 451, "451");
 	before = clock_boot_ms();
 	is_int(do_write(&edge, &envelope, 1, 0), 451, "a write is refused");
-	ok(clock_boot_ms() - before < CLIENT_PATIENCE_MS + 3000, "before long");
+	ok(clock_boot_ms() - before < CLIENT_PATIENCE_MS + 10000, "before long");
 	place_close(&edge);
 	envelope_free(envelope);
 	reply_release(&why);
