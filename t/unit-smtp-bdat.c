@@ -198,9 +198,7 @@ static void test_without_end(void)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
-
-	log_open("unit-smtp-bdat", &quiet);
+	harness_quiet("unit-smtp-bdat");
 	test_table();
 	test_replies();
 	test_errors();

@@ -259,7 +259,6 @@ static unsigned feed_folder(const char *folder)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
 	static const char *const folders[] = { "session", "data", "smtp-reply", "header", "address", "xtext", "stored" };
 
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
@@ -270,7 +269,7 @@ int main(void)
 	}
 	for (size_t i = 0; i < ARRAY_SIZE(parsers); i++)
 		is_int(wrong[i], 0, parsers[i].what);
-	log_open("unit-smtp-cuts", &quiet);
+	harness_quiet("unit-smtp-cuts");
 	test_commands();
 	return done_testing();
 }

@@ -195,9 +195,7 @@ static void test_not_offered(void)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
-
-	log_open("unit-smtp-dsn", &quiet);
+	harness_quiet("unit-smtp-dsn");
 	test_mail();
 	test_rcpt();
 	test_lengths();

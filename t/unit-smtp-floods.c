@@ -192,9 +192,7 @@ static void test_strangers(void)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
-
-	log_open("unit-smtp-floods", &quiet);
+	harness_quiet("unit-smtp-floods");
 	test_commands();
 	test_honest();
 	test_rate();

@@ -180,10 +180,9 @@ static bool session_follows(unsigned seed)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
 	unsigned wrong = 0;
 
-	log_open("unit-smtp-model", &quiet);
+	harness_quiet("unit-smtp-model");
 	for (unsigned seed = 1; seed <= 1000; seed++)
 		wrong += !session_follows(seed);
 	is_int(wrong, 0, "1000 random sessions follow the model");

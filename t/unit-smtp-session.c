@@ -310,9 +310,7 @@ static void test_ends(void)
 
 int main(void)
 {
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
-
-	log_open("unit-smtp-session", &quiet);
+	harness_quiet("unit-smtp-session");
 	test_table();
 	test_every_cut();
 	test_oversize();

@@ -83,9 +83,8 @@ int main(void)
 		{ "chunks of an octet, octet by octet", BEGIN, "BDAT 1\r\nx", 1 },
 		{ "a chunk, octet by octet", BEGIN "BDAT 1000000000 LAST\r\n", "x", 1 },
 	};
-	struct log_settings quiet = { .level = LOG_LEVEL_ERROR, .output = "stderr" };
 
-	log_open("unit-smtp-work", &quiet);
+	harness_quiet("unit-smtp-work");
 	for (size_t i = 0; i < ARRAY_SIZE(rows); i++)
 		measure(&rows[i]);
 	return done_testing();

@@ -10,6 +10,12 @@
 #include "common/base/memory.h"
 #include "common/smtp/session.h"
 
+/* The log of a program of tests, in which sessions do wrong by the thousand. */
+static inline void harness_quiet(const char *program)
+{
+	log_open(program, &(struct log_settings){ .level = LOG_LEVEL_ERROR, .output = "stderr" });
+}
+
 struct harness {
 	struct session_settings settings;
 	struct session *session;
