@@ -64,8 +64,7 @@ void find_message(struct operator *operator, const char *id, bool content, struc
 		}
 	}
 	if (!found->queue && !unsure)
-		operator_say(operator, EXIT_NOT_FOUND, "%s: not in %s", id,
-			operator->queue_count == 1 ? "the queue" : "any queue");
+		operator_say_absent(operator, id, "");
 }
 
 void found_release(struct found *found)

@@ -75,6 +75,13 @@ void operator_fail_queue(struct operator *operator, const struct queue *queue, c
 	buffer_release(&text);
 }
 
+void operator_say_absent(struct operator *operator, const char *id, const char *more)
+{
+	operator_say(operator, operator->partly ? EXIT_ERROR : EXIT_NOT_FOUND, "%s: not in %s%s", id,
+		operator->partly ? "any queue that could be opened" :
+		operator->queue_count == 1 ? "the queue" : "any queue", more);
+}
+
 static void print_errors(struct config_errors *errors)
 {
 	struct buffer text = { 0 };
@@ -186,6 +193,7 @@ static void open_queue(struct operator *operator, const char *name)
 	} else if (queue) {
 		operator->queues[operator->queue_count++] = queue;
 	}
+	operator->partly |= !queue || opening.why.code;
 	reply_release(&opening.why);
 	config_errors_release(&errors);
 }

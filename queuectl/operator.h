@@ -23,6 +23,7 @@ struct operator {
 	struct process_options process;
 	struct queue **queues;		/* those that could be opened */
 	size_t queue_count;
+	bool partly;			/* there are others: what is not in these may be in those */
 	struct suspensions *suspended;	/* of each of them, once somebody looked */
 	struct strings said;		/* what went wrong with queues */
 	struct buffer user;		/* who is behind this process */
@@ -44,6 +45,8 @@ void operator_worsen(struct operator *, enum exit_code);	/* unless a worse one i
 void operator_fail(struct operator *, enum exit_code, const char *what, const struct reply *why);
 /* Likewise of a queue as a whole, EXIT_ERROR; the same is said once, however often a command comes upon it. */
 void operator_fail_queue(struct operator *, const struct queue *, const struct reply *why);
+/* No queue has it: EXIT_NOT_FOUND, or EXIT_ERROR where one could not be opened. `more` is said behind it. */
+void operator_say_absent(struct operator *, const char *id, const char *more);
 void operator_say(struct operator *, enum exit_code, const char *format, ...) __attribute__((format(printf, 3, 4)));
 
 /* Runs the loop until *done. */

@@ -306,7 +306,8 @@ static void resume(struct operator *operator, const struct arguments *arguments,
 	for (size_t i = 0; i < operator->queue_count && !operator->unrecorded; i++)
 		there |= resume_in(operator, arguments, domain, operator->queues[i]);
 	if (!there)
-		operator_say(operator, EXIT_NOT_FOUND, "%s: not suspended", domain);
+		operator_say(operator, EXIT_NOT_FOUND, "%s: not suspended%s", domain,
+			operator->partly ? " in any queue that could be opened" : "");
 }
 
 static void each_domain(struct operator *operator, const struct arguments *arguments,

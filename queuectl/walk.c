@@ -71,11 +71,9 @@ static void walk_id(struct walk *walk, const char *id)
 	if (walk->count > before)
 		return;
 	if (!walk->failed)
-		operator_say(walk->operator, EXIT_NOT_FOUND, "%s: not in %s%s", id,
-			walk->operator->queue_count == 1 ? "the queue" : "any queue",
-			walk->arguments->filtered ? ", or not what was asked for" : "");
+		operator_say_absent(walk->operator, id, walk->arguments->filtered ? ", or not what was asked for" : "");
 	if (walk->absent)
-		walk->absent(walk, id, walk->failed);
+		walk->absent(walk, id, walk->failed || walk->operator->partly);
 }
 
 void walk_messages(struct walk *walk)

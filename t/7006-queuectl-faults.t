@@ -79,6 +79,21 @@ def once(t):
     is_(out, 'removed 3 of 3 messages\n', 'and the others go on')
 
 
+def partly(t):
+    """Of two queues one is away: what is not in the other one may be there."""
+    t.config(CONFIG.replace('queue: {q', 'queue: {away: {type: disk, envelope_dir: @dir@/nosuch, meta_dir: @dir@/nosuch}, q'))
+    for folder in ('env', 'meta'):
+        t.folder(folder)
+    for command in ('show', 'hold', 'list', 'remove'):
+        code, out, err = queuectl(t, '', command, '0' * 26)
+        is_(code, 1, f'{command} ID exits 1')
+        like(err, rf'^slimta-queuectl: away: 451 [^\n]+\nslimta-queuectl: 0{{26}}: not in any queue that could be opened\n$', 'and says so')
+        unlike(out, 'not there', 'it is not said to be gone')
+    code, out, err = queuectl(t, '', 'resume', 'a.example')
+    like(err, r'(?m)^slimta-queuectl: a\.example: not suspended in any queue that could be opened$', 'resume')
+    is_((code, out), (1, ''), 'too')
+
+
 def unread(t):
     """Nobody reads what is printed, which is more than is kept back: all is done as it was asked for."""
     domains = [f'{number}.example' for number in range(300)]
@@ -123,4 +138,4 @@ def master(t):
         like(text, rf'(?m)^no processes are known: .*/runtime/master: .*{said}', f'answer {number}: {answer[:10]!r}')
 
 
-run(storage, vanished, once, unread, content, master, faults=True)
+run(storage, vanished, once, partly, unread, content, master, faults=True)

@@ -35,7 +35,7 @@ struct seen {				/* what an entry points into */
 
 struct unread {				/* messages that are there and cannot be opened */
 	size_t count;
-	char id[ID_SIZE];		/* of the first */
+	char id[ID_SIZE];		/* the least */
 	int error;
 };
 
@@ -57,7 +57,7 @@ struct list_op {
 
 static void unread_add(struct unread *unread, const char *id, int error)
 {
-	if (error == ENOENT || unread->count++)
+	if (error == ENOENT || (unread->count++ && memcmp(unread->id, id, ID_LENGTH) < 0))
 		return;
 	memcpy(unread->id, id, ID_SIZE);
 	unread->error = error;
