@@ -61,9 +61,26 @@ void operator_fail(struct operator *operator, enum exit_code code, const char *w
 	buffer_release(&text);
 }
 
+static bool *broken_of(const struct operator *operator, const struct queue *queue)
+{
+	for (size_t i = 0; i < operator->queue_count; i++)
+		if (operator->queues[i] == queue)
+			return &operator->broken[i];
+	BUG("a queue that is not open");
+}
+
+bool operator_may_ask(const struct operator *operator, const struct queue *queue)
+{
+	return !*broken_of(operator, queue);
+}
+
+/* 4.4.2: its connection broke, or half a minute went by without an answer. */
 void operator_fail_queue(struct operator *operator, const struct queue *queue, const struct reply *why)
 {
 	struct buffer text = { 0 };
+
+	if (why->code == 451 && why->subject == 4 && why->detail == 2)
+		*broken_of(operator, queue) = true;
 
 	buffer_appendf(&text, "%s: ", queue_name(queue));
 	reply_append(why, &text);
@@ -204,6 +221,7 @@ static int open_queues(struct operator *operator, const char *only)
 	const char **names = xcalloc(queues->count, sizeof(*names)), *near;
 
 	operator->queues = xcalloc(queues->count, sizeof(*operator->queues));
+	operator->broken = xcalloc(queues->count, sizeof(*operator->broken));
 	for (size_t i = 0; i < queues->count; i++) {
 		names[i] = queues->items[i]->key;
 		if (!only || strcmp(only, names[i]) == 0)
@@ -255,6 +273,7 @@ void operator_close(struct operator *operator)
 	forget_suspensions(operator);
 	strings_release(&operator->said);
 	free(operator->queues);
+	free(operator->broken);
 	if (operator->disk)
 		pool_free(operator->disk);
 	if (operator->base)

@@ -23,6 +23,7 @@ struct operator {
 	struct process_options process;
 	struct queue **queues;		/* those that could be opened */
 	size_t queue_count;
+	bool *broken;			/* of each: it does not answer any more, and is not asked again */
 	bool partly;			/* there are others: what is not in these may be in those */
 	struct suspensions *suspended;	/* of each of them, once somebody looked */
 	struct strings said;		/* what went wrong with queues */
@@ -44,6 +45,7 @@ void operator_worsen(struct operator *, enum exit_code);	/* unless a worse one i
 /* Says on stderr what went wrong with `what` (a queue, an id), and worsens the exit code. */
 void operator_fail(struct operator *, enum exit_code, const char *what, const struct reply *why);
 /* Likewise of a queue as a whole, EXIT_ERROR; the same is said once, however often a command comes upon it. */
+bool operator_may_ask(const struct operator *, const struct queue *);	/* it is not broken */
 void operator_fail_queue(struct operator *, const struct queue *, const struct reply *why);
 /* No queue has it: EXIT_NOT_FOUND, or EXIT_ERROR where one could not be opened. `more` is said behind it. */
 void operator_say_absent(struct operator *, const char *id, const char *more);

@@ -38,6 +38,9 @@ int read_suspensions(struct operator *operator, struct queue *queue, struct susp
 	struct call call = { .into = into };
 	int result = 0;
 
+	*into = (struct suspensions){ 0 };
+	if (!operator_may_ask(operator, queue))
+		return -1;
 	queue_settings(queue, on_settings, &call);
 	operator_wait(operator, &call.done);
 	if (call.why.code) {

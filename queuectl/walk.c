@@ -54,9 +54,12 @@ static void walk_queues(struct walk *walk, const struct list_filter *filter)
 	for (size_t i = 0; i < walk->operator->queue_count && !is_enough(walk); i++) {
 		walk->queue = walk->operator->queues[i];
 		walk->cursor[0] = '\0';
-		do
+		while (operator_may_ask(walk->operator, walk->queue)) {
 			list_batch(walk, filter);
-		while (*walk->cursor && !is_enough(walk));
+			if (!*walk->cursor || is_enough(walk))
+				break;
+		}
+		walk->failed |= !operator_may_ask(walk->operator, walk->queue);
 	}
 }
 

@@ -58,42 +58,6 @@ def vanished(t):
     ok(gone, f'{gone} times one was not there')
 
 
-def once(t):
-    """What goes wrong with a queue is said once by a command, however often it comes upon it."""
-    edge = t.edge(CONFIG)
-    send(t, 'smtp', *[MESSAGE] * 3)
-    is_(edge.stop(), 0, 'the edge ends')
-    t.config(LOGGED)
-    with open(t.path('meta/.settings'), 'w', encoding='utf-8') as settings:
-        settings.write('{')
-    for args, lines in ((('resume', 'a.example', 'b.example'), 0), (('list',), 4), (('suspend',), 0), (('hold', '--all', '--dry-run'), 5)):
-        code, out, err = queuectl(t, '', *args)
-        is_((code, len(out.splitlines())), (1, lines), f'{args[0]}: settings that cannot be read are an error, the rest is done')
-        like(err, r'^slimta-queuectl: q: 4\d\d [^\n]*settings[^\n]*\n$', 'said once')
-    os.unlink(t.path('meta/.settings'))
-    os.symlink('/nonexistent', t.path('env', '0' * 26 + '.env'))
-    for args in (('hold', '--all', '--yes'), ('status',), ('list', '--sort', 'age'), ('retry', '--all', '--dry-run'), ('remove', '--all', '--yes')):
-        code, out, err = queuectl(t, '', *args)
-        like(err, r'^slimta-queuectl: q: 451 [^\n]*1 message cannot be read, first 0{26}: [^\n]+\n$', f'{args[0]}: one that cannot be read, once')
-        is_(code, 1, 'is an error')
-    is_(out, 'removed 3 of 3 messages\n', 'and the others go on')
-
-
-def partly(t):
-    """Of two queues one is away: what is not in the other one may be there."""
-    t.config(CONFIG.replace('queue: {q', 'queue: {away: {type: disk, envelope_dir: @dir@/nosuch, meta_dir: @dir@/nosuch}, q'))
-    for folder in ('env', 'meta'):
-        t.folder(folder)
-    for command in ('show', 'hold', 'list', 'remove'):
-        code, out, err = queuectl(t, '', command, '0' * 26)
-        is_(code, 1, f'{command} ID exits 1')
-        like(err, rf'^slimta-queuectl: away: 451 [^\n]+\nslimta-queuectl: 0{{26}}: not in any queue that could be opened\n$', 'and says so')
-        unlike(out, 'not there', 'it is not said to be gone')
-    code, out, err = queuectl(t, '', 'resume', 'a.example')
-    like(err, r'(?m)^slimta-queuectl: a\.example: not suspended in any queue that could be opened$', 'resume')
-    is_((code, out), (1, ''), 'too')
-
-
 def unread(t):
     """Nobody reads what is printed, which is more than is kept back: all is done as it was asked for."""
     domains = [f'{number}.example' for number in range(300)]
@@ -138,4 +102,4 @@ def master(t):
         like(text, rf'(?m)^no processes are known: .*/runtime/master: .*{said}', f'answer {number}: {answer[:10]!r}')
 
 
-run(storage, vanished, once, partly, unread, content, master, faults=True)
+run(storage, vanished, unread, content, master, faults=True)

@@ -46,7 +46,7 @@ def steer(t, *args, code=0):
 
 def operator_log(t):
     log = t.read('operator.log').decode() if os.path.exists(t.path('operator.log')) else ''
-    return [line for line in log.splitlines() if ' queuectl: ' in line]
+    return [line for line in log.splitlines() if line]
 
 
 def message(local='sender', domain='example.com', recipient='x'):

@@ -252,8 +252,10 @@ bool storage_obey(const struct storage *storage, const char *id, struct message_
 {
 	bool was_held = state->held;
 
-	log_info("queue", "marked", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
-		LOG_TEXT("mark", mark_name(mark)), LOG_TEXT("reason", reason));
+	/* An operator's program says itself what it does, and for whom. */
+	if (storage->context.role != STORAGE_FOR_OPERATOR || mark_is_of_death(mark))
+		log_info("queue", "marked", LOG_TEXT("id", id), LOG_TEXT("queue", storage->context.queue),
+			LOG_TEXT("mark", mark_name(mark)), LOG_TEXT("reason", reason));
 	if (mark == MARK_DISCARD)
 		return false;
 	if (message_state_mark(state, mark, reason, storage->max_strikes) && *due_ms > now_ms)

@@ -35,7 +35,7 @@ static void fail(struct call *call, bool unknown)
 	struct reply why = { 0 };
 
 	if (unknown)
-		reply_set(&why, 451, "4.4.2", "The connection to the queue's worker broke");
+		reply_set(&why, 451, "4.4.2", "The queue's worker did not answer, or went away");
 	else
 		reply_set(&why, 451, "4.3.0", "The queue's worker is not there");
 	call->answered(call, NULL, NULL, &why);
@@ -273,7 +273,8 @@ static void on_closed(void *arg, int error)
 {
 	struct memory_client *client = arg;
 
-	if (!client->moving)
+	/* An operator is told by what he asked for. */
+	if (!client->moving && client->context->role != STORAGE_FOR_OPERATOR)
 		log_info("queue", "lost the connection to a memory queue", LOG_TEXT("queue", client->context->queue),
 			LOG_TEXT("error", error ? strerror(error) : NULL));
 	disconnect(client);
