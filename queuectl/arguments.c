@@ -10,6 +10,7 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/hash.h"
 #include "common/base/memory.h"
 #include "common/queue/suspension.h"
 #include "queuectl/operator.h"
@@ -389,10 +390,34 @@ static bool is_word(const struct command *command, const char *word)
 	return good;
 }
 
+struct given_id {
+	UT_hash_handle hh;
+};
+
+/* What is given twice is meant, changed and counted once. */
+static void drop_repeated(struct arguments *arguments)
+{
+	struct given_id *all = xcalloc(arguments->id_count + 1, sizeof(*all)), *seen = NULL, *found;
+	size_t kept = 0;
+
+	for (size_t i = 0; i < arguments->id_count; i++) {
+		char *id = arguments->ids[i];
+
+		HASH_FIND(hh, seen, id, strlen(id), found);
+		if (found)
+			continue;
+		HASH_ADD_KEYPTR(hh, seen, id, strlen(id), &all[kept]);
+		arguments->ids[kept++] = id;
+	}
+	HASH_CLEAR(hh, seen);
+	free(all);
+	arguments->id_count = kept;
+}
+
 int arguments_parse(char **argv, struct arguments *arguments)
 {
 	bool given[ARRAY_SIZE(options)] = { 0 };
-	int taken;
+	int taken, code;
 
 	arguments->ids = argv;
 	arguments->top = TOP_DEFAULT;
@@ -415,5 +440,8 @@ int arguments_parse(char **argv, struct arguments *arguments)
 			arguments->ids[arguments->id_count++] = argv[i];
 		}
 	}
-	return check_command(arguments->command, given, arguments);
+	code = check_command(arguments->command, given, arguments);
+	if (!code)
+		drop_repeated(arguments);
+	return code;
 }

@@ -24,7 +24,7 @@ def removes(t):
     t.edge(PLAIN)
     t.config(CONFIG)
     ids = send(t, 'smtp', *[MESSAGE] * 4)
-    is_(t.queuectl('remove', ids[1], ids[3]), 'removed 2 of 2 messages\n', 'two of four')
+    is_(t.queuectl('remove', ids[1], ids[3], ids[1]), 'removed 2 of 2 messages\n', 'two of four, one of them given twice')
     is_([line.split()[0] for line in t.queuectl('list').splitlines()[1:]], [ids[0], ids[2]], 'the others are there')
     is_(t.queuectl('remove', ABSENT, ids[0], code=3), 'removed 1 of 2 messages, 1 not there\n', 'one that is not there')
     log = t.read('slimta.log').decode()
