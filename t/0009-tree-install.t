@@ -34,7 +34,8 @@ def install(t):
         [f'usr/sbin/slimta-{name}' for name in ('edge', 'master', 'queuectl', 'worker')], 'programs')
     for name in ('README', 'LICENSE', 'examples/slimta.conf', 'examples/reference.conf', 'examples/save-mail.sh'):
         ok(f'usr/share/doc/slimta/{name}' in found, name)
-    like(t.read('root/usr/lib/systemd/system/slimta.service'), '^ExecStart=/usr/sbin/slimta-master ', 'the unit')
+    for unit, program in (('slimta', 'master'), ('slimta-worker@', 'worker')):
+        like(t.read(f'root/usr/lib/systemd/system/{unit}.service'), f'^ExecStart=/usr/sbin/slimta-{program} ', f'{unit}.service')
     make(t, 'uninstall', f'DESTDIR={root}', 'prefix=/usr')
     is_(files(root), [], 'uninstall takes all away')
     make(t, 'install', f'DESTDIR={root}', 'prefix=/opt/slimta')
