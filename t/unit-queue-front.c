@@ -231,6 +231,47 @@ static void on_settings(void *arg, const struct reply *why, const struct setting
 	on_done(arg, why);
 }
 
+/* What becomes of a write whose outcome nobody tells; four were made before. */
+static void test_unknown(struct queue *queue, struct place *place)
+{
+	struct envelope *envelope = message("front@example.org", "Subject: x\r\n\r\n");
+	struct answer answer = { 0 };
+
+	/* That the second one did nothing says nothing of the first: it is asked for until the minute is over. */
+	fake.unknown = 1;
+	fake.code = 452;
+	queue_submit(queue, &envelope, on_done, &answer);
+	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 59000;
+	answered(place, &answer);
+	is_int(answer.why.code, 451, "an unknown outcome, then a refusal: 451");
+	is_int(fake.writes, 6, "after one more");
+	is_int(fake.discards, 1, "and it was taken back");
+	answer_release(&answer);
+	fake.code = fake.discards = 0;
+
+	/* A minute of it: begun a minute ago. */
+	envelope = message("front@example.org", "Subject: x\r\n\r\n");
+	fake.unknown = 1000;
+	memset(&answer, 0, sizeof(answer));
+	queue_submit(queue, &envelope, on_done, &answer);
+	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
+	answered(place, &answer);
+	is_int(answer.why.code, 451, "after a minute: 451");
+	is_int(fake.discards, 1, "and it was taken back");
+	answer_release(&answer);
+
+	/* Taken back, its id would count as finished, and the next one to write it would take it for written. */
+	envelope = message("front@example.org", "Subject: x\r\n\r\n");
+	id_derive("0jqs8e3c5v0123456789abcdef", "x", 1, envelope->id);
+	memset(&answer, 0, sizeof(answer));
+	queue_submit(queue, &envelope, on_done, &answer);
+	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
+	answered(place, &answer);
+	is_int(answer.why.code, 451, "a notification: 451");
+	is_int(fake.discards, 1, "and it is not taken back: it comes again under this id");
+	answer_release(&answer);
+}
+
 static void test_lacks(struct queue *queue, struct place *place)
 {
 	struct storage_driver without = fake_driver;
@@ -292,29 +333,7 @@ static void test_submit(void)
 	is_int(fake.writes, 4, "by writing again");
 	is_int(fake.discards, 0, "nothing was taken back");
 
-	/* A minute of it: begun a minute ago. */
-	struct envelope *envelope = message("front@example.org", "Subject: x\r\n\r\n");
-
-	fake.unknown = 1000;
-	memset(&answer, 0, sizeof(answer));
-	queue_submit(queue, &envelope, on_done, &answer);
-	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
-	answered(&place, &answer);
-	is_int(answer.why.code, 451, "after a minute: 451");
-	is_int(fake.discards, 1, "and it was taken back");
-	answer_release(&answer);
-
-	/* Taken back, its id would count as finished, and the next one to write it would take it for written. */
-	envelope = message("front@example.org", "Subject: x\r\n\r\n");
-	id_derive("0jqs8e3c5v0123456789abcdef", "x", 1, envelope->id);
-	memset(&answer, 0, sizeof(answer));
-	queue_submit(queue, &envelope, on_done, &answer);
-	LIST_FIRST(&queue->submissions)->begun_boot_ms -= 61000;
-	answered(&place, &answer);
-	is_int(answer.why.code, 451, "a notification: 451");
-	is_int(fake.discards, 1, "and it is not taken back: it comes again under this id");
-	answer_release(&answer);
-
+	test_unknown(queue, &place);
 	test_lacks(queue, &place);
 	queue->storage = disk;
 	event_free(fake.answer);

@@ -66,8 +66,12 @@ static bool is_made_again(const struct submission *submission)
 static void on_written(void *arg, const struct reply *why)
 {
 	struct submission *submission = arg;
-	bool unknown = why && why->code == 451 && why->subject == 4 && why->detail == 2;
+	bool unknown;
 
+	/* That a later write did nothing says nothing of the first one. */
+	if (why && why->code == 451 && why->subject == 4 && why->detail == 2)
+		submission->unknown = true;
+	unknown = why && submission->unknown && reply_is_transient(why);
 	if (unknown && clock_boot_ms() - submission->begun_boot_ms < UNKNOWN_FOR_MS) {
 		wait_for(submission, ASK_AGAIN_MS);
 	} else if (unknown && !is_made_again(submission)) {

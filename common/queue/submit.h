@@ -13,6 +13,7 @@ struct submission {
 	struct queue *queue;
 	struct envelopes out;
 	int64_t begun_boot_ms;
+	bool unknown;			/* a write may have stored it */
 	struct reply why;		/* none: success */
 	struct event *later;
 	storage_done_fn *done;
