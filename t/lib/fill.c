@@ -1,7 +1,7 @@
-/* fill.c - fills a disk queue by the storage's contract, for tests: fill FOLDER NEW LATER [domains]
+/* fill.c - fills a queue by the storage's contract, for tests: fill FOLDER|SECTION NEW LATER [domains]
  * SPDX-License-Identifier: MIT
- * NEW messages that are due, then LATER ones due in an hour, into FOLDER/env and FOLDER/meta. With a fourth word each
- * second message goes to a domain of its own, the others to big.example. */
+ * NEW messages that are due, then LATER ones due in an hour, into FOLDER/env and FOLDER/meta, or by SECTION ("type: ...").
+ * With a fourth word each second message goes to a domain of its own, the others to big.example. */
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -52,18 +52,26 @@ static unsigned fill(struct place *place, size_t left, int64_t delay_ms)
 
 int main(int argc, char **argv)
 {
+	const char *section = "type: disk, envelope_dir: @/env, meta_dir: @/meta, allow_volatile: true";
 	struct place place;
 	unsigned code = 1;
+	bool by_section = argc > 1 && strncmp(argv[1], "type: ", 6) == 0;
 
 	many_domains = argc == 5;
-	if (argc < 4 || argc > 5 || strlen(argv[1]) >= sizeof(scratch))
+	if (argc < 4 || argc > 5 || (!by_section && strlen(argv[1]) >= sizeof(scratch)))
 		return 2;
-	snprintf(scratch, sizeof(scratch), "%s", argv[1]);
-	if (place_open(&place, STORAGE_FOR_EDGE, "type: disk, envelope_dir: @/env, meta_dir: @/meta, allow_volatile: true")) {
+	if (by_section) {
+		section = argv[1];
+		scratch_make();
+	} else
+		snprintf(scratch, sizeof(scratch), "%s", argv[1]);
+	if (place_open(&place, STORAGE_FOR_EDGE, section)) {
 		code = fill(&place, strtoul(argv[2], NULL, 10), 0);
 		if (!code)
 			code = fill(&place, strtoul(argv[3], NULL, 10), 3600000);
 	}
 	place_close(&place);
+	if (by_section)
+		scratch_remove();
 	return code ? 1 : 0;
 }
