@@ -1,4 +1,4 @@
-/* connector.c - a TCP connection being made, on the loop
+/* connector.c - a connection being made, by TCP or to a unix socket, on the loop
  * SPDX-License-Identifier: MIT */
 #include "common/net/connector.h"
 
@@ -54,7 +54,7 @@ static int start(struct connector *connector, const struct sockaddr *address, so
 	connector->fd = FAULT("net.socket", socket(address->sa_family, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0));
 	if (connector->fd < 0)
 		return errno;
-	if (setsockopt(connector->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
+	if (address->sa_family != AF_UNIX && setsockopt(connector->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		return errno;
 	if (FAULT("net.connect", connect(connector->fd, address, size)) < 0 && errno != EINPROGRESS)
 		return errno;

@@ -1,4 +1,4 @@
-/* connector.h - a TCP connection being made, on the loop
+/* connector.h - a connection being made, by TCP or to a unix socket, on the loop
  * SPDX-License-Identifier: MIT */
 #ifndef SLIMTA_NET_CONNECTOR_H
 #define SLIMTA_NET_CONNECTOR_H

@@ -146,7 +146,10 @@ static void flush(struct stream *s)
 		if (n < 0)
 			break;
 		sent += (size_t)n;
+		s->sent += (size_t)n;
 	}
+	if (sent)
+		s->sent_ms = clock_boot_ms();
 	if (sent || !s->blocked)
 		s->write_until_ms = clock_boot_ms() + s->timeout_ms;
 	s->blocked = sent < s->out.size;

@@ -40,6 +40,8 @@ struct stream {
 	int fd;
 	struct buffer out;		/* the owner appends, then calls stream_touch */
 	bool hear_out;			/* the owner's: the peer is read from whatever is unsent, and before a write's error */
+	uint64_t sent;			/* octets of `out` that were taken in all */
+	int64_t sent_ms;		/* clock_boot_ms() of the last of them */
 	/* The rest is stream.c's. */
 	struct buffer in;
 	struct event read_event, write_event;

@@ -1,0 +1,325 @@
+/* redis.c - a connection to redis, which comes back by itself
+ * SPDX-License-Identifier: MIT
+ * An attempt: the sentinels if there are any, the host, then AUTH, SELECT and PING in one flight. */
+#include "common/net/redis.h"
+
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/random.h>
+
+#include "common/base/memory.h"
+#include "common/base/text.h"
+#include "common/net/dial.h"
+#include "common/net/redis_wire.h"
+
+#define BACKOFF_MIN_MS 100
+#define BACKOFF_MAX_MS 5000
+
+struct refused {
+	struct refused *next;
+	redis_done_fn *done;
+	void *arg;
+	struct reply why;
+};
+
+struct redis {
+	struct event_base *base;
+	struct resolver *resolver;
+	const struct redis_settings *settings;
+	const struct redis_handler *handler;
+	void *arg;
+	struct event *retry, *refusal;
+	int64_t backoff_ms;
+	struct dial *dial;
+	struct redis_wire *wire;	/* while one is made, and once it is up */
+	char *name;			/* "redis at HOST:PORT": where the attempt goes */
+	bool up;
+	bool told;			/* `down` was called since it was up */
+	struct reply why;		/* of the last attempt; none at first */
+	struct refused *first, **last;
+	unsigned depth;			/* callbacks of ours on the stack */
+	bool freed;
+};
+
+static void enter(struct redis *r)
+{
+	r->depth++;
+}
+
+static void leave(struct redis *r)
+{
+	if (--r->depth == 0 && r->freed)
+		free(r);
+}
+
+/* --- commands while it is not up --- */
+
+static void refuse_all(struct redis *r)
+{
+	struct refused *refused;
+
+	while ((refused = r->first)) {
+		r->first = refused->next;
+		if (!r->first)
+			r->last = &r->first;
+		refused->done(refused->arg, NULL, &refused->why);
+		reply_release(&refused->why);
+		free(refused);
+	}
+}
+
+static void on_refusal(evutil_socket_t fd, short what, void *arg)
+{
+	struct redis *r = arg;
+
+	(void)fd;
+	(void)what;
+	enter(r);
+	refuse_all(r);
+	leave(r);
+}
+
+static void refuse(struct redis *r, redis_done_fn *done, void *arg)
+{
+	struct refused *refused = xcalloc(1, sizeof(*refused));
+
+	refused->done = done;
+	refused->arg = arg;
+	if (reply_is_none(&r->why))
+		reply_set(&refused->why, 451, "4.3.0", "%s: not connected yet", r->name);
+	else
+		reply_copy(&refused->why, &r->why);
+	*r->last = refused;
+	r->last = &refused->next;
+	event_active(r->refusal, EV_TIMEOUT, 0);
+}
+
+/* --- attempts --- */
+
+/* Between half of it and all, so that those who lost it together do not come back together. */
+static void wait_and_retry(struct redis *r)
+{
+	uint32_t random = 0;
+	int64_t wait_ms;
+	struct timeval timeout;
+
+	if (getrandom(&random, sizeof(random), GRND_NONBLOCK) < 0)
+		random = (uint32_t)(uintptr_t)r;
+	wait_ms = r->backoff_ms / 2 + (int64_t)(random % (uint32_t)(r->backoff_ms / 2 + 1));
+	r->backoff_ms = r->backoff_ms * 2 < BACKOFF_MAX_MS ? r->backoff_ms * 2 : BACKOFF_MAX_MS;
+	timeout = (struct timeval){ wait_ms / 1000, wait_ms % 1000 * 1000 };
+	event_add(r->retry, &timeout);
+}
+
+static void tell_down(struct redis *r)
+{
+	r->up = false;
+	if (r->told)
+		return;
+	r->told = true;
+	r->handler->down(r->arg, &r->why);
+}
+
+/* The wire is gone, or never was. */
+static void lose(struct redis *r, const struct reply *why)
+{
+	reply_copy(&r->why, why);
+	wait_and_retry(r);
+	tell_down(r);
+}
+
+static void on_broken(void *arg, const struct reply *why)
+{
+	struct redis *r = arg;
+
+	enter(r);
+	r->wire = NULL;
+	lose(r, why);
+	leave(r);
+}
+
+static void give_up_attempt(struct redis *r, const char *text)
+{
+	struct reply why = { 0 };
+
+	reply_set(&why, 451, "4.3.0", "%s: %s", r->name, text);
+	redis_wire_free(r->wire);
+	r->wire = NULL;
+	lose(r, &why);
+	reply_release(&why);
+}
+
+static void become_up(struct redis *r)
+{
+	r->up = true;
+	r->told = false;
+	r->backoff_ms = BACKOFF_MIN_MS;
+	reply_release(&r->why);
+	r->handler->up(r->arg);
+}
+
+/* A user that may not PING may do its work, and with a full disk it can be read and emptied still. */
+static bool is_ready(const struct redisReply *reply)
+{
+	return reply->type != REDIS_REPLY_ERROR || text_has_prefix(reply->str, "NOPERM ") ||
+		text_has_prefix(reply->str, "MISCONF ");
+}
+
+static void check(struct redis *r, const struct redisReply *reply, bool good)
+{
+	struct reply meaning = { 0 };
+
+	if (good)
+		return;
+	redis_error_reply(reply, &meaning);
+	give_up_attempt(r, text_has_prefix(meaning.text, "redis: ") ? meaning.text + 7 : meaning.text);
+	reply_release(&meaning);
+}
+
+static void on_step(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct redis *r = arg;
+
+	if (why || r->freed)
+		return;
+	enter(r);
+	check(r, reply, reply->type != REDIS_REPLY_ERROR);
+	leave(r);
+}
+
+static void on_ping(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct redis *r = arg;
+
+	if (why || r->freed)
+		return;
+	enter(r);
+	if (is_ready(reply))
+		become_up(r);
+	else
+		check(r, reply, false);
+	leave(r);
+}
+
+static struct redis_part part_of(const char *text)
+{
+	return (struct redis_part){ text, strlen(text) };
+}
+
+static void greet(struct redis *r)
+{
+	const struct redis_settings *s = r->settings;
+	struct redis_part parts[3];
+	char db[24];
+	size_t count = 0;
+
+	if (s->password) {
+		parts[count++] = part_of("AUTH");
+		if (s->username)
+			parts[count++] = part_of(s->username);
+		parts[count++] = part_of(s->password);
+		redis_wire_send(r->wire, parts, count, 0, on_step, r);
+	}
+	if (s->db) {
+		snprintf(db, sizeof(db), "%u", s->db);
+		parts[0] = part_of("SELECT");
+		parts[1] = part_of(db);
+		redis_wire_send(r->wire, parts, 2, 0, on_step, r);
+	}
+	parts[0] = part_of("PING");
+	redis_wire_send(r->wire, parts, 1, 0, on_ping, r);
+}
+
+static void on_dialled(void *arg, int fd, const char *error)
+{
+	struct redis *r = arg;
+
+	enter(r);
+	r->dial = NULL;
+	if (fd < 0) {
+		give_up_attempt(r, error);
+	} else {
+		r->wire = redis_wire_new(r->base, fd, r->name, r->settings->timeout_ms, on_broken, r);
+		greet(r);
+	}
+	leave(r);
+}
+
+static void attempt(struct redis *r)
+{
+	const struct redis_settings *s = r->settings;
+
+	free(r->name);
+	r->name = s->socket ? xasprintf("redis at %s", s->socket) : xasprintf("redis at %s:%u", s->host, s->port);
+	r->dial = dial_start(r->base, r->resolver, s->socket ? s->socket : s->host, s->port, s->timeout_ms, on_dialled, r);
+}
+
+static void on_retry(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	attempt(arg);
+}
+
+/* --- what the owner calls --- */
+
+void redis_send(struct redis *r, const struct redis_part *parts, size_t count, int64_t timeout_ms, redis_done_fn *done,
+	void *arg)
+{
+	if (r->up)
+		redis_wire_send(r->wire, parts, count, timeout_ms, done, arg);
+	else
+		refuse(r, done, arg);
+}
+
+bool redis_is_up(const struct redis *r)
+{
+	return r->up;
+}
+
+void redis_reconnect(struct redis *r)
+{
+	if (r->up)
+		redis_wire_break(r->wire, "given up, to find the master anew");
+}
+
+struct redis *redis_new(struct event_base *base, struct resolver *resolver, const struct redis_settings *settings,
+	const struct redis_handler *handler, void *arg)
+{
+	struct redis *r = xcalloc(1, sizeof(*r));
+
+	r->base = base;
+	r->resolver = resolver;
+	r->settings = settings;
+	r->handler = handler;
+	r->arg = arg;
+	r->last = &r->first;
+	r->backoff_ms = BACKOFF_MIN_MS;
+	r->retry = event_new(base, -1, 0, on_retry, r);
+	r->refusal = event_new(base, -1, 0, on_refusal, r);
+	if (!r->retry || !r->refusal)
+		BUG("no events for redis");
+	attempt(r);
+	return r;
+}
+
+void redis_free(struct redis *r)
+{
+	if (!r || r->freed)
+		return;
+	enter(r);
+	r->freed = true;
+	r->up = false;
+	redis_wire_free(r->wire);
+	refuse_all(r);
+	dial_cancel(r->dial);
+	event_free(r->retry);
+	event_free(r->refusal);
+	reply_release(&r->why);
+	free(r->name);
+	r->name = NULL;
+	leave(r);
+}
