@@ -29,7 +29,7 @@ def install(t):
     make(t, 'install', f'DESTDIR={root}', 'prefix=/usr')
     found = files(root)
     is_([name for name in found if 'man' in name.split('/')],
-        ['usr/share/man/man5/slimta.conf.5', *(f'usr/share/man/man8/{name}' for name in MAN)], 'manual pages')
+        [*(f'usr/share/man/man5/{name}.5' for name in ('slimta-queue', 'slimta.conf')), *(f'usr/share/man/man8/{name}' for name in MAN)], 'manual pages')
     is_([name for name in found if '/sbin/' in name],
         [f'usr/sbin/slimta-{name}' for name in ('edge', 'master', 'queuectl', 'worker')], 'programs')
     for name in ('README', 'LICENSE', 'examples/slimta.conf', 'examples/reference.conf', 'examples/save-mail.sh'):
