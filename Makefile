@@ -88,6 +88,9 @@ $(B)/%.o: %.c config.h $(B)/.flags
 	@mkdir -p $(@D)
 	$(call say,compile)$(COMPILE) -c -o $@ $<
 
+# Part of it, by .incbin.
+$(B)/common/queue/redis/script.o: $(sort $(wildcard common/queue/redis/*.lua))
+
 archive = $(call say,archive)rm -f $@; $(AR) rcs $@ $(filter %.o,$^)
 link = $(call say,link)$(CC) $(LINK_FLAGS) $(if $(findstring /fuzz-,$@),-fsanitize=fuzzer) -o $@ $^ $(LIBS)
 $(B)/libcommon.a: $(COMMON)
