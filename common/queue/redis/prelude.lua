@@ -90,3 +90,79 @@ local function ask(id, line, once, most)
 	redis.call('HINCRBY', P .. id, 'version', 1)
 	return true
 end
+
+-- ---- leases
+
+-- Under a lease; `was` is the place it had, to which it returns when nobody ends the lease.
+local function take(id, was, epoch, owner, claim, lease_ms)
+	local key = P .. id
+	redis.call('HSET', key, 'place', 'leased', 'back', was, 'owner', owner, 'since', digits(now),
+		'until', digits(now + lease_ms), 'claim', claim, 'epoch', digits(epoch + 1))
+	redis.call('HDEL', key, 'aside')
+	redis.call('HINCRBY', key, 'version', 1)
+	leave(id)
+	redis.call('ZADD', LEASED, digits(now + lease_ms), id)
+end
+
+-- A lease that ends without a word: the message is where it was. What was asked beside the lease is obeyed by who claims it
+-- next, so that is to be at once.
+local function give_back(id)
+	local key = P .. id
+	local place, back, due, marks = unpack(redis.call('HMGET', key, 'place', 'back', 'due', 'marks'))
+	redis.call('ZREM', LEASED, id)
+	if place ~= 'leased' then
+		return
+	end
+	redis.call('HDEL', key, 'owner', 'since', 'until', 'claim', 'back')
+	if marks then
+		redis.call('HSET', key, 'place', back == 'new' and 'new' or 'deferred')
+		redis.call('ZADD', DEFERRED, digits(now), id)
+		due_at(now)
+	elseif back == 'held' then
+		redis.call('HSET', key, 'place', 'held')
+		redis.call('ZADD', HELD, digits(now), id)
+	elseif back == 'new' then
+		redis.call('HSET', key, 'place', 'new')
+		redis.call('LPUSH', QUEUE, id)
+		due_at(now)
+	else
+		redis.call('HSET', key, 'place', 'deferred')
+		redis.call('ZADD', DEFERRED, due or digits(now), id)
+		due_at(tonumber(due or now))
+	end
+end
+
+-- What was put aside under that tag and group is due now; up to `max` of them. True: there are more.
+local function recall(tag, group, max)
+	local name = P .. 'aside:' .. tag .. ':' .. group
+	local ids = redis.call('SPOP', name, max)
+	for _, id in ipairs(ids) do
+		local aside, due = unpack(redis.call('HMGET', P .. id, 'aside', 'due'))
+		if aside == tag .. ':' .. group then
+			redis.call('HDEL', P .. id, 'aside')
+			redis.call('ZADD', DEFERRED, digits(math.min(tonumber(due or now), now)), id)
+			due_at(now)
+		end
+	end
+	if redis.call('EXISTS', name) == 1 then
+		return true
+	end
+	redis.call('SREM', P .. 'aside:' .. tag, group)
+	return false
+end
+
+-- All groups of that tag; up to some `max`.
+local function recall_all(tag, max)
+	for _, group in ipairs(redis.call('SMEMBERS', P .. 'aside:' .. tag)) do
+		if recall(tag, group, max) then
+			return true
+		end
+	end
+	return false
+end
+
+local function is_due()
+	return redis.call('LLEN', QUEUE) > 0 or
+		#redis.call('ZRANGEBYSCORE', DEFERRED, '-inf', digits(now), 'LIMIT', 0, 1) > 0 or
+		#redis.call('ZRANGEBYSCORE', LEASED, '-inf', digits(now), 'LIMIT', 0, 1) > 0
+end

@@ -28,6 +28,15 @@ TEXT(list);
 TEXT(info);
 TEXT(set);
 TEXT(settings);
+TEXT(claim);
+TEXT(claim_id);
+TEXT(settle);
+TEXT(renew);
+TEXT(record);
+TEXT(remove);
+TEXT(recall);
+TEXT(sweep);
+TEXT(release);
 
 /* READS: also where redis is full, or only a replica. FREES: also where it is full, as it makes room, or moves what is there. */
 enum kind { MAKES, FREES, READS };
@@ -43,6 +52,15 @@ static const struct {
 	[SCRIPT_INFO] = { "info", redis_lua_info, READS },
 	[SCRIPT_SET] = { "set", redis_lua_set, MAKES },
 	[SCRIPT_SETTINGS] = { "settings", redis_lua_settings, READS },
+	[SCRIPT_CLAIM] = { "claim", redis_lua_claim, FREES },
+	[SCRIPT_CLAIM_ID] = { "claim_id", redis_lua_claim_id, FREES },
+	[SCRIPT_SETTLE] = { "settle", redis_lua_settle, FREES },
+	[SCRIPT_RENEW] = { "renew", redis_lua_renew, FREES },
+	[SCRIPT_RECORD] = { "record", redis_lua_record, FREES },
+	[SCRIPT_REMOVE] = { "remove", redis_lua_remove, FREES },
+	[SCRIPT_RECALL] = { "recall", redis_lua_recall, FREES },
+	[SCRIPT_SWEEP] = { "sweep", redis_lua_sweep, FREES },
+	[SCRIPT_RELEASE] = { "release", redis_lua_release, FREES },
 };
 static const char *const flag_lines[] = {
 	[MAKES] = "#!lua\n", [FREES] = "#!lua flags=allow-oom\n", [READS] = "#!lua flags=no-writes\n",

@@ -1,0 +1,141 @@
+/* sweep.c - what nobody else sees to in a redis queue: leases that ended, mail that became due, what the dead put aside
+ * SPDX-License-Identifier: MIT
+ * Each worker of the queue says at times that it is there, and tries the lock; who has that comes again when something is
+ * due, and is told by a token (alarm) of what is due sooner. */
+#include <event2/event.h>
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+
+#include "common/base/memory.h"
+#include "common/queue/redis/work.h"
+
+#define INTERVAL_MIN_MS 20
+
+struct redis_sweep {
+	struct redis_queue *queue;
+	int64_t lease_ms;
+	bool under_way, again;		/* again: asked for meanwhile */
+	struct event *timer;
+	struct redis_bell *alarm;	/* while the lock is ours */
+};
+
+static int64_t interval_of(const struct redis_sweep *sweep)
+{
+	return sweep->lease_ms / 4 > INTERVAL_MIN_MS ? sweep->lease_ms / 4 : INTERVAL_MIN_MS;
+}
+
+static void come_again(struct redis_sweep *sweep, int64_t ms)
+{
+	event_add(sweep->timer, &(struct timeval){ .tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000 });
+}
+
+static void sweep_now(struct redis_sweep *sweep);
+
+static void on_alarm(void *arg)
+{
+	sweep_now(arg);
+}
+
+/* Not all who wait for a lock at its end at the same time. */
+static int64_t spread_ms(const struct redis_sweep *sweep)
+{
+	const char *tag = sweep->queue->work->tag;
+	unsigned part = (unsigned char)tag[ID_LENGTH - 1] * 7 + (unsigned char)tag[ID_LENGTH - 2] * 31;
+
+	return interval_of(sweep) / 8 * (part % 64) / 64;
+}
+
+static void hold_lock(struct redis_sweep *sweep, bool ours)
+{
+	if (!ours) {
+		redis_bell_free(sweep->alarm);
+		sweep->alarm = NULL;
+		return;
+	}
+	if (!sweep->alarm)
+		sweep->alarm = redis_bell_new(sweep->queue, "alarm", on_alarm, sweep);
+	redis_bell_wait(sweep->alarm);
+}
+
+static void on_swept(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct redis_queue *queue = arg;
+	struct redis_sweep *sweep = queue->work ? queue->work->sweep : NULL;
+	bool ours;
+
+	if (!sweep)
+		return;
+	sweep->under_way = false;
+	if (why) {
+		come_again(sweep, interval_of(sweep));
+		return;
+	}
+	ours = redis_number(redis_item(reply, 0), 0) == 1;
+	hold_lock(sweep, ours);
+	if (sweep->again || redis_number(redis_item(reply, 2), 0))
+		sweep_now(sweep);
+	else
+		come_again(sweep, redis_number(redis_item(reply, 1), interval_of(sweep)) + (ours ? 0 : spread_ms(sweep)));
+}
+
+static void sweep_now(struct redis_sweep *sweep)
+{
+	struct redis_queue *queue = sweep->queue;
+	char interval[REDIS_NUMBER_SIZE], lease_ms[REDIS_NUMBER_SIZE];
+	const struct redis_part args[] = {
+		redis_text_part(queue->work->tag), redis_text_part(redis_number_text(interval, interval_of(sweep))),
+		redis_text_part(redis_number_text(lease_ms, sweep->lease_ms)), redis_text_part(queue->work->stopped ? "" : "1"),
+	};
+
+	sweep->again = sweep->under_way;
+	if (sweep->under_way)
+		return;
+	if (!queue->usable) {
+		come_again(sweep, interval_of(sweep));
+		return;
+	}
+	event_del(sweep->timer);
+	sweep->under_way = true;
+	redis_script(queue, SCRIPT_SWEEP, args, ARRAY_SIZE(args), on_swept, queue);
+}
+
+static void on_timer(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	sweep_now(arg);
+}
+
+void redis_sweep_begin(struct redis_queue *queue, int64_t lease_ms)
+{
+	struct redis_sweep *sweep = queue->work->sweep;
+
+	if (sweep) {
+		sweep->lease_ms = lease_ms;
+		return;
+	}
+	sweep = queue->work->sweep = xcalloc(1, sizeof(*sweep));
+	*sweep = (struct redis_sweep){ .queue = queue, .lease_ms = lease_ms };
+	sweep->timer = event_new(queue->storage.context.base, -1, 0, on_timer, sweep);
+	if (!sweep->timer)
+		BUG("no event for a timer");
+	sweep_now(sweep);
+}
+
+void redis_sweep_now(struct redis_queue *queue)
+{
+	if (queue->work && queue->work->sweep)
+		sweep_now(queue->work->sweep);
+}
+
+void redis_sweep_close(struct redis_queue *queue)
+{
+	struct redis_sweep *sweep = queue->work->sweep;
+
+	if (!sweep)
+		return;
+	redis_bell_free(sweep->alarm);
+	event_free(sweep->timer);
+	free(sweep);
+	queue->work->sweep = NULL;
+}
