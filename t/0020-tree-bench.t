@@ -5,11 +5,14 @@
 # Nothing here says how fast anything is.
 import glob
 import json
+import shutil
 import subprocess
 
+from bench.cases import Clock
 from bench.figures import Row, quartiles, table, verdict
+from bench.redis import HashSets, Redis
 from lib.edge import config
-from lib.fixture import SLOW, is_, like, ok, run
+from lib.fixture import SLOW, is_, like, ok, run, skip
 
 COUNTS = ('accepted', 'deferred', 'failed', 'lost')
 
@@ -97,6 +100,18 @@ def an_edge(t):
     ok(edge.running(), 'the edge goes on')
 
 
+def hash_sets(t):
+    """What accepting into redis is compared with."""
+    if not shutil.which('redis-benchmark'):
+        skip('redis-benchmark is not here', 'it sets hashes')
+        return
+    with Redis(t.path('redis'), Clock(60), t.port('redis'), 'always') as redis:
+        ok(HashSets.rate(redis, 20, 5000, 1000) > 0, 'redis-benchmark sets hashes')
+        is_(redis.number('DBSIZE'), 1000, 'each another one')
+        key = redis.texts('RANDOMKEY')[0]
+        is_(len(key) + len('octets') + redis.number(f'HSTRLEN {key} octets'), 5000, 'of that many octets')
+
+
 def figures(_):
     is_(quartiles([1, 2, 3]), (1.5, 2, 2.5), 'quartiles')
     is_([verdict(values, 2, True) for values in ([2, 3, 3], [1, 1, 4], [1, 1, 1.5])], ['met', 'unclear', 'missed'], 'more is better')
@@ -108,4 +123,4 @@ def figures(_):
     like(table([row]), r'^case, unit  30.0 \(25.0-35.0\)  10.0 \(10.0-10.0\)  3.00x \(2.50-3.50\)  >= 2.5x  met$', 'a table')
 
 
-run(one_against_the_other, refusals, timetables, an_edge, figures)
+run(one_against_the_other, refusals, timetables, an_edge, hash_sets, figures)

@@ -36,7 +36,8 @@ class Cases:
     """Runs rounds; `rows` has what came of each case, `records` every round."""
 
     def __init__(self, places, tools, clock, peer, say):
-        self.port, self.sink_port = places.ports()
+        self.ports = places.ports()
+        self.port, self.sink_port = self.ports[:2]
         self.places, self.tools, self.clock, self.say = places, tools, clock, say
         self.servers = [Slimta, Postfix] if peer else [Slimta]
         self.rows, self.records, self.troubles, self.out_of_time = [], [], [], []
@@ -46,15 +47,16 @@ class Cases:
     def server(self, kind, **how):
         """A server on a place that no other round had."""
         with self.places.fresh() as folder:
-            with kind(f'{folder}/{kind.name}', self.clock, self.port, self.sink_port, **how) as server:
+            with kind(f'{folder}/{kind.name}', self.clock, self.ports, **how) as server:
                 yield server
 
-    def pairs(self, case, one_round, rounds=3):
-        """Our rounds and Postfix's, neighbours in time: A B B A A B. Gives two lists of results."""
-        results = {kind: [] for kind in self.servers}
+    def pairs(self, case, one_round, rounds=3, kinds=None):
+        """Our rounds and Postfix's (or of other `kinds`), neighbours in time: A B B A A B. Gives two lists of results."""
+        kinds = kinds or self.servers
+        results = {kind: [] for kind in kinds}
         try:
             for number in range(rounds):
-                for kind in self.servers if number % 2 == 0 else reversed(self.servers):
+                for kind in kinds if number % 2 == 0 else reversed(kinds):
                     load = os.getloadavg()[0]
                     result = one_round(kind)
                     results[kind].append(result)
@@ -67,7 +69,7 @@ class Cases:
             else:
                 self.troubles.append(f'{case}, {kind.name}: {trouble}')
             self.say(f'{case}: {kind.name}: given up: {trouble or "out of time"}')
-        return [results[kind] for kind in self.servers]
+        return [results[kind] for kind in kinds]
 
     def is_late(self, trouble):
         """Whether it is only that there was no more time."""
@@ -112,23 +114,26 @@ class Cases:
         """Processor time of starting and stopping, which is no message's."""
         if kind not in self.empty_cost:
             with self.server(kind) as server:
-                self.empty_cost[kind] = server.stop()
+                self.empty_cost[kind] = server.stop() + server.storage_cpu()
         return self.empty_cost[kind]
 
-    def through(self, size, messages, rounds=3, mark=None, cpu_mark=None):
-        """From load by the queue to the sink; and what it cost."""
+    def through(self, size, messages, rounds=3, marks=None, cpu_marks=None, sessions=20, ours=(Slimta,)):
+        """From load by the queue to the sink; and what it cost. `ours`: where the queue is, all beside the same Postfix."""
         def one_round(kind):
             nothing = self.cost_of_nothing(kind)
             with self.tools.sink(self.sink_port, '-m', messages, '-k', WARM) as sink, self.server(kind) as server:
-                self.tools.all_accepted(self.port, '-s', 20, '-p', '-m', messages, '-z', size, timeout=150)
+                self.tools.all_accepted(self.port, '-s', sessions, '-p', '-m', messages, '-z', size, timeout=150)
                 figures = sink.figures(150)
                 server.wait_empty()
-                cpu = server.stop() - nothing
+                cpu = server.stop() + server.storage_cpu() - nothing
             return {'rate': figures['rate'], 'cpu': cpu * 1000 / messages, 'twice': figures['twice']}
-        case = f'end to end, 20 sessions, {size // K} KB'
-        results = self.pairs(case, one_round, rounds)
-        self.row(case, 'messages/s', results, 'rate', mark, rounds=rounds)
-        self.row(case, 'CPU s/1,000', results, 'cpu', cpu_mark, more_is_better=False, rounds=rounds)
+        case = f'end to end, {sessions} sessions, {size // K} KB'
+        results = self.pairs(case, one_round, rounds, [*ours, *self.servers[1:]])
+        for kind, side in zip(ours, results):
+            pair = [side, *results[len(ours):]]
+            self.row(case + kind.where, 'messages/s', pair, 'rate', (marks or {}).get(kind), rounds=rounds)
+            self.row(case + kind.where, 'CPU s/1,000', pair, 'cpu', (cpu_marks or {}).get(kind), more_is_better=False,
+                rounds=rounds)
 
     # ---- one message at a time
 

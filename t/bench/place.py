@@ -137,9 +137,9 @@ class Places:
 
     @staticmethod
     def ports():
-        """Two that are free: one for the server, one for the next hop."""
-        with socket.create_server(('127.0.0.1', 0)) as one, socket.create_server(('127.0.0.1', 0)) as other:
-            return one.getsockname()[1], other.getsockname()[1]
+        """Three that are free: for the server, the next hop, and what keeps the queue."""
+        with contextlib.ExitStack() as stack:
+            return [stack.enter_context(socket.create_server(('127.0.0.1', 0))).getsockname()[1] for _ in range(3)]
 
     @contextlib.contextmanager
     def fresh(self):

@@ -13,8 +13,10 @@ import time
 from lib.fixture import PR_SET_CHILD_SUBREAPER, TOP
 
 from . import place
-from .cases import BACKLOG, Cases, Clock
+from .cases import BACKLOG, Clock
 from .figures import table
+from .redis import OnRedis, OnRedisAlways
+from .redis_cases import RedisCases, why_not
 from .servers import PEERS, Slimta, raise_descriptors
 from .tools import Tools
 
@@ -22,38 +24,61 @@ SECONDS, FULL_SECONDS = 540, 5400
 OUT = f'{TOP}/build/bench.json'
 
 
-def quick(cases, rounds, queued):
-    """The cases that have marks."""
+MARKS, CPU_MARKS = {Slimta: 2.5, OnRedis: 3}, {Slimta: 1 / 3}
+
+
+def quick(cases, arguments, redis):
+    """The cases that have marks. Those on redis have five rounds where nothing else is said."""
+    rounds, more = arguments.rounds or 3, arguments.rounds or 5
+    ours = (Slimta, OnRedis) if redis else (Slimta,)
     yield 'accept', lambda: cases.accept(20, 1, 4, rounds, mark=1.5)
-    yield 'through', lambda: cases.through(4096, 5000, rounds, mark=2.5, cpu_mark=1 / 3)
+    yield 'through', lambda: cases.through(4096, 5000, more if redis else rounds, MARKS, CPU_MARKS, ours=ours)
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
-    yield 'backlog', lambda: cases.backlog(queued, mark=0.8)
+    if redis:
+        yield 'redis', lambda: cases.accept_redis(OnRedisAlways, 20, 4, more, mark=0.4, cpu_mark=0.15)
+        yield 'workers', lambda: cases.workers((1, 2, 3, 4), mark=0.8)
+    yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8)
+    if redis:
+        yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
 
 
-def full(cases, rounds, queued):
+def full(cases, arguments, redis):
+    rounds, more = arguments.rounds or 3, arguments.rounds or 5
+    ours = (Slimta, OnRedis, OnRedisAlways) if redis else (Slimta,)
     for sessions in (1, 20, 200):
         for per_connection in (1, 10):
             mark = 1.5 if (sessions, per_connection) == (20, 1) else None
             yield 'accept', lambda s=sessions, c=per_connection, m=mark: cases.accept(s, c, 4, rounds, mark=m)
-    yield 'through', lambda: cases.through(4096, 10000, rounds, mark=2.5, cpu_mark=1 / 3)
-    yield 'through', lambda: cases.through(102400, 2000, rounds)
+    yield 'through', lambda: cases.through(4096, 10000, more if redis else rounds, MARKS, CPU_MARKS, ours=ours)
+    yield 'through', lambda: cases.through(4096, 10000, rounds, sessions=200, ours=ours)
+    yield 'through', lambda: cases.through(102400, 2000, rounds, ours=ours)
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
     yield 'idle', lambda: cases.idle(5000, rounds, mark=8)
-    yield 'backlog', lambda: cases.backlog(queued, mark=0.8, postfix=True)
+    if redis:
+        for sessions in (20, 200):
+            for kind in (OnRedisAlways, OnRedis):
+                mark = 0.4 if (kind, sessions) == (OnRedisAlways, 20) else None
+                yield 'redis', lambda k=kind, s=sessions, m=mark: cases.accept_redis(k, s, 4, more, m,
+                    cpu_mark=0.15 if s == 20 else None)
+        yield 'workers', lambda: cases.workers((1, 2, 3, 4), more, mark=0.8)
+    yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8, postfix=True)
+    if redis:
+        yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
 
 
 def measure(folder, why, arguments):
     say = lambda text: print(f'# {text}', file=sys.stderr, flush=True)
     clock = Clock(FULL_SECONDS if arguments.full else SECONDS)
     places = place.Places(folder, arguments.on_disk)
-    cases = Cases(places, Tools(Slimta.build, clock), clock, not why, say)
+    cases = RedisCases(places, Tools(Slimta.build, clock), clock, not why, say)
+    no_redis = why_not()
     began = time.time()
     report = {'began': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(began)), 'machine': place.machine(folder),
-        'load_average_before': os.getloadavg(), 'alone': why, 'places': places.what}
+        'load_average_before': os.getloadavg(), 'alone': why, 'no_redis': no_redis, 'places': places.what}
     report['tools_alone'] = cases.ceiling()
-    for name, case in (full if arguments.full else quick)(cases, arguments.rounds, arguments.backlog):
+    for name, case in (full if arguments.full else quick)(cases, arguments, not no_redis):
         if arguments.only and name not in arguments.only:
             continue
         case()
@@ -77,6 +102,8 @@ def conclude(cases, report):
             'more than few.')
     if report['alone']:
         print(f"slimta alone, without the marks that compare: {report['alone']}.")
+    if report['no_redis']:
+        print(f"Nothing on redis: {report['no_redis']}.")
     for name in report['out_of_time']:
         print(f'Not measured, or not to its end, for want of time: {name}.')
     for trouble in report['troubles']:
@@ -93,10 +120,12 @@ def conclude(cases, report):
 def parse():
     parser = argparse.ArgumentParser(prog='bench', description='Measures slimta against Postfix; see t/bench/README.')
     parser.add_argument('--full', action='store_true', help='all cases, also those without a mark: about an hour')
-    parser.add_argument('--rounds', type=int, default=3, help='of each case and server')
-    parser.add_argument('--only', action='append', choices=('accept', 'through', 'lone', 'idle', 'backlog'),
+    parser.add_argument('--rounds', type=int, help='of each case and server; default: 3, on redis 5')
+    parser.add_argument('--only', action='append',
+        choices=('accept', 'through', 'lone', 'idle', 'redis', 'workers', 'backlog', 'queued'),
         help='this case; may be given several times')
-    parser.add_argument('--backlog', type=int, default=BACKLOG, help='messages that are queued by that case')
+    parser.add_argument('--backlog', type=int, default=BACKLOG,
+        help='messages that are queued by that case; by the case queued twice as many')
     parser.add_argument('--on-disk', action='store_true', help='rounds in new folders, not on new file systems')
     return parser.parse_args()
 

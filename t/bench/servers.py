@@ -1,5 +1,6 @@
 # servers.py - the two that are measured: how each is configured, started, looked at and stopped
 # SPDX-License-Identifier: MIT
+import contextlib
 import grp
 import os
 import pwd
@@ -9,7 +10,7 @@ import socket
 import subprocess
 import time
 
-from lib.fixture import IS_ROOT, TOP, descendants
+from lib.fixture import IS_ROOT, TOP, descendants, process_stat
 
 from .place import GROUP, USERS
 from .tools import Trouble
@@ -18,14 +19,27 @@ DELIVERIES = 20                     # connections to the next hop that each may 
 PEERS = f'{TOP}/t/.peers'
 
 
+def process_cpu(pid):
+    with open(f'/proc/{pid}/stat', encoding='latin-1') as stat:
+        fields = stat.read().rsplit(')', 1)[1].split()
+    return (int(fields[11]) + int(fields[12])) / os.sysconf('SC_CLK_TCK')
+
+
+def process_pss(pid):
+    """Octets of memory, shared pages divided among those that share them."""
+    with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as rollup:
+        return next(int(line.split()[1]) * 1024 for line in rollup if line.startswith('Pss:'))
+
+
 class Server:
     """A mail server on a folder of its own. `delivers`: it relays to the sink; else it only keeps what it accepts.
-    `sessions` is how many clients there will be at a time."""
+    `sessions` is how many clients there will be at a time. `ports`: its own, the next hop's, and one for what keeps its
+    queue."""
 
-    def __init__(self, folder, clock, port, sink_port, delivers=True, sessions=20, retry=300):
+    def __init__(self, folder, clock, ports, delivers=True, sessions=20, retry=300):
         os.mkdir(folder, 0o755)
         self.folder, self.clock, self.delivers, self.sessions, self.retry = folder, clock, delivers, sessions, retry
-        self.port, self.sink_port = port, sink_port
+        self.port, self.sink_port, self.storage_port = ports
         self.process = None
 
     def __enter__(self):
@@ -79,15 +93,21 @@ class Server:
         self.wait(lambda: self.queued() == 0, timeout, 'to empty its queue')
 
     def memory(self):
-        """Octets of memory that all its processes have, shared pages divided among those that share them."""
+        """Octets of memory that all its processes have."""
         total = 0
         for pid in [self.process.pid, *descendants(self.process.pid)]:
-            try:
-                with open(f'/proc/{pid}/smaps_rollup', encoding='ascii') as rollup:
-                    total += next(int(line.split()[1]) * 1024 for line in rollup if line.startswith('Pss:'))
-            except (OSError, StopIteration):
-                continue
+            with contextlib.suppress(OSError, StopIteration):
+                total += process_pss(pid)
         return total
+
+    def cpu(self, name):
+        """Seconds of processor time that its processes of that name had."""
+        return sum(process_cpu(pid) for pid in descendants(self.process.pid)
+            if (process_stat(pid) or ('', 0, ''))[2] == name)
+
+    def storage_cpu(self):
+        """The same of what keeps its queue, where that is a process of its own."""
+        return 0
 
     def stop(self):
         """Ends it; gives the seconds of processor time that all its processes had since it was started."""
@@ -127,6 +147,7 @@ class Server:
 
 class Slimta(Server):
     name = 'slimta'
+    where = ''
     build = f'{TOP}/build/default'
     CONFIG = '''
 process:
@@ -140,9 +161,7 @@ edge:
   in: {{type: smtp, queue: main, listener: {{interface: 127.0.0.1, port: {port}}}}}
 queue:
   main:
-    type: disk
-    envelope_dir: {folder}/queue/messages
-    meta_dir: {folder}/queue/meta
+    {storage}
     relay: sink
     retry: {{delay: {retry}, maximum_age: 5d}}
     policies: [{{type: add_date_header}}, {{type: add_message_id_header}}, {{type: add_received_header}}]
@@ -150,15 +169,20 @@ relay:
   sink: {{type: static, host: 127.0.0.1, port: {sink_port}, concurrent_connections: {deliveries}}}
 '''
 
+    def storage(self):
+        """The keys of the queue that say where it is kept."""
+        return f'type: disk\n    envelope_dir: {self.folder}/queue/messages\n    meta_dir: {self.folder}/queue/meta'
+
     def configure(self):
         user = pwd.getpwnam(USERS[0]) if self.has_user() else None
         for name in ('queue', 'log'):
             self.make(name, 0o700, user.pw_uid if user else -1, user.pw_gid if user else -1)
+        self.write('slimta.conf', self.config())
+
+    def config(self, deliveries=DELIVERIES):
         text = self.CONFIG.format(folder=self.folder, workers='auto' if self.delivers else 0, port=self.port,
-            retry=self.retry, sink_port=self.sink_port, deliveries=DELIVERIES)
-        if user:
-            text = text.replace('    fqdn:', f'    user: {USERS[0]}\n    fqdn:')
-        self.write('slimta.conf', text)
+            retry=self.retry, sink_port=self.sink_port, deliveries=deliveries, storage=self.storage())
+        return text.replace('    fqdn:', f'    user: {USERS[0]}\n    fqdn:') if self.has_user() else text
 
     @staticmethod
     def has_user():
@@ -168,8 +192,10 @@ relay:
             return False
 
     def command(self):
-        root = ['--allow-root'] if IS_ROOT and not self.has_user() else []
-        return [f'{self.build}/slimta-master', '-c', f'{self.folder}/slimta.conf', *root]
+        return [f'{self.build}/slimta-master', '-c', f'{self.folder}/slimta.conf', *self.as_root()]
+
+    def as_root(self):
+        return ['--allow-root'] if IS_ROOT and not self.has_user() else []
 
     def is_ready(self):
         return os.path.exists(f'{self.folder}/slimta.pid') and self.greets()
