@@ -51,8 +51,6 @@ static const struct unbuilt table[] = {
 	{ "queue", "type=custom" },
 	{ "queue", "type=proxy" },
 	{ "queue", "type=rackspace" },
-	{ "queue", "type=redis" },
-	{ "queue.*", "lease" },
 
 	{ "policy", "type=lookup" },
 	{ "policy", "type=spamassassin" },

@@ -8,10 +8,12 @@
 #include "common/base/memory.h"
 #include "common/queue/disk/disk.h"
 #include "common/queue/memory/memory.h"
+#include "common/queue/redis/redis_queue.h"
 
 const struct storage_driver *const storage_drivers[] = {
 	&disk_driver,
 	&memory_driver,
+	&redis_driver,
 	NULL,
 };
 

@@ -1,6 +1,7 @@
 -- discard.lua - messages are taken back: at once, or with the end of their lease
 -- SPDX-License-Identifier: MIT
--- ARGV: how long a finished id is known, a derived one; the mark as a line; ids, each behind "1" where it is derived or "".
+-- ARGV: how long a finished id is known, a derived one; the mark as a line, "" to leave what is leased as it is; ids, each
+-- behind "1" where it is derived or "".
 -- Gives how many went at once.
 local gone = 0
 for i = 4, #ARGV, 2 do
@@ -8,7 +9,9 @@ for i = 4, #ARGV, 2 do
 	local kind = redis.call('TYPE', P .. id).ok
 	local place = kind == 'hash' and redis.call('HGET', P .. id, 'place')
 	if place == 'leased' then
-		ask(id, ARGV[3], true)
+		if ARGV[3] ~= '' then
+			ask(id, ARGV[3], true)
+		end
 	elseif kind ~= 'none' then
 		finish(id, ARGV[i] == '1' and ARGV[2] or ARGV[1])
 		gone = gone + 1

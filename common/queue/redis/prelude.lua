@@ -19,7 +19,9 @@ local function probe()
 	redis.call('ZCARD', INDEX)
 	redis.call('LLEN', WAKE)
 	redis.call('LLEN', ALARM)
-	redis.call('INCRBY', OCTETS, 0)
+	if not tonumber(redis.call('GET', OCTETS) or '0') then
+		error('WRONGTYPE ' .. OCTETS .. ' is no number')
+	end
 end
 
 -- Something is due: one token for all who wait.
@@ -48,7 +50,7 @@ local function leave(id)
 	redis.call('ZREM', HELD, id)
 end
 
--- The message is gone, and its id known as finished for that time.
+-- The message is gone, and its id known as finished for that time; 0: not at all.
 local function finish(id, kept_ms)
 	local size = redis.pcall('HSTRLEN', P .. id, 'octets')
 	if type(size) == 'number' then
@@ -57,7 +59,9 @@ local function finish(id, kept_ms)
 	redis.call('DEL', P .. id)
 	leave(id)
 	redis.call('ZREM', INDEX, id)
-	redis.call('SET', P .. 'done:' .. id, '', 'PX', kept_ms)
+	if tonumber(kept_ms) > 0 then
+		redis.call('SET', P .. 'done:' .. id, '', 'PX', kept_ms)
+	end
 end
 
 -- What C is told of a message (redis_record_read): id, the fields, the size of its content. Of one that is no hash: id and

@@ -23,11 +23,14 @@ struct redis_checks;
 struct redis_waiters;
 struct redis_work;
 
+enum { REDIS_CHECKED, REDIS_UNCHECKED };	/* durability */
+
 /* What accepts() looks at. */
 struct redis_room {
-	bool full, asking;		/* full: the server said so, and has taken nothing since */
+	unsigned refused;		/* the code of the server's last refusal; 0: it has taken something since */
+	bool asking;
 	uint64_t messages;
-	int64_t seen_boot_ms, asked_boot_ms;
+	int64_t asked_boot_ms;
 };
 
 struct redis_queue {
@@ -36,7 +39,7 @@ struct redis_queue {
 	struct redis_settings settings;
 	char *prefix;
 	unsigned wait_replicas;
-	unsigned durability;		/* index of its choices: checked, unchecked */
+	unsigned durability;
 	int64_t lease_ms;		/* 0: not given, then what a claim asks for counts */
 
 	bool is_open, closing;
@@ -48,6 +51,7 @@ struct redis_queue {
 	struct redis_waiters *waiters;	/* writes that wait for replicas */
 	struct redis_work *work;	/* leases, wake-ups, the sweep */
 	struct redis_room room;
+	bool settings_damaged;		/* and that was said */
 	struct redis_scripts *scripts;
 	uint64_t bulk_max, query_max;	/* octets of one value, of one command, as the server takes them */
 };
@@ -107,7 +111,7 @@ bool redis_obey(const struct redis_queue *, const char *id, const struct redis_m
 enum stored_result redis_decode(const struct buffer *head, const void *octets, uint64_t size, struct envelope **,
 	const char **why);
 
-/* ---- redis_write.c, redis_wait.c: write, discard */
+/* ---- redis_write.c, redis_wait.c, redis_discard.c */
 void redis_write(struct storage *, struct envelope *const items[], size_t count, int64_t delay_ms, storage_done_fn *,
 	void *arg);
 void redis_discard(struct storage *, const char *const ids[], size_t count, storage_done_fn *, void *arg);
@@ -117,7 +121,8 @@ void redis_wait_close(struct redis_queue *);
 
 /* ---- redis_accepts.c */
 int redis_accepts(struct storage *, uint64_t size, struct reply *why);
-void redis_room_seen(struct redis_queue *, const struct reply *why);	/* how a script that makes things ended; NULL: well */
+void redis_room_seen(struct redis_queue *, const struct reply *why);	/* how a write ended in the server; NULL: well */
+void redis_room_counted(struct redis_queue *, int64_t messages);
 
 /* ---- redis_mark.c, redis_set.c, redis_look.c */
 void redis_mark(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *, void *arg);
@@ -129,6 +134,7 @@ void redis_info(struct storage *, storage_info_fn *, void *arg);
 
 /* Calls back soon; `why` is copied, NULL or none: success. */
 void redis_answer(struct redis_queue *, storage_done_fn *, void *arg, const struct reply *why);
+void redis_answer_none(struct redis_queue *, storage_done_fn *, void *arg);	/* 550 5.1.1: no such message */
 
 /* ---- the lease side: claims, the wake-up connection, results, the sweep */
 void redis_work_open(struct redis_queue *);	/* from open, before there is a connection; in any role */

@@ -80,6 +80,7 @@ struct redis_scripts {
 	} scripts[SCRIPT_COUNT];
 	char *keys[REDIS_KEYS];
 	struct redis_part parts[REDIS_KEYS];
+	bool named, flags;		/* flags: in the texts that were made */
 };
 
 static void name_script(struct script *script)
@@ -93,8 +94,14 @@ static void name_script(struct script *script)
 
 void redis_scripts_flags(struct redis_queue *queue, bool flags)
 {
+	struct redis_scripts *scripts = queue->scripts;
+
+	if (scripts->named && scripts->flags == flags)
+		return;
+	scripts->named = true;
+	scripts->flags = flags;
 	for (unsigned i = 0; i < SCRIPT_COUNT; i++) {
-		struct script *script = &queue->scripts->scripts[i];
+		struct script *script = &scripts->scripts[i];
 
 		free(script->text);
 		script->text = xasprintf("%s%s\n%s", flags ? flag_lines[rows[i].kind] : "", redis_lua_prelude, rows[i].body);
@@ -193,7 +200,7 @@ static void on_error(struct script_call *call, const struct redisReply *error)
 	if (error_is(error, "READONLY"))
 		redis_reconnect(call->queue->redis);
 	redis_error_reply(error, &why);
-	if (rows[call->script].kind == MAKES)
+	if (call->script == SCRIPT_WRITE)
 		redis_room_seen(call->queue, &why);
 	finish(call, NULL, &why);
 	reply_release(&why);
@@ -209,7 +216,7 @@ static void on_reply(void *arg, const struct redisReply *reply, const struct rep
 	}
 	if (reply) {
 		call->queue->scripts->scripts[call->script].said[0] = '\0';
-		if (rows[call->script].kind == MAKES)
+		if (call->script == SCRIPT_WRITE)
 			redis_room_seen(call->queue, NULL);
 	}
 	finish(call, reply, why);

@@ -7,7 +7,7 @@ local count, delay = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function item(i)
 	local at = FIRST + 4 * (i - 1)
-	return ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2], ARGV[FIRST + 4 * count + tonumber(ARGV[at + 3])]
+	return ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2], ARGV[FIRST + 4 * count + tonumber(ARGV[at + 3]) - 1]
 end
 
 -- "new"; "same", also where it is known as finished; "differs".

@@ -1,0 +1,283 @@
+/* redis_write.c - messages into redis: encoded in a thread, made by one script, waited for where replicas are to have them
+ * SPDX-License-Identifier: MIT
+ * Copies of a split mostly have the same content: it is sent once. */
+#include <hiredis/hiredis.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/fault.h"
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/queue/redis/redis_queue.h"
+
+#define ARGS_BEFORE 2			/* count, delay */
+#define ARGS_EACH 4			/* id, derived, head, number of the content */
+#define DISCARD_BEFORE 3		/* of discard.lua: for how long two kinds of ids are known, the mark */
+#define ROOM_BESIDE 65536		/* of a command: names, numbers, lengths */
+
+struct run {
+	const char *data;
+	size_t size;
+	char *owned;			/* NULL: the envelope's */
+};
+
+struct write_op {
+	struct task task;
+	struct redis_queue *queue;
+	struct envelope *const *items;
+	size_t count;
+	int64_t delay_ms;
+	struct buffer *heads;
+	struct run *contents;
+	size_t content_count;
+	char (*numbers)[24];		/* which content, by item; two more: count and delay */
+	struct redis_part *args;
+	size_t arg_count;
+	unsigned pending;		/* answers that are to come: of the script, of the replicas */
+	bool written, early;		/* early: the replicas answered before it was written */
+	struct reply why, waited;
+	storage_done_fn *done;
+	void *arg;
+};
+
+/* ---- encoding: in a thread */
+
+static int read_content(const struct content *content, struct run *run)
+{
+	struct content_piece pieces[CONTENT_PIECES];
+	unsigned count = content_pieces(content, pieces);
+
+	run->size = (size_t)content_size(content);
+	if (count <= 1 && (!count || pieces[0].data)) {
+		run->data = count ? pieces[0].data : "";
+		return 0;
+	}
+	run->data = run->owned = xmalloc(run->size);
+	return FAULT("redis.read", (int)(content_read(content, 0, run->owned, run->size) == (long)run->size)) == 1 ? 0 : -1;
+}
+
+static void add_content(struct write_op *op, size_t item, const struct run *run)
+{
+	const struct run *last = op->content_count ? &op->contents[op->content_count - 1] : NULL;
+
+	if (last && last->size == run->size && memcmp(last->data, run->data, run->size) == 0)
+		free(run->owned);
+	else
+		op->contents[op->content_count++] = *run;
+	snprintf(op->numbers[item], sizeof(op->numbers[item]), "%zu", op->content_count);
+}
+
+static void check_sizes(struct write_op *op)
+{
+	uint64_t whole = ROOM_BESIDE;
+	bool fits = true;
+
+	for (size_t i = 0; i < op->count; i++) {
+		whole += op->heads[i].size + ROOM_BESIDE / 256;
+		fits = fits && op->heads[i].size <= op->queue->bulk_max;
+	}
+	for (size_t i = 0; i < op->content_count; i++) {
+		whole += op->contents[i].size;
+		fits = fits && op->contents[i].size <= op->queue->bulk_max;
+	}
+	if (!fits || whole > op->queue->query_max)
+		reply_set(&op->why, 552, "5.3.4", "Message is too large for the storage of the queue");
+}
+
+static void write_work(struct task *task)
+{
+	struct write_op *op = CONTAINER_OF(task, struct write_op, task);
+
+	for (size_t i = 0; i < op->count; i++) {
+		struct run run = { 0 };
+
+		if (FAULT("redis.encode", stored_encode(op->items[i], &op->heads[i])) < 0 ||
+				read_content(&op->items[i]->content, &run) < 0) {
+			free(run.owned);
+			reply_set(&op->why, 451, "4.3.0", "Error queuing message");
+			return;
+		}
+		add_content(op, i, &run);
+	}
+	check_sizes(op);
+}
+
+/* ---- sent, and answered */
+
+static void add_arg(struct write_op *op, const void *data, size_t size)
+{
+	op->args[op->arg_count++] = (struct redis_part){ data, size };
+}
+
+static void add_text(struct write_op *op, const char *text)
+{
+	add_arg(op, text, strlen(text));
+}
+
+static void make_args(struct write_op *op)
+{
+	char *count = op->numbers[op->count], *delay = op->numbers[op->count + 1];
+	int64_t delay_ms = op->delay_ms < REDIS_TIME_MAX / 2 ? op->delay_ms : REDIS_TIME_MAX / 2;
+
+	snprintf(count, sizeof(op->numbers[0]), "%zu", op->count);
+	snprintf(delay, sizeof(op->numbers[0]), "%lld", delay_ms > 0 ? (long long)delay_ms : 0LL);
+	op->args = xcalloc(ARGS_BEFORE + ARGS_EACH * op->count + op->content_count, sizeof(*op->args));
+	add_text(op, count);
+	add_text(op, delay);
+	for (size_t i = 0; i < op->count; i++) {
+		const char *id = op->items[i]->id;
+
+		add_arg(op, id, ID_LENGTH);
+		add_text(op, id_is_derived(id) ? "1" : "");
+		add_arg(op, op->heads[i].data, op->heads[i].size);
+		add_text(op, op->numbers[i]);
+	}
+	for (size_t i = 0; i < op->content_count; i++)
+		add_arg(op, op->contents[i].data, op->contents[i].size);
+}
+
+static void finish(struct write_op *op)
+{
+	op->done(op->arg, reply_is_none(&op->why) ? NULL : &op->why);
+	for (size_t i = 0; i < op->count; i++)
+		buffer_release(&op->heads[i]);
+	for (size_t i = 0; i < op->content_count; i++)
+		free(op->contents[i].owned);
+	free(op->heads);
+	free(op->contents);
+	free(op->numbers);
+	free(op->args);
+	reply_release(&op->why);
+	reply_release(&op->waited);
+	free(op);
+}
+
+static bool is_unknown(const struct reply *why)
+{
+	return why->code == 451 && why->subject == 4 && why->detail == 2;
+}
+
+/* A client is told what it can make use of; the log has redis' words. */
+static void set_why(struct write_op *op, const struct reply *why)
+{
+	if (why->code == 452)
+		reply_set(&op->why, 452, "4.3.1", "Insufficient system storage");
+	else if (is_unknown(why) || reply_is_permanent(why))
+		reply_copy(&op->why, why);
+	else
+		reply_set(&op->why, 451, "4.3.0", "Error queuing message");
+}
+
+static void on_taken_back(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct write_op *op = arg;
+
+	(void)reply;
+	if (why)
+		log_warn("queue", "could not take back a message that too few replicas have", LOG_TEXT("id", op->items[0]->id),
+			LOG_TEXT("queue", op->queue->storage.context.queue), LOG_TEXT("why", why->text));
+	reply_set(&op->why, 451, "4.3.0", "Error queuing message");
+	finish(op);
+}
+
+/* As if it had never been: it may be written again, which would be lost if its id were known as finished, or if it were
+ * marked beside a lease. Who has it by now delivers it, and the client, told to come again, sends a second one. */
+static void take_back(struct write_op *op)
+{
+	struct redis_part *args = xcalloc(DISCARD_BEFORE + 2 * op->count, sizeof(*args));
+
+	args[0] = args[1] = (struct redis_part)REDIS_PART("0");
+	args[2] = (struct redis_part)REDIS_PART("");
+	for (size_t i = 0; i < op->count; i++) {
+		args[DISCARD_BEFORE + 2 * i] = (struct redis_part)REDIS_PART("");
+		args[DISCARD_BEFORE + 2 * i + 1] = (struct redis_part){ op->items[i]->id, ID_LENGTH };
+	}
+	redis_script(op->queue, SCRIPT_DISCARD, args, DISCARD_BEFORE + 2 * op->count, on_taken_back, op);
+	free(args);
+}
+
+static void on_waited(void *arg, const struct reply *why);
+
+static void conclude(struct write_op *op)
+{
+	if (--op->pending)
+		return;
+	if (reply_is_none(&op->why) && op->early) {
+		op->early = false;
+		op->pending++;
+		redis_wait(op->queue, on_waited, op);
+	} else if (!reply_is_none(&op->why) || reply_is_none(&op->waited)) {
+		finish(op);
+	} else if (is_unknown(&op->waited)) {
+		reply_set(&op->why, 451, "4.4.2", "Whether replicas have the message is not known");
+		finish(op);
+	} else {
+		take_back(op);
+	}
+}
+
+static void on_waited(void *arg, const struct reply *why)
+{
+	struct write_op *op = arg;
+
+	op->early = !op->written;
+	if (why)
+		reply_copy(&op->waited, why);
+	else
+		reply_release(&op->waited);
+	conclude(op);
+}
+
+static void on_written(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct write_op *op = arg;
+	const struct redisReply *result = redis_item(reply, 0);
+
+	op->written = true;
+	if (why) {
+		set_why(op, why);
+	} else if (redis_text_is(result, "ok")) {
+		redis_room_counted(op->queue, redis_number(redis_item(reply, 1), 0));
+	} else {
+		log_error("queue", "another message has this id", LOG_TEXT("id", op->items[0]->id),
+			LOG_TEXT("queue", op->queue->storage.context.queue));
+		reply_set(&op->why, 451, "4.3.0", "Another message has this id");
+	}
+	conclude(op);
+}
+
+static void write_done(struct task *task)
+{
+	struct write_op *op = CONTAINER_OF(task, struct write_op, task);
+
+	if (!reply_is_none(&op->why)) {
+		finish(op);
+		return;
+	}
+	make_args(op);
+	op->pending = op->queue->wait_replicas ? 2 : 1;
+	redis_script_large(op->queue, SCRIPT_WRITE, op->args, op->arg_count, on_written, op);
+	if (op->queue->wait_replicas)
+		redis_wait(op->queue, on_waited, op);
+}
+
+void redis_write(struct storage *storage, struct envelope *const items[], size_t count, int64_t delay_ms,
+	storage_done_fn *done, void *arg)
+{
+	struct write_op *op = xcalloc(1, sizeof(*op));
+
+	*op = (struct write_op){ .queue = (struct redis_queue *)storage, .items = items, .count = count, .delay_ms = delay_ms,
+		.done = done, .arg = arg };
+	op->task.work = write_work;
+	op->task.done = write_done;
+	op->heads = xcalloc(count + 1, sizeof(*op->heads));
+	op->contents = xcalloc(count + 1, sizeof(*op->contents));
+	op->numbers = xcalloc(count + 2, sizeof(*op->numbers));
+	if (op->queue->usable) {
+		tasks_run(&op->queue->tasks, &op->task);
+		return;
+	}
+	reply_set(&op->why, 451, "4.3.0", "The storage of the queue is away");
+	tasks_soon(&op->queue->tasks, &op->task);
+}
+
