@@ -214,7 +214,7 @@ install: all
 	$(INSTALL) -m 644 $(MAN8) $(DESTDIR)$(mandir)/man8
 	$(INSTALL) -m 644 $(MAN5) $(DESTDIR)$(mandir)/man5
 	$(INSTALL) -m 644 README LICENSE $(DESTDIR)$(docdir)
-	$(INSTALL) -m 644 $(wildcard conf/*.conf) $(DESTDIR)$(docdir)/examples
+	$(INSTALL) -m 644 $(wildcard conf/*.conf conf/*.yaml) $(DESTDIR)$(docdir)/examples
 	$(INSTALL) -m 755 $(wildcard conf/*.sh) $(DESTDIR)$(docdir)/examples
 	for unit in $(wildcard conf/*.service); do \
 		sed 's|/usr/sbin/slimta-|$(sbindir)/slimta-|' $$unit >$(DESTDIR)$(unitdir)/$${unit##*/}; \

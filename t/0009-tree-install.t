@@ -32,7 +32,8 @@ def install(t):
         [*(f'usr/share/man/man5/{name}.5' for name in ('slimta-queue', 'slimta.conf')), *(f'usr/share/man/man8/{name}' for name in MAN)], 'manual pages')
     is_([name for name in found if '/sbin/' in name],
         [f'usr/sbin/slimta-{name}' for name in ('edge', 'master', 'queuectl', 'worker')], 'programs')
-    for name in ('README', 'LICENSE', 'examples/slimta.conf', 'examples/reference.conf', 'examples/save-mail.sh'):
+    for name in ('README', 'LICENSE', 'examples/slimta.conf', 'examples/reference.conf', 'examples/save-mail.sh',
+            'examples/redis-edge.conf', 'examples/redis-worker.conf', 'examples/redis-queue.yaml'):
         ok(f'usr/share/doc/slimta/{name}' in found, name)
     for unit, program in (('slimta', 'master'), ('slimta-worker@', 'worker')):
         like(t.read(f'root/usr/lib/systemd/system/{unit}.service'), f'^ExecStart=/usr/sbin/slimta-{program} ', f'{unit}.service')
