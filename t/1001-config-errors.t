@@ -36,7 +36,7 @@ edge:
   odd: {type: smpt, queue: outbound}    #! 15 edge.odd.type: expected one of smtp, http, custom, not "smpt" (did you mean "smtp"?)
 queue:
   outbound: {type: disk, relay: smarthost, envelope_dir: env, meta_dir: meta, double_bounce: x@} #! 26 queue.outbound.relay: no relay is named "smarthost" (did you mean "smart_host"?) #! 94 queue.outbound.double_bounce: expected an address such as postmaster@example.org
-  second: {type: redis, relay: smart_host} #! 12 queue.second.type: not built into this slimta yet
+  second: {type: aws, relay: smart_host}   #! 12 queue.second.type: not built into this slimta yet
   third:                                #! 3 queue.third.meta_dir: required, but not given: expected a path
     type: disk
     relay: smart_host

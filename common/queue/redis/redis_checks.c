@@ -138,14 +138,12 @@ static bool has_tag(const char *prefix)
 
 void redis_found_judge(const struct redis_found *found, const struct redis_queue *queue, struct reply *why)
 {
-	bool looks = queue->storage.context.role == STORAGE_FOR_OPERATOR;
-
 	if (found->major && found->major < OLDEST_MAJOR)
 		reply_set(why, 554, "5.3.0", "redis is of version %u; expected %u or later", found->major, OLDEST_MAJOR);
 	else if (found->cluster && !has_tag(queue->prefix))
 		reply_set(why, 554, "5.3.0", "prefix %s: a redis cluster wants a {tag} in it, so that all keys are in one slot",
 			queue->prefix);
-	else if (!looks && found->policy && strcmp(found->policy, "noeviction") != 0)
+	else if (found->policy && strcmp(found->policy, "noeviction") != 0)
 		reply_set(why, 554, "5.3.0", "maxmemory-policy of redis is %s, which loses messages; set it to noeviction",
 			found->policy);
 	else if (found->loading)
@@ -167,15 +165,16 @@ void redis_found_warnings(const struct redis_found *found, struct buffer *out)
 	const char *sync = found->appendfsync ? found->appendfsync : "";
 
 	if (found->aof == 0)
-		add(out, "appendonly is no: what came since its last snapshot goes when redis ends, all of it where it makes none "
-			"(set appendonly yes and appendfsync always)");
+		add(out, "appendonly is no: what came since its last snapshot is lost when redis ends, all of it where it makes "
+			"none (set appendonly yes and appendfsync always)");
 	else if (strcmp(sync, "everysec") == 0)
-		add(out, "appendfsync is everysec: what came in the last two seconds goes when its host does (set appendfsync always)");
+		add(out, "appendfsync is everysec: what came in the last two seconds is lost when its host dies "
+			"(set appendfsync always)");
 	else if (strcmp(sync, "no") == 0)
-		add(out, "appendfsync is no: what its host had not written goes when that does (set appendfsync always)");
+		add(out, "appendfsync is no: what its host had not written is lost when that dies (set appendfsync always)");
 	if (found->aof < 0)
-		add(out, "INFO is denied, so that appendonly (expected yes) and maxmemory-policy (expected noeviction) could not be "
-			"looked at");
+		add(out, "INFO is denied, so that appendonly (expected yes) and maxmemory-policy (expected noeviction) could not "
+			"be looked at");
 	if (!found->appendfsync && found->aof != 0)
 		add(out, "CONFIG is denied, so that appendfsync (expected always) could not be looked at");
 }
