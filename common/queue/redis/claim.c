@@ -241,12 +241,14 @@ static void claim(struct redis_queue *queue)
 		send_claim(queue);
 }
 
-/* What the token is about is for somebody else, if nobody waits here. */
+/* What the token is about is for somebody else, if nobody waits here: what is due, or that nobody sweeps. */
 static void on_rung(void *arg)
 {
 	struct redis_queue *queue = arg;
 
-	if (queue->work->claim)
+	if (queue->work->stopped)
+		redis_release_stop(queue, NULL, 0);
+	else if (queue->work->claim)
 		claim(queue);
 	else
 		redis_sweep_now(queue);

@@ -26,8 +26,8 @@ end
 -- Whoever waits for a token runs a claim, and sees that nobody sweeps.
 if string.sub(redis.call('GET', SWEEPER) or '', 1, #tag + 1) == tag .. ' ' then
 	redis.call('DEL', SWEEPER)
-	wake()
-elseif is_due() then
+end
+if redis.call('EXISTS', SWEEPER) == 0 or is_due() then
 	wake()
 end
 return more and 1 or 0

@@ -15,6 +15,7 @@ struct redis_sweep {
 	struct redis_queue *queue;
 	int64_t lease_ms;
 	bool under_way, again;		/* again: asked for meanwhile */
+	bool alarmed;			/* a token was taken, and redis not asked since */
 	struct event *timer;
 	struct redis_bell *alarm;	/* while the lock is ours */
 };
@@ -33,7 +34,10 @@ static void sweep_now(struct redis_sweep *sweep);
 
 static void on_alarm(void *arg)
 {
-	sweep_now(arg);
+	struct redis_sweep *sweep = arg;
+
+	sweep->alarmed = true;
+	sweep_now(sweep);
 }
 
 /* Not all who wait for a lock at its end at the same time. */
@@ -85,6 +89,7 @@ static void sweep_now(struct redis_sweep *sweep)
 	const struct redis_part args[] = {
 		redis_text_part(queue->work->tag), redis_text_part(redis_number_text(interval, interval_of(sweep))),
 		redis_text_part(redis_number_text(lease_ms, sweep->lease_ms)), redis_text_part(queue->work->stopped ? "" : "1"),
+		redis_text_part(sweep->alarmed ? "1" : ""),
 	};
 
 	sweep->again = sweep->under_way;
@@ -96,6 +101,7 @@ static void sweep_now(struct redis_sweep *sweep)
 	}
 	event_del(sweep->timer);
 	sweep->under_way = true;
+	sweep->alarmed = false;
 	redis_script(queue, SCRIPT_SWEEP, args, ARRAY_SIZE(args), on_swept, queue);
 }
 

@@ -1,8 +1,9 @@
 -- sweep.lua - a heartbeat; and who has the lock of the queue sees to what nobody does
 -- SPDX-License-Identifier: MIT
--- ARGV: tag, ms between sweeps, the ms of leases, whether the lock is wanted.
+-- ARGV: tag, ms between sweeps, the ms of leases, whether the lock is wanted, whether a token of ALARM was taken for it.
 -- Gives: whether the lock is ours, ms until the next time, whether there is more to do at once.
 local tag, interval_ms, lease_ms, wanted = ARGV[1], tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4] == '1'
+local alarmed = ARGV[5] == '1'
 local EXPIRE, STEPPED, GONE, RECALL, PAUSE_MS = 500, 100, 4, 500, 100
 local more = 0
 
@@ -57,6 +58,10 @@ if due then
 	wake()
 end
 if not ours then
+	-- The token was for who has the lock by now.
+	if alarmed and redis.call('LLEN', ALARM) == 0 then
+		redis.call('RPUSH', ALARM, '1')
+	end
 	local left_ms = holder and redis.call('PTTL', SWEEPER) or interval_ms
 	return {0, math.max(1, math.min(left_ms, interval_ms)), 0}
 end
