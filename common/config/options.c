@@ -99,6 +99,11 @@ static void load_row(const char *kind, const struct option *row, const struct co
 	const struct config_node *node = config_get(map, row->name);
 	const struct config_node *other = row->alias ? config_get(map, row->alias) : NULL;
 
+	if (row->type == OPTION_IGNORED) {
+		if (node && !node->broken)
+			config_warning_at(errors, node, "%s", row->text);
+		return;
+	}
 	clear_field(row, field);
 	if (node && other)
 		config_error_at(errors, other, "given together with %s; it is another name for it", row->name);
@@ -238,8 +243,11 @@ void options_release(const struct option *rows, void *from)
 static void list_rows(const char *kind, const char *prefix, const struct option *rows, struct buffer *out)
 {
 	for (const struct option *row = rows; row && row->type != OPTION_END; row++) {
-		char *key = xasprintf("%s%s", prefix, row->name);
+		char *key;
 
+		if (row->type == OPTION_IGNORED)
+			continue;
+		key = xasprintf("%s%s", prefix, row->name);
 		buffer_appendf(out, "%s\t%s\t", kind, key);
 		option_type_name(row, out);
 		buffer_appendf(out, "\t%s\t%s\n", row->required ? "(required)" : row->fallback ? row->fallback : "",

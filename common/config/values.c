@@ -334,6 +334,7 @@ int option_read_value(const struct option *row, const struct config_node *node, 
 		return 0;
 	case OPTION_SECTION:
 	case OPTION_SECTIONS:
+	case OPTION_IGNORED:
 	case OPTION_END:
 		break;
 	}

@@ -1,6 +1,6 @@
 /* redis.c - a connection to redis, which comes back by itself
  * SPDX-License-Identifier: MIT
- * An attempt: the sentinels if there are any, the host, then AUTH, SELECT and PING in one flight. */
+ * An attempt: the sentinels if there are any, the host, TLS, then AUTH, SELECT, ROLE and PING in one flight. */
 #include "common/net/redis.h"
 
 #include <event2/event.h>
@@ -13,10 +13,12 @@
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/net/dial.h"
+#include "common/net/redis_finder.h"
 #include "common/net/redis_wire.h"
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+#define FOUND_PATIENCE_MS 3000	/* with a master that sentinels named: by then they may name another */
 
 struct refused {
 	struct refused *next;
@@ -33,9 +35,11 @@ struct redis {
 	void *arg;
 	struct event *retry, *refusal;
 	int64_t backoff_ms;
+	struct tls_context *tls;	/* NULL: in clear, or not to be had yet */
+	struct redis_finder *finder;	/* NULL: there are no sentinels */
 	struct dial *dial;
 	struct redis_wire *wire;	/* while one is made, and once it is up */
-	char *name;			/* "redis at HOST:PORT": where the attempt goes */
+	char *host, *name;		/* where the attempt goes; "redis at HOST:PORT" */
 	bool up;
 	bool told;			/* `down` was called since it was up */
 	struct reply why;		/* of the last attempt; none at first */
@@ -209,6 +213,21 @@ static struct redis_part part_of(const char *text)
 	return (struct redis_part){ text, strlen(text) };
 }
 
+static void on_role(void *arg, const struct redisReply *reply, const struct reply *why)
+{
+	struct redis *r = arg;
+
+	if (why || r->freed || (reply->type == REDIS_REPLY_ERROR && text_has_prefix(reply->str, "NOPERM ")))
+		return;
+	enter(r);
+	if (reply->type == REDIS_REPLY_ERROR)
+		check(r, reply, false);
+	else if (reply->type != REDIS_REPLY_ARRAY || !reply->elements || reply->element[0]->type != REDIS_REPLY_STRING ||
+			strcmp(reply->element[0]->str, "master") != 0)
+		give_up_attempt(r, "it is no master; the sentinels do not know yet");
+	leave(r);
+}
+
 static void greet(struct redis *r)
 {
 	const struct redis_settings *s = r->settings;
@@ -229,6 +248,10 @@ static void greet(struct redis *r)
 		parts[1] = part_of(db);
 		redis_wire_send(r->wire, parts, 2, 0, on_step, r);
 	}
+	if (r->finder) {
+		parts[0] = part_of("ROLE");
+		redis_wire_send(r->wire, parts, 1, 0, on_role, r);
+	}
 	parts[0] = part_of("PING");
 	redis_wire_send(r->wire, parts, 1, 0, on_ping, r);
 }
@@ -243,25 +266,73 @@ static void on_dialled(void *arg, int fd, const char *error)
 		give_up_attempt(r, error);
 	} else {
 		r->wire = redis_wire_new(r->base, fd, r->name, r->settings->timeout_ms, on_broken, r);
+		if (r->tls)
+			redis_wire_start_tls(r->wire, r->tls, r->host);
 		greet(r);
 	}
 	leave(r);
+}
+
+static void dial(struct redis *r, const char *host, unsigned port)
+{
+	int64_t timeout_ms = r->settings->timeout_ms;
+
+	xstrset(&r->host, host);
+	free(r->name);
+	r->name = host[0] == '/' ? xasprintf("redis at %s", host) :
+		xasprintf(strchr(host, ':') && host[0] != '[' ? "redis at [%s]:%u" : "redis at %s:%u", host, port);
+	if (r->finder && timeout_ms > FOUND_PATIENCE_MS)
+		timeout_ms = FOUND_PATIENCE_MS;
+	r->dial = dial_start(r->base, r->resolver, host, port, timeout_ms, on_dialled, r);
+}
+
+static void on_found(void *arg, const char *host, unsigned port, const struct reply *why)
+{
+	struct redis *r = arg;
+
+	enter(r);
+	if (why)
+		lose(r, why);
+	else
+		dial(r, host, port);
+	leave(r);
+}
+
+/* Files of TLS may be back when they are looked for again. */
+static bool prepare_tls(struct redis *r)
+{
+	struct tls_error error = { 0 };
+
+	if (r->tls || !r->settings->tls.given)
+		return true;
+	r->tls = tls_client_context_new(&r->settings->tls, &error);
+	if (!r->tls)
+		give_up_attempt(r, error.text);
+	free(error.text);
+	return r->tls;
 }
 
 static void attempt(struct redis *r)
 {
 	const struct redis_settings *s = r->settings;
 
-	free(r->name);
-	r->name = s->socket ? xasprintf("redis at %s", s->socket) : xasprintf("redis at %s:%u", s->host, s->port);
-	r->dial = dial_start(r->base, r->resolver, s->socket ? s->socket : s->host, s->port, s->timeout_ms, on_dialled, r);
+	if (!prepare_tls(r))
+		return;
+	if (r->finder)
+		redis_finder_start(r->finder, r->tls);
+	else
+		dial(r, s->socket ? s->socket : s->host, s->port);
 }
 
 static void on_retry(evutil_socket_t fd, short what, void *arg)
 {
+	struct redis *r = arg;
+
 	(void)fd;
 	(void)what;
-	attempt(arg);
+	enter(r);
+	attempt(r);
+	leave(r);
 }
 
 /* --- what the owner calls --- */
@@ -302,7 +373,10 @@ struct redis *redis_new(struct event_base *base, struct resolver *resolver, cons
 	r->refusal = event_new(base, -1, 0, on_refusal, r);
 	if (!r->retry || !r->refusal)
 		BUG("no events for redis");
-	attempt(r);
+	r->name = xstrdup("redis");
+	if (settings->sentinels.count)
+		r->finder = redis_finder_new(base, resolver, settings, on_found, r);
+	event_active(r->retry, EV_TIMEOUT, 0);
 	return r;
 }
 
@@ -316,10 +390,12 @@ void redis_free(struct redis *r)
 	redis_wire_free(r->wire);
 	refuse_all(r);
 	dial_cancel(r->dial);
+	redis_finder_free(r->finder);
+	tls_context_free(r->tls);
 	event_free(r->retry);
 	event_free(r->refusal);
 	reply_release(&r->why);
+	free(r->host);
 	free(r->name);
-	r->name = NULL;
 	leave(r);
 }

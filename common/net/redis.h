@@ -10,6 +10,7 @@
 
 #include "common/config/options.h"
 #include "common/message/reply.h"
+#include "common/net/tls.h"
 
 struct event_base;
 struct redis;
@@ -22,6 +23,7 @@ struct redis_settings {
 	unsigned db;
 	char *username, *password;	/* NULL: none */
 	char *socket;			/* a unix socket's path, in place of host and port; NULL: none */
+	struct tls_settings tls;	/* not given: in clear; zeroed before the rows are read */
 	int64_t timeout_ms;
 	struct strings sentinels;	/* HOST or HOST:PORT each; none: host and port are redis itself */
 	char *master_name;		/* what the sentinels call it */
@@ -35,12 +37,16 @@ struct redis_settings {
 	{ "username", TEXT_FIELD(s, m.username), NULL, 0, 0, "user of redis' ACL; not given: its default user" }, \
 	{ "password", TEXT_FIELD(s, m.password), NULL, 0, 0, "password of that user" }, \
 	{ "socket", PATH_FIELD(s, m.socket), NULL, 0, 0, "unix socket of redis, in place of host and port" }, \
+	TLS_ROW(s, m.tls, tls_client_rows, "TLS to redis and the sentinels; {} for its defaults"), \
 	{ "socket_timeout", TIME_FIELD(s, m.timeout_ms), "10", 100, 600000, "silence of redis after which it is given up" }, \
 	{ "sentinels", TEXTS_FIELD(s, m.sentinels), NULL, 0, 0, "HOST:PORT of sentinels, which are asked for the master" }, \
 	{ "master_name", TEXT_FIELD(s, m.master_name), NULL, 0, 0, "what the sentinels call the master" }
 
 /* What no row can say alone; errors at the keys of `map`, from which the settings were loaded. 0, or -1 with errors. */
-int redis_settings_check(struct redis_settings *, const struct config_node *map, struct config_errors *);
+int redis_settings_check(const struct redis_settings *, const struct config_node *map, struct config_errors *);
+/* Of one of the sentinels: "HOST", "HOST:PORT", "[2001:db8::1]:PORT", "2001:db8::1". The host, owned; NULL: it is none. */
+char *redis_sentinel_host(const char *text, unsigned *port);
+#define REDIS_SENTINEL_PORT 26379
 
 /* From the loop, alternating: up, down, up ...; `down` comes first where the first attempt fails. */
 struct redis_handler {

@@ -5,13 +5,17 @@
 #include <errno.h>
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/net/stream.h"
+#include "common/net/tls.h"
 
 #define IDLE_MS 3600000		/* the stream's own time-out says nothing here: commands have theirs */
 #define PATIENCE 10		/* times the time-out of a command, while octets pass */
@@ -89,10 +93,11 @@ static void fail_all(struct redis_wire *w, const char *what)
 static void on_closed(void *arg, int error)
 {
 	struct redis_wire *w = arg;
+	const char *problem = tls_problem(&w->stream);
 	struct reply why = { 0 };
 
 	if (!w->what)
-		w->what = xstrdup(error ? strerror(error) : "it closed the connection");
+		w->what = xstrdup(problem ? problem : error ? strerror(error) : "it closed the connection");
 	w->busy = true;
 	fail_all(w, w->what);
 	if (!w->dead) {
@@ -234,7 +239,7 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_wire *w = arg;
 	const struct pending *soonest = NULL;
-	char text[64];
+	char text[96];
 
 	(void)fd;
 	(void)what;
@@ -251,7 +256,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 		arm(w, due_of(w, soonest));
 		return;
 	}
-	snprintf(text, sizeof(text), "no answer within %g s", (double)soonest->timeout_ms / 1000);
+	snprintf(text, sizeof(text), "no answer within %g s%s", (double)soonest->timeout_ms / 1000,
+		tls_is_shaking_hands(&w->stream) ? "; is this a port for TLS?" : "");
 	redis_wire_break(w, text);
 }
 
@@ -326,6 +332,25 @@ void redis_wire_send(struct redis_wire *w, const struct redis_part *parts, size_
 	stream_touch(&w->stream);
 }
 
+/* A command that blocks has no time-out: the kernel finds out whether the other host is there still. Unix sockets know. */
+static void watch_peer(int fd, int64_t timeout_ms)
+{
+	int on = 1, third = timeout_ms < 6000 ? 1 : (int)(timeout_ms / 6000), idle = third * 3, times = 3;
+	unsigned unacknowledged_ms = (unsigned)timeout_ms;
+
+	if (setsockopt(fd, SOL_SOCKET, SO_KEEPALIVE, &on, sizeof(on)) < 0)
+		return;
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPIDLE, &idle, sizeof(idle));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPINTVL, &third, sizeof(third));
+	setsockopt(fd, IPPROTO_TCP, TCP_KEEPCNT, &times, sizeof(times));
+	setsockopt(fd, IPPROTO_TCP, TCP_USER_TIMEOUT, &unacknowledged_ms, sizeof(unacknowledged_ms));
+}
+
+void redis_wire_start_tls(struct redis_wire *w, const struct tls_context *context, const char *host)
+{
+	tls_start_client(&w->stream, context, host);
+}
+
 struct redis_wire *redis_wire_new(struct event_base *base, int fd, const char *name, int64_t timeout_ms,
 	redis_broken_fn *broken, void *arg)
 {
@@ -347,6 +372,7 @@ struct redis_wire *redis_wire_new(struct event_base *base, int fd, const char *n
 	w->functions.createArray = create_array;
 	w->reader->fn = &w->functions;
 	w->reader->privdata = w;
+	watch_peer(fd, timeout_ms);
 	stream_open(&w->stream, base, fd, IDLE_MS, &handler, w);
 	w->stream.hear_out = true;
 	return w;

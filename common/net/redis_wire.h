@@ -7,6 +7,7 @@
 #include "common/net/redis.h"
 
 struct redis_wire;
+struct tls_context;
 
 /* The connection ended: `why` says so, what was under way has been called back, and the wire is gone afterwards. */
 typedef void redis_broken_fn(void *arg, const struct reply *why);
@@ -14,6 +15,8 @@ typedef void redis_broken_fn(void *arg, const struct reply *why);
 /* Takes the fd, which does not block. `name`, copied, begins each text of an error ("redis at 192.0.2.1:6379"). */
 struct redis_wire *redis_wire_new(struct event_base *, int fd, const char *name, int64_t timeout_ms, redis_broken_fn *,
 	void *arg);
+/* Before anything is sent: all of it goes by TLS to `host`, see tls_start_client(). */
+void redis_wire_start_tls(struct redis_wire *, const struct tls_context *, const char *host);
 /* What is under way calls back first, `broken` is not called. From any callback too; NULL is fine. */
 void redis_wire_free(struct redis_wire *);
 /* As redis_send(). */

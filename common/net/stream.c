@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/fault.h"
+#include "common/base/file.h"
 #include "common/base/memory.h"
 
 #define LINGER_MS 2000
@@ -32,7 +33,7 @@ static ssize_t plain_write(struct stream *s, const void *data, size_t size)
 	return FAULT("net.write", send(s->fd, data, size, MSG_NOSIGNAL));
 }
 
-static const struct stream_io plain = { plain_read, plain_write };
+const struct stream_io stream_plain_io = { plain_read, plain_write };
 
 static struct timeval timeval_of(int64_t ms)
 {
@@ -76,13 +77,17 @@ static void keep_rest(struct stream *s, const char *data, size_t size)
 static int read_once(struct stream *s)
 {
 	size_t had = s->in.size, size = s->read_size > had ? s->read_size : had + 1, taken;
+	struct timeval timeout = timeval_of(s->timeout_ms);
 	ssize_t got;
 
 	if (size > sizeof(scratch))
 		size = sizeof(scratch);
 	got = s->io->read(s, scratch + had, size - had);
-	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
+	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
+		if (s->read_wants_write)
+			event_add(&s->write_event, &timeout);
 		return 0;
+	}
 	if (got <= 0) {
 		s->peer_ended = true;
 		s->error = got < 0 ? errno : 0;
@@ -127,7 +132,10 @@ static void wait_for_room(struct stream *s)
 	int64_t left = s->write_until_ms - clock_boot_ms();
 	struct timeval timeout = timeval_of(left > 0 ? left : 0);
 
-	event_add(&s->write_event, &timeout);
+	if (s->write_wants_read)
+		event_del(&s->write_event);	/* there is room: it would run at once, and again */
+	else
+		event_add(&s->write_event, &timeout);
 }
 
 static void flush(struct stream *s)
@@ -192,7 +200,11 @@ static void settle(struct stream *s)
 	}
 	if (s->state == OPEN && !s->listening && may_offer(s))
 		listen_for_input(s);
+	if (s->state == OPEN && s->more && may_offer(s))
+		event_active(&s->read_event, EV_READ, 0);
 	if (s->state == FINISHING && !s->blocked) {
+		if (s->io->finish)
+			s->io->finish(s);
 		if (!s->linger || s->peer_ended || shutdown(s->fd, SHUT_WR) < 0) {
 			close_stream(s);
 			return;
@@ -246,6 +258,11 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 	(void)fd;
 	if (what & EV_TIMEOUT)
 		stream_abort(s, ETIMEDOUT);
+	if (s->read_wants_write && may_offer(s)) {
+		s->busy = true;
+		read_once(s);
+		s->busy = false;
+	}
 	if (s->state != LINGERING)
 		settle(s);
 }
@@ -255,7 +272,7 @@ void stream_open(struct stream *s, struct event_base *base, int fd, int64_t time
 {
 	memset(s, 0, sizeof(*s));
 	s->handler = handler;
-	s->io = &plain;
+	s->io = &stream_plain_io;
 	s->arg = arg;
 	s->fd = fd;
 	s->timeout_ms = timeout_ms;
@@ -273,9 +290,12 @@ void stream_release(struct stream *s)
 	if (s->fd >= 0) {
 		event_del(&s->read_event);
 		event_del(&s->write_event);
-		close(s->fd);
-		s->fd = -1;
+		if (s->io->finish && s->state == OPEN && !s->peer_ended)
+			s->io->finish(s);
 	}
+	if (s->io->release && s->io_data)
+		s->io->release(s);
+	fd_close(&s->fd);
 	buffer_release(&s->in);
 	buffer_release(&s->out);
 }

@@ -14,12 +14,16 @@
 
 struct stream;
 
-/* How octets pass: read(2) and send(2), unless something such as TLS stands between. As those they
- * return -1 with EAGAIN when the loop must wait. */
+/* How octets pass: recv(2) and send(2), unless something such as TLS stands between. As those they
+ * return -1 with EAGAIN when the loop must wait, and set what they wait for where it is not the obvious. */
 struct stream_io {
 	ssize_t (*read)(struct stream *, void *data, size_t size);
 	ssize_t (*write)(struct stream *, const void *data, size_t size);
+	/* Both optional. What is sent last, once: */
+	void (*finish)(struct stream *);
+	void (*release)(struct stream *);	/* frees io_data; the descriptor is still open */
 };
+extern const struct stream_io stream_plain_io;
 
 struct stream_handler {
 	/* Octets came: returns how many were taken. The rest is offered again in front of what
@@ -42,6 +46,11 @@ struct stream {
 	bool hear_out;			/* the owner's: the peer is read from whatever is unsent, and before a write's error */
 	uint64_t sent;			/* octets of `out` that were taken in all */
 	int64_t sent_ms;		/* clock_boot_ms() of the last of them */
+	/* The io's own. */
+	void *io_data;
+	bool write_wants_read;		/* a write waits until something was read */
+	bool read_wants_write;		/* a read waits until something can be written */
+	bool more;			/* octets wait within the io, which no event tells of */
 	/* The rest is stream.c's. */
 	struct buffer in;
 	struct event read_event, write_event;

@@ -12,6 +12,8 @@
 
 static struct event_base *base;
 static struct redis_server server;
+static struct resolver *resolver;	/* NULL: for addresses alone */
+static char loopback[] = "127.0.0.1";
 
 struct link {
 	struct redis *redis;
@@ -22,6 +24,18 @@ struct link {
 	unsigned answered;
 };
 
+/* Borrowed until the next call. */
+__attribute__((unused, format(printf, 1, 2))) static const char *xasprintf_once(const char *format, ...)
+{
+	static char text[1024];
+	va_list args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof(text), format, args);
+	va_end(args);
+	return text;
+}
+
 __attribute__((unused)) static void turn(void)
 {
 	struct timeval patience = { 20, 0 };
@@ -30,6 +44,15 @@ __attribute__((unused)) static void turn(void)
 	evtimer_add(guard, &patience);		/* so that no test hangs */
 	event_base_loop(base, EVLOOP_ONCE);
 	event_free(guard);
+}
+
+/* A turn of at most so long. */
+__attribute__((unused)) static void turn_for(int64_t ms)
+{
+	struct timeval most = { ms / 1000, ms % 1000 * 1000 };
+
+	event_base_loopexit(base, &most);
+	event_base_loop(base, EVLOOP_ONCE);
 }
 
 static void on_up(void *arg)
@@ -52,21 +75,25 @@ static const struct redis_handler link_handler = { on_up, on_down };
 /* With l->settings. */
 static void start_link(struct link *l)
 {
-	l->redis = redis_new(base, NULL, &l->settings, &link_handler, l);
+	l->redis = redis_new(base, resolver, &l->settings, &link_handler, l);
+}
+
+__attribute__((unused)) static void open_link_to(struct link *l, const char *host, unsigned port)
+{
+	*l = (struct link){ .settings = { .host = (char *)host, .port = port, .timeout_ms = 10000 } };
+	start_link(l);
 }
 
 __attribute__((unused)) static void open_link(struct link *l, const struct redis_server *to)
 {
-	static char host[] = "127.0.0.1";
-
-	*l = (struct link){ .settings = { .host = host, .port = to->port, .timeout_ms = 10000 } };
-	start_link(l);
+	open_link_to(l, loopback, to->port);
 }
 
 __attribute__((unused)) static void close_link(struct link *l)
 {
 	redis_free(l->redis);
 	l->redis = NULL;
+	l->ups = l->downs = l->answered = 0;
 	reply_release(&l->why);
 	buffer_release(&l->answers);
 }
@@ -149,6 +176,19 @@ __attribute__((unused)) static const char *answers(struct link *l, unsigned coun
 	buffer_reset(&l->answers);
 	l->answered = 0;
 	return last;
+}
+
+/* `statuses`: the enhanced status of each, in order. */
+__attribute__((unused)) static bool like_lines(const char *lines, const char *statuses, const char *what)
+{
+	struct buffer got = { 0 };
+	bool good;
+
+	for (const char *line = lines; line; line = strchr(line, '\n') ? strchr(line, '\n') + 1 : NULL)
+		buffer_appendf(&got, "%s%.5s", got.size ? " " : "", strlen(line) > 5 ? line + 5 : line);
+	good = is_str(buffer_str(&got), statuses, what);
+	buffer_release(&got);
+	return good;
 }
 
 /* Sends one command of up to three words and waits for its answer. */

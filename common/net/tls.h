@@ -1,0 +1,57 @@
+/* tls.h - the standard `tls` settings, and TLS on a stream
+ * SPDX-License-Identifier: MIT
+ * RFC 8446, RFC 5246; names of servers as RFC 6125 and RFC 9525 have them. */
+#ifndef SLIMTA_NET_TLS_H
+#define SLIMTA_NET_TLS_H
+
+#include <stdbool.h>
+
+#include "common/config/options.h"
+
+struct stream;
+struct tls_context;
+
+/* `optional` is as `required` for a client, which always gets a certificate. */
+enum tls_cert_reqs { TLS_CERT_NONE, TLS_CERT_OPTIONAL, TLS_CERT_REQUIRED };
+
+struct tls_settings {
+	bool given;			/* the key `tls` is there, be it with an empty map */
+	char *certfile, *keyfile;	/* our own; NULL keyfile: in certfile too */
+	char *ca_certs;			/* a file or a directory; NULL: the system's */
+	unsigned cert_reqs;		/* tls_cert_reqs(); 0 where `given` is false */
+	char *ciphers;			/* NULL: OpenSSL's */
+	unsigned min_version;		/* index, see tls.c */
+	bool check_hostname;
+};
+
+/* Rows of a client that verifies unless told otherwise: storages, look-ups. */
+extern const struct option tls_client_rows[];
+/* The row of the key `tls`: { "tls", TLS_FIELD(s, m), ... } with rows of the above. */
+#define TLS_ROW(s, m, ROWS, TEXT) \
+	{ "tls", OPTION_SECTION, OPTION_FIELD(s, m, struct tls_settings), NULL, 0, 0, TEXT, .rows = ROWS, \
+		.check = tls_settings_given }
+void tls_settings_given(const struct config_node *, void *field, struct config_errors *);
+
+enum tls_cert_reqs tls_cert_reqs(const struct tls_settings *);
+
+/* Why no context could be made: the key that is wrong, and what with it. */
+struct tls_error {
+	const char *key;
+	char *text;			/* owned */
+};
+
+/* Reads the files. NULL with an error. */
+struct tls_context *tls_client_context_new(const struct tls_settings *, struct tls_error *);
+void tls_context_free(struct tls_context *);		/* NULL is fine; streams that use it go on */
+/* Makes a context for its errors alone, which go to their keys in `map`, the value of `tls`. */
+void tls_client_check(const struct tls_settings *, const struct config_node *map, struct config_errors *);
+
+/* The stream, which has just been opened, speaks TLS as a client to `host` (a name, or an address literal): its certificate
+ * must be for that, as the settings say. The handshake goes with what is first sent. An end without close_notify is an
+ * error; `closed` gets EPROTO for what is TLS' own. */
+void tls_start_client(struct stream *, const struct tls_context *, const char *host);
+bool tls_is_shaking_hands(const struct stream *);	/* false where no TLS is spoken, too */
+/* What TLS found wrong with the connection ("certificate verify failed: ..."); NULL: nothing. Borrowed; for `closed`. */
+const char *tls_problem(const struct stream *);
+
+#endif

@@ -1,0 +1,82 @@
+/* tls_settings.c - the standard `tls` settings
+ * SPDX-License-Identifier: MIT */
+#include <stdlib.h>
+
+#include "common/base/memory.h"
+#include "common/net/tls_private.h"
+
+/* Python's names too, as it takes them for wrap_socket; those of SSL 2 and 3 are gone from OpenSSL. */
+static const struct {
+	const char *name;
+	int version;
+} versions[] = {
+	{ "TLSv1.2", TLS1_2_VERSION }, { "TLSv1.3", TLS1_3_VERSION }, { "TLSv1.1", TLS1_1_VERSION }, { "TLSv1", TLS1_VERSION },
+	{ "PROTOCOL_TLS", TLS1_2_VERSION }, { "PROTOCOL_TLS_CLIENT", TLS1_2_VERSION }, { "PROTOCOL_SSLv23", TLS1_2_VERSION },
+	{ "PROTOCOL_TLSv1_2", TLS1_2_VERSION }, { "PROTOCOL_TLSv1_1", TLS1_1_VERSION }, { "PROTOCOL_TLSv1", TLS1_VERSION },
+};
+static const char *const version_names[] = {
+	"TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1", "PROTOCOL_TLS", "PROTOCOL_TLS_CLIENT", "PROTOCOL_SSLv23",
+	"PROTOCOL_TLSv1_2", "PROTOCOL_TLSv1_1", "PROTOCOL_TLSv1", NULL
+};
+_Static_assert(ARRAY_SIZE(versions) + 1 == ARRAY_SIZE(version_names), "a version for each name");
+
+static const char *const requirements[] = {
+	"none", "optional", "required", "CERT_NONE", "CERT_OPTIONAL", "CERT_REQUIRED", NULL
+};
+
+#define OF_PYTHON "means nothing here; it is an argument of Python's wrap_socket"
+
+const struct option tls_client_rows[] = {
+	{ "certfile", PATH_FIELD(tls_settings, certfile), NULL, 0, 0, "our certificate, with its chain, in PEM" },
+	{ "keyfile", PATH_FIELD(tls_settings, keyfile), NULL, 0, 0, "its private key; not given: in certfile too" },
+	{ "ca_certs", PATH_FIELD(tls_settings, ca_certs), NULL, 0, 0,
+		"file or directory of the authorities that are trusted; not given: those of the system" },
+	{ "cert_reqs", CHOICE_FIELD(tls_settings, cert_reqs), "required", 0, 0,
+		"whether the server's certificate is verified; optional is as required", .choices = requirements },
+	{ "check_hostname", BOOL_FIELD(tls_settings, check_hostname), "true", 0, 0,
+		"whether a certificate that is verified must be for the host's name, too" },
+	{ "ciphers", TEXT_FIELD(tls_settings, ciphers), NULL, 0, 0, "ciphers of TLS 1.2 and before, as OpenSSL lists them" },
+	{ "min_version", CHOICE_FIELD(tls_settings, min_version), "TLSv1.2", 0, 0, "the oldest protocol that is spoken",
+		.alias = "ssl_version", .choices = version_names },
+	{ "server_side", OPTION_IGNORED, .text = OF_PYTHON },
+	{ "do_handshake_on_connect", OPTION_IGNORED, .text = OF_PYTHON },
+	{ "suppress_ragged_eofs", OPTION_IGNORED, .text = OF_PYTHON },
+	{ 0 }
+};
+
+void tls_settings_given(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	struct tls_settings *settings = field;
+
+	settings->given = true;
+	if (node->kind == CONFIG_NULL)
+		config_error_at(errors, node, "expected a map; {} is TLS with its defaults");
+}
+
+enum tls_cert_reqs tls_cert_reqs(const struct tls_settings *settings)
+{
+	return (enum tls_cert_reqs)(settings->cert_reqs % 3);
+}
+
+int tls_min_version(const struct tls_settings *settings)
+{
+	return versions[settings->min_version].version;
+}
+
+void tls_client_check(const struct tls_settings *settings, const struct config_node *map, struct config_errors *errors)
+{
+	struct tls_error error = { 0 };
+	struct tls_context *context;
+	const struct config_node *node;
+
+	if (!settings->given)
+		return;
+	context = tls_client_context_new(settings, &error);
+	node = context ? NULL : config_get(map, error.key);
+	if (!context)
+		config_error_at_value(errors, node ? node : map, "%s", error.text);
+	if (settings->ca_certs && tls_cert_reqs(settings) == TLS_CERT_NONE)
+		config_warning_at(errors, config_get(map, "ca_certs"), "not used: cert_reqs none verifies nothing");
+	free(error.text);
+	tls_context_free(context);
+}
