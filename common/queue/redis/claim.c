@@ -9,7 +9,7 @@
 #include "common/base/memory.h"
 #include "common/queue/redis/work.h"
 
-#define CONTENT_ALL 8388608		/* of content that comes along with one claim */
+#define ANSWER_MAX 8388608		/* octets of an answer, about */
 #define FAILED_MS 1000			/* until it is asked again, where redis refused */
 #define CLAIM_SIZE (ID_SIZE + REDIS_NUMBER_SIZE)
 
@@ -222,7 +222,7 @@ static void send_claim(struct redis_queue *queue)
 		redis_text_part(redis_number_text(lease_ms, one->lease_ms)),
 		redis_text_part(work->owner), redis_text_part(name), redis_text_part(one->again ? "1" : ""),
 		redis_text_part(redis_number_text(with, REDIS_CONTENT_WITH)),
-		redis_text_part(redis_number_text(all, CONTENT_ALL)),
+		redis_text_part(redis_number_text(all, ANSWER_MAX)),
 		redis_text_part(work->fresh_next ? "new" : "deferred"),
 	};
 	redis_script(queue, SCRIPT_CLAIM, args, ARRAY_SIZE(args), on_claimed, claiming);
@@ -306,7 +306,8 @@ void redis_stop(struct storage *storage)
 	work->stopped = true;
 	if (work->claim)
 		event_active(work->claim_again, EV_TIMEOUT, 0);
-	redis_release_stop(queue, NULL, 0);
+	if (work->claims)
+		redis_release_stop(queue, NULL, 0);
 }
 
 void redis_claim_close(struct redis_queue *queue)

@@ -1,13 +1,13 @@
 -- claim.lua - leases on what is due and nobody's
 -- SPDX-License-Identifier: MIT
 -- ARGV: how many, octets of content in all (0: any), the lease's ms, its owner, the claim's name, whether it was asked before,
--- content up to this size comes along, of this in all, which kind is the first one's turn.
+-- content up to this size comes along, about so large is the answer at most, which kind is the first one's turn.
 -- Gives: now, whose turn is next, whether somebody sweeps; then a record each, and its octets or nil.
 local max, max_bytes, lease_ms, owner, claim = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
-local again, with, with_all, turn = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
+local again, with, answer_max, turn = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local LOOK, EXPIRE, SEARCH = 1000 + max, 100, 4096
 local other = {deferred = 'new', new = 'deferred'}
-local looked, bytes, along = 0, 0, 0
+local looked, bytes, told = 0, 0, 0
 local answer = {}
 
 probe()
@@ -15,9 +15,12 @@ probe()
 local function add(id)
 	local found = record(id)
 	local size, octets = found[#found], false
-	if size <= with and along + size <= with_all then
+	if size <= with and told + size <= answer_max then
 		octets = redis.call('HGET', P .. id, 'octets')
-		along = along + size
+		told = told + size
+	end
+	for i = 2, #found - 1 do
+		told = told + #(found[i] or '')
 	end
 	answer[#answer + 1] = {found, octets}
 	bytes = bytes + size
@@ -63,7 +66,7 @@ end
 
 local function fits(id, message)
 	return #answer == 0 or
-		not message.alone and (max_bytes == 0 or bytes + redis.call('HSTRLEN', P .. id, 'octets') <= max_bytes)
+		not message.alone and told < answer_max and (max_bytes == 0 or bytes + redis.call('HSTRLEN', P .. id, 'octets') <= max_bytes)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASED, '-inf', digits(now), 'LIMIT', 0, EXPIRE)) do
@@ -91,6 +94,9 @@ while #answer < max do
 	if message.alone then
 		break
 	end
+end
+if #answer > 0 then
+	due_at(now + lease_ms)
 end
 if is_due() then
 	wake()

@@ -19,4 +19,5 @@ if place == 'leased' then
 	place = back or 'deferred'
 end
 take(id, place, tonumber(epoch or 0), owner, claim, lease_ms)
+due_at(now + lease_ms)
 return {now, {record(id), false}}

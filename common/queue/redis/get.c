@@ -105,6 +105,7 @@ static void on_fetched(void *arg, const struct redisReply *reply, const struct r
 {
 	struct get *get = arg;
 	const struct redisReply *head = redis_item(reply, 0), *octets = redis_item(reply, 1);
+	bool whole = head->type == REDIS_REPLY_STRING && octets->type == REDIS_REPLY_STRING;
 	struct reply refused = { 0 };
 
 	if (reply && reply->type == REDIS_REPLY_ERROR) {
@@ -116,8 +117,13 @@ static void on_fetched(void *arg, const struct redisReply *reply, const struct r
 		reply_release(&refused);
 		return;
 	}
-	if (head->type != REDIS_REPLY_STRING || octets->type != REDIS_REPLY_STRING) {
-		refuse_with(get, 451, "4.3.0", "Message vanished under its lease");
+	if (!whole && redis_item(reply, 2)->type == REDIS_REPLY_NIL) {
+		refuse_with(get, 550, "5.1.1", "No such message");
+		return;
+	}
+	if (!whole) {
+		get->damage = "its head or its content is missing";
+		hold(get);
 		return;
 	}
 	buffer_append(&get->head, head->str, (size_t)head->len);
@@ -145,7 +151,7 @@ void redis_get(struct storage *storage, struct lease *lease, storage_message_fn 
 	}
 	key = xasprintf("%s%s", queue->prefix, lease->id);
 	const struct redis_part command[] = { REDIS_PART("HMGET"), redis_text_part(key), REDIS_PART("head"),
-		REDIS_PART("octets") };
+		REDIS_PART("octets"), REDIS_PART("place") };
 	redis_send(queue->redis, command, ARRAY_SIZE(command), 0, on_fetched, get);
 	free(key);
 }

@@ -97,15 +97,23 @@ end
 
 -- ---- leases
 
--- Under a lease; `was` is the place it had, to which it returns when nobody ends the lease.
+-- Under a lease; `was` is the place it had, to which it returns when nobody ends the lease. An epoch never comes again, also
+-- where a replica that took over does not know the last ones.
 local function take(id, was, epoch, owner, claim, lease_ms)
 	local key = P .. id
 	redis.call('HSET', key, 'place', 'leased', 'back', was, 'owner', owner, 'since', digits(now),
-		'until', digits(now + lease_ms), 'claim', claim, 'epoch', digits(epoch + 1))
+		'until', digits(now + lease_ms), 'claim', claim, 'epoch', digits(math.max(epoch + 1, now)))
 	redis.call('HDEL', key, 'aside')
 	redis.call('HINCRBY', key, 'version', 1)
 	leave(id)
 	redis.call('ZADD', LEASED, digits(now + lease_ms), id)
+end
+
+-- Somebody took it away under its lease: nothing of it stays.
+local function forget(id)
+	leave(id)
+	redis.call('ZREM', INDEX, id)
+	return {'gone'}
 end
 
 -- A lease that ends without a word: the message is where it was. What was asked beside the lease is obeyed by who claims it

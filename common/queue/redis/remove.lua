@@ -9,5 +9,7 @@ if epoch and epoch ~= ARGV[2] then
 end
 if epoch then
 	finish(ARGV[1], tonumber(ARGV[3]))
+else
+	forget(ARGV[1])
 end
 return {'ok'}

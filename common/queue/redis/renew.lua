@@ -12,7 +12,7 @@ probe()
 local was = redis.call('HMGET', key, 'place', 'epoch', 'version', 'due')
 local unchanged = (was[3] or '0') == version
 if not was[1] then
-	return {'gone'}
+	return forget(id)
 end
 if was[2] ~= epoch or (was[1] ~= 'leased' and not unchanged) then
 	return {'lost', now, record(id)}

@@ -11,7 +11,7 @@ probe()
 local was = redis.call('HMGET', key, 'place', 'epoch', 'version', 'ended')
 local unchanged = (was[3] or '0') == version
 if not was[1] then
-	return {'gone'}
+	return forget(id)
 end
 if how == 'epoch' then
 	if was[4] == epoch then
