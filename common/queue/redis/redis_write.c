@@ -1,4 +1,4 @@
-/* redis_write.c - messages into redis: encoded in a thread, made by one script, waited for where replicas are to have them
+/* redis_write.c - messages into redis: encoded, made by one script, waited for where replicas are to have them
  * SPDX-License-Identifier: MIT
  * Copies of a split mostly have the same content: it is sent once. */
 #include <hiredis/hiredis.h>
@@ -13,6 +13,7 @@
 #define ARGS_BEFORE 2			/* count, delay */
 #define ARGS_EACH 4			/* id, derived, head, number of the content */
 #define DISCARD_BEFORE 3		/* of discard.lua: for how long two kinds of ids are known, the mark */
+#define SMALL 65536			/* octets that are encoded on the loop */
 #define ROOM_BESIDE 65536		/* of a command: names, numbers, lengths */
 
 struct run {
@@ -40,7 +41,7 @@ struct write_op {
 	void *arg;
 };
 
-/* ---- encoding: in a thread */
+/* ---- encoding: of what is not small in a thread */
 
 static int read_content(const struct content *content, struct run *run)
 {
@@ -100,6 +101,25 @@ static void write_work(struct task *task)
 		add_content(op, i, &run);
 	}
 	check_sizes(op);
+}
+
+/* Whether it takes less time than the way to a thread and back. */
+static bool is_small(const struct write_op *op)
+{
+	uint64_t size = 0;
+
+	for (size_t i = 0; i < op->count; i++) {
+		struct content_piece pieces[CONTENT_PIECES];
+		unsigned count = content_pieces(&op->items[i]->content, pieces);
+
+		size += op->items[i]->recipient_count * 1024;
+		while (count--) {
+			if (!pieces[count].data)
+				return false;
+			size += pieces[count].size;
+		}
+	}
+	return size <= SMALL;
 }
 
 /* ---- sent, and answered */
@@ -273,11 +293,17 @@ void redis_write(struct storage *storage, struct envelope *const items[], size_t
 	op->heads = xcalloc(count + 1, sizeof(*op->heads));
 	op->contents = xcalloc(count + 1, sizeof(*op->contents));
 	op->numbers = xcalloc(count + 2, sizeof(*op->numbers));
-	if (op->queue->usable) {
+	if (op->queue->usable && !is_small(op)) {
 		tasks_run(&op->queue->tasks, &op->task);
 		return;
 	}
-	reply_set(&op->why, 451, "4.3.0", "The storage of the queue is away");
-	tasks_soon(&op->queue->tasks, &op->task);
+	if (op->queue->usable)
+		write_work(&op->task);
+	else
+		reply_set(&op->why, 451, "4.3.0", "The storage of the queue is away");
+	if (reply_is_none(&op->why))
+		write_done(&op->task);
+	else
+		tasks_soon(&op->queue->tasks, &op->task);
 }
 
