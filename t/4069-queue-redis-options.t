@@ -32,6 +32,14 @@ REFUSED = (
 )
 
 
+STEP = '''
+queue:
+  main: {type: redis, relay: slow, lease: LEASE}
+relay:
+  slow: {type: static, host: 127.0.0.1, data_timeout: 100}
+'''
+
+
 def options(lines):
     return CONFIG.replace('OPTIONS', lines)
 
@@ -44,6 +52,14 @@ def checked(t):
         done = t.run('slimta-master', '-c', t.config(options(lines)), '--check', '--allow-root')
         is_(done.returncode, 1, f'refused: {lines[:40]}')
         like(done.stderr.decode(), said, 'and said where and why')
+
+
+def leases(t):
+    """A lease outlives the longest silence of its relay."""
+    for lease, said in (('130', 'queue.main.lease: expected more than 130 seconds'), ('131', None)):
+        done = t.run('slimta-master', '-c', t.config(STEP.replace('LEASE', lease)), '--check', '--allow-root')
+        is_(done.returncode, 1 if said else 0, f'lease: {lease}')
+        like(done.stderr.decode(), said or '', 'and said why')
 
 
 def placed(t):
@@ -61,4 +77,4 @@ def placed(t):
         is_(edge.stop(), 0, 'the edge ends well')
 
 
-run(checked, placed)
+run(checked, leases, placed)

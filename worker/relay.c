@@ -9,6 +9,8 @@
 #include "worker/relay_drivers.h"
 #include "worker/spawn_protocol.h"
 
+#define LEASE_MARGIN_MS 30000
+
 const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_pipe, &relay_static, NULL };
 
 static const struct relay_driver *find_driver(const char *type)
@@ -25,6 +27,28 @@ static const struct relay_driver *driver_of(const struct config_node *section)
 	const struct config_node *type = config_get(section, "type");
 
 	return type && type->kind == CONFIG_SCALAR ? find_driver(type->text) : NULL;
+}
+
+/* A lease that may end in the midst of a step would have its message delivered twice. */
+static void check_lease(const struct config_node *queue, const struct relay *relay, struct config_errors *errors)
+{
+	const struct config_node *name = config_get(queue, "relay"), *lease = config_get(queue, "lease");
+	struct config_errors said_elsewhere = { 0 };
+	int64_t ms;
+
+	if (name && name->text && strcmp(name->text, relay->name) == 0 && lease &&
+			option_read_time(lease, &ms, &said_elsewhere) == 0 && ms <= relay->step_ms + LEASE_MARGIN_MS)
+		config_error_at_value(errors, lease, "expected more than %lld seconds: what relay \"%s\" may be silent for, "
+			"and %d", (long long)(relay->step_ms + LEASE_MARGIN_MS) / 1000, relay->name, LEASE_MARGIN_MS / 1000);
+	config_errors_release(&said_elsewhere);
+}
+
+static void check_leases(const struct relay_setting *setting, const struct relay *relay, struct config_errors *errors)
+{
+	const struct config_node *queues = config_get(config_root(setting->config), "queue");
+
+	for (size_t i = 0; queues && queues->kind == CONFIG_MAP && i < queues->count; i++)
+		check_lease(queues->items[i], relay, errors);
 }
 
 /* A relay also when there were errors in its section; NULL if it is not known which kind it is. */
@@ -46,6 +70,7 @@ static struct relay *load_section(const struct relay_setting *setting, const str
 		config_error_at(errors, section, "expected a name of at most %d characters", SPAWN_RELAY_MAX);
 	options_load(kind, section, (struct option_set[]){ { driver->options, relay } }, 1, ignore, errors);
 	driver->check(relay, section, setting, errors);
+	check_leases(setting, relay, errors);
 	free(kind);
 	return relay;
 }
