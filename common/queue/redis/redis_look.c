@@ -245,9 +245,9 @@ static void list_done(struct task *task)
 /* What stands in the index may be anything: it is to come behind that in any case. */
 static void set_cursor(struct list_op *op, const struct redisReply *last)
 {
-	if (last->type != REDIS_REPLY_STRING || !last->len)
+	if (last->type != REDIS_REPLY_STRING)
 		return;
-	if (strlen(last->str) == (size_t)last->len && last->len < 200)
+	if (last->len && strlen(last->str) == (size_t)last->len && last->len < 200)
 		snprintf(op->cursor, sizeof(op->cursor), "%s", last->str);
 	else
 		snprintf(op->cursor, sizeof(op->cursor), "%.200s%c", last->str, strlen(last->str) < 200 ? '\1' : '\x7f');
