@@ -316,10 +316,21 @@ static uint64_t count_at(const struct redisReply *reply, size_t at)
 	return (uint64_t)redis_number(redis_item(reply, at), 0);
 }
 
+/* By our clock, which made the ids. */
+static int64_t oldest_age_ms(const struct redisReply *accepted, const struct redisReply *id)
+{
+	int64_t now_ms = clock_wall_ms(), oldest_ms = redis_number(accepted, INT64_MAX);
+
+	if (id->type == REDIS_REPLY_STRING && id_is_valid(id->str) && id_wall_ms(id->str) < oldest_ms)
+		oldest_ms = id_wall_ms(id->str);
+	if (oldest_ms == INT64_MAX)
+		return -1;
+	return oldest_ms < now_ms ? now_ms - oldest_ms : 0;
+}
+
 static void on_info(void *arg, const struct redisReply *reply, const struct reply *why)
 {
 	struct info_op *op = arg;
-	const struct redisReply *oldest = redis_item(reply, 5);
 	struct queue_counts counts = { .oldest_age_ms = -1 };
 	uint64_t all = count_at(reply, 0), others;
 
@@ -330,8 +341,7 @@ static void on_info(void *arg, const struct redisReply *reply, const struct repl
 		counts.octets = count_at(reply, 4);
 		others = counts.deferred + counts.leased + counts.held;
 		counts.fresh = all > others ? all - others : 0;
-		if (oldest->type == REDIS_REPLY_STRING && id_is_valid(oldest->str))
-			counts.oldest_age_ms = clock_wall_ms() - id_wall_ms(oldest->str);
+		counts.oldest_age_ms = oldest_age_ms(redis_item(reply, 5), redis_item(reply, 6));
 	}
 	op->done(op->arg, why, &counts);
 	free(op);

@@ -31,7 +31,9 @@ struct write_op {
 	struct buffer *heads;
 	struct run *contents;
 	size_t content_count;
-	char (*numbers)[24];		/* which content, by item; two more: count and delay */
+	struct numbers {
+		char content[24], accepted[24];
+	} *numbers;			/* by item; one more: count and delay */
 	struct redis_part *args;
 	size_t arg_count;
 	unsigned pending;		/* answers that are to come: of the script, of the replicas */
@@ -65,7 +67,7 @@ static void add_content(struct write_op *op, size_t item, const struct run *run)
 		free(run->owned);
 	else
 		op->contents[op->content_count++] = *run;
-	snprintf(op->numbers[item], sizeof(op->numbers[item]), "%zu", op->content_count);
+	snprintf(op->numbers[item].content, sizeof(op->numbers[item].content), "%zu", op->content_count);
 }
 
 static void check_sizes(struct write_op *op)
@@ -136,21 +138,25 @@ static void add_text(struct write_op *op, const char *text)
 
 static void make_args(struct write_op *op)
 {
-	char *count = op->numbers[op->count], *delay = op->numbers[op->count + 1];
+	struct numbers *whole = &op->numbers[op->count];
 	int64_t delay_ms = op->delay_ms < REDIS_TIME_MAX / 2 ? op->delay_ms : REDIS_TIME_MAX / 2;
 
-	snprintf(count, sizeof(op->numbers[0]), "%zu", op->count);
-	snprintf(delay, sizeof(op->numbers[0]), "%lld", delay_ms > 0 ? (long long)delay_ms : 0LL);
+	snprintf(whole->content, sizeof(whole->content), "%zu", op->count);
+	snprintf(whole->accepted, sizeof(whole->accepted), "%lld", delay_ms > 0 ? (long long)delay_ms : 0LL);
 	op->args = xcalloc(ARGS_BEFORE + ARGS_EACH * op->count + op->content_count, sizeof(*op->args));
-	add_text(op, count);
-	add_text(op, delay);
+	add_text(op, whole->content);
+	add_text(op, whole->accepted);
 	for (size_t i = 0; i < op->count; i++) {
-		const char *id = op->items[i]->id;
+		const struct envelope *item = op->items[i];
+		struct numbers *numbers = &op->numbers[i];
 
-		add_arg(op, id, ID_LENGTH);
-		add_text(op, id_is_derived(id) ? "1" : "");
+		if (id_is_derived(item->id))
+			snprintf(numbers->accepted, sizeof(numbers->accepted), "%lld",
+				item->timestamp_ms > 0 ? (long long)item->timestamp_ms : 0LL);
+		add_arg(op, item->id, ID_LENGTH);
+		add_text(op, numbers->accepted);
 		add_arg(op, op->heads[i].data, op->heads[i].size);
-		add_text(op, op->numbers[i]);
+		add_text(op, numbers->content);
 	}
 	for (size_t i = 0; i < op->content_count; i++)
 		add_arg(op, op->contents[i].data, op->contents[i].size);
@@ -292,7 +298,7 @@ void redis_write(struct storage *storage, struct envelope *const items[], size_t
 	op->task.done = write_done;
 	op->heads = xcalloc(count + 1, sizeof(*op->heads));
 	op->contents = xcalloc(count + 1, sizeof(*op->contents));
-	op->numbers = xcalloc(count + 2, sizeof(*op->numbers));
+	op->numbers = xcalloc(count + 1, sizeof(*op->numbers));
 	if (op->queue->usable && !is_small(op)) {
 		tasks_run(&op->queue->tasks, &op->task);
 		return;

@@ -1,17 +1,18 @@
 -- write.lua - messages become visible together, or none does
 -- SPDX-License-Identifier: MIT
--- ARGV: how many; delay in ms; for each its id, "1" where it is derived, its head, the number of its content; the contents.
+-- ARGV: how many; delay in ms; for each its id, for a derived one when it was accepted (ms), else "", its head, the number of
+-- its content; the contents.
 -- Gives {"ok", messages in the queue} or {"differs", id}.
 local FIRST = 3
 local count, delay = tonumber(ARGV[1]), tonumber(ARGV[2])
 
 local function item(i)
 	local at = FIRST + 4 * (i - 1)
-	return ARGV[at], ARGV[at + 1] == '1', ARGV[at + 2], ARGV[FIRST + 4 * count + tonumber(ARGV[at + 3]) - 1]
+	return ARGV[at], ARGV[at + 1], ARGV[at + 2], ARGV[FIRST + 4 * count + tonumber(ARGV[at + 3]) - 1]
 end
 
 -- "new"; "same", also where it is known as finished; "differs".
-local function compare(id, derived, head, content)
+local function compare(id, accepted, head, content)
 	if redis.call('EXISTS', P .. 'done:' .. id) == 1 then
 		return 'same'
 	end
@@ -20,7 +21,7 @@ local function compare(id, derived, head, content)
 		return 'new'
 	elseif kind ~= 'hash' then
 		return 'differs'
-	elseif derived then
+	elseif accepted ~= '' then
 		return 'same'
 	end
 	local there = redis.call('HMGET', P .. id, 'head', 'octets')
@@ -29,8 +30,8 @@ end
 
 local fresh, seen, size = {}, {}, 0
 for i = 1, count do
-	local id, derived, head, content = item(i)
-	local result = seen[id] and 'same' or compare(id, derived, head, content)
+	local id, accepted, head, content = item(i)
+	local result = seen[id] and 'same' or compare(id, accepted, head, content)
 	if result == 'differs' then
 		return {result, id}
 	elseif result == 'new' then
@@ -44,8 +45,11 @@ end
 probe()
 redis.call('INCRBY', OCTETS, digits(size))
 for _, i in ipairs(fresh) do
-	local id, _, head, content = item(i)
+	local id, accepted, head, content = item(i)
 	redis.call('ZADD', INDEX, 0, id)
+	if accepted ~= '' then
+		redis.call('HSET', P .. id, 'accepted', accepted)
+	end
 	if delay > 0 then
 		local due = digits(now + delay)
 		redis.call('HSET', P .. id, 'head', head, 'octets', content, 'place', 'deferred', 'due', due)
