@@ -232,6 +232,69 @@ static void test_sentinels(void)
 	script_stop(&replica);
 }
 
+/* --- nodes of a cluster --- */
+
+static struct script nodes[2];
+static char moved[80];
+
+static const char *node_answer(struct script *script, const char *word)
+{
+	return strcmp(word, "TEST") == 0 ? script == &nodes[0] ? moved : "+here\r\n" : "+PONG\r\n";
+}
+
+static struct redis *follower;
+static bool followed;
+
+static void follow(void *arg, const struct redisReply *answer, const struct reply *why)
+{
+	followed = answer && answer->type == REDIS_REPLY_ERROR && redis_follow(follower, answer);
+	on_answer(arg, answer, why);
+}
+
+/* Whether it follows to the other node on this error. */
+static void follows(struct link *l, bool wanted, const char *what)
+{
+	static const struct redis_part test[] = { REDIS_PART("TEST") };
+
+	follower = l->redis;
+	redis_send(l->redis, test, 1, 0, follow, l);
+	ok(answers(l, 1)[0] == '-' && followed == wanted, "%s", what);
+	if (!wanted)
+		return;
+	wait_up(l, l->ups + 1);
+	is_str(ask(l, "TEST", NULL, NULL), "here", "and there it is");
+	is_int(l->downs, 0, "which is no outage");
+}
+
+static void test_cluster(void)
+{
+	struct link l;
+
+	nodes[0].answer = nodes[1].answer = node_answer;
+	script_start(&nodes[0]);
+	script_start(&nodes[1]);
+	open_link_to(&l, loopback, nodes[0].port);
+	wait_up(&l, 1);
+	for (size_t i = 0; i < 4; i++) {
+		static const char *const wrong[] = { "-MOVED\r\n", "-MOVED 1 nowhere\r\n", "-MOVED 1 127.0.0.1:0\r\n",
+			"-ASK 1 127.0.0.1:1\r\n" };
+
+		snprintf(moved, sizeof(moved), "%s", wrong[i]);
+		follows(&l, false, "it does not follow to nowhere");
+	}
+	snprintf(moved, sizeof(moved), "-MOVED 3999 127.0.0.1:%u\r\n", nodes[1].port);
+	follows(&l, true, "it follows to the node that has the keys");
+	redis_reconnect(l.redis);
+	wait_up(&l, 3);
+	is_str(ask(&l, "TEST", NULL, NULL), "here", "which it takes again");
+	script_stop(&nodes[1]);
+	redis_reconnect(l.redis);
+	wait_up(&l, 4);
+	is_int(strncmp(ask(&l, "TEST", NULL, NULL), "-MOVED ", 7), 0, "when that is gone it comes back to the first");
+	close_link(&l);
+	script_stop(&nodes[0]);
+}
+
 static void sentinel_is(const char *text, const char *wanted_host, unsigned wanted_port)
 {
 	unsigned port = 0;
@@ -290,6 +353,7 @@ int main(void)
 	test_hostile();
 	test_not_yet();
 	test_sentinels();
+	test_cluster();
 	test_names();
 	test_meanings();
 	event_base_free(base);

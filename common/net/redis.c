@@ -10,6 +10,7 @@
 #include <string.h>
 #include <sys/random.h>
 
+#include "common/base/clock.h"
 #include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/net/dial.h"
@@ -18,6 +19,7 @@
 
 #define BACKOFF_MIN_MS 100
 #define BACKOFF_MAX_MS 5000
+#define MOVE_MS 1000	/* sooner, nodes that send us to and fro are an outage */
 #define FOUND_PATIENCE_MS 3000	/* with a master that sentinels named: by then they may name another */
 
 struct refused {
@@ -39,6 +41,10 @@ struct redis {
 	struct redis_finder *finder;	/* NULL: there are no sentinels */
 	struct dial *dial;
 	struct redis_wire *wire;	/* while one is made, and once it is up */
+	char *moved;			/* where a cluster sent us; NULL: nowhere */
+	unsigned moved_port;
+	int64_t moved_ms;
+	bool moving;			/* it is on its way there: no outage */
 	char *host, *name;		/* where the attempt goes; "redis at HOST:PORT" */
 	bool up;
 	bool told;			/* `down` was called since it was up */
@@ -130,6 +136,13 @@ static void tell_down(struct redis *r)
 /* The wire is gone, or never was. */
 static void lose(struct redis *r, const struct reply *why)
 {
+	if (!r->up)
+		xstrset(&r->moved, NULL);
+	if (r->moving) {
+		r->moving = r->up = false;
+		event_active(r->retry, EV_TIMEOUT, 0);
+		return;
+	}
 	reply_copy(&r->why, why);
 	wait_and_retry(r);
 	tell_down(r);
@@ -320,6 +333,8 @@ static void attempt(struct redis *r)
 		return;
 	if (r->finder)
 		redis_finder_start(r->finder, r->tls);
+	else if (r->moved)
+		dial(r, r->moved, r->moved_port);
 	else
 		dial(r, s->socket ? s->socket : s->host, s->port);
 }
@@ -355,6 +370,41 @@ void redis_reconnect(struct redis *r)
 {
 	if (r->up)
 		redis_wire_break(r->wire, "given up, to find the master anew");
+}
+
+/* "MOVED 3999 192.0.2.1:6381": behind the last colon is the port; no host is the one that says so. */
+static bool take_moved(struct redis *r, const struct redisReply *error)
+{
+	const char *address = strchr(error->str + strlen("MOVED "), ' '), *colon = address ? strrchr(address, ':') : NULL;
+	uint64_t port = 0;
+	char *host;
+
+	if (!colon || r->finder || r->settings->socket || !parse_u64(colon + 1, strlen(colon + 1), 65535, &port) || !port)
+		return false;
+	host = colon == address + 1 ? xstrdup(r->host) : xstrndup(address + 1, (size_t)(colon - address - 1));
+	if (host[0] == '/' || strcmp(host, "?") == 0) {
+		free(host);
+		return false;
+	}
+	free(r->moved);
+	r->moved = host;
+	r->moved_port = (unsigned)port;
+	r->moving = clock_boot_ms() - r->moved_ms > MOVE_MS;
+	r->moved_ms = clock_boot_ms();
+	return true;
+}
+
+bool redis_follow(struct redis *r, const struct redisReply *error)
+{
+	if (!r->up || r->freed)
+		return false;
+	if (text_has_prefix(error->str, "READONLY "))
+		redis_reconnect(r);
+	else if (text_has_prefix(error->str, "MOVED ") && take_moved(r, error))
+		redis_wire_break(r->wire, "given up, for the node of the cluster that it names");
+	else
+		return false;
+	return true;
 }
 
 struct redis *redis_new(struct event_base *base, struct resolver *resolver, const struct redis_settings *settings,
@@ -395,6 +445,7 @@ void redis_free(struct redis *r)
 	event_free(r->retry);
 	event_free(r->refusal);
 	reply_release(&r->why);
+	free(r->moved);
 	free(r->host);
 	free(r->name);
 	leave(r);

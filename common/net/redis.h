@@ -87,6 +87,11 @@ bool redis_is_up(const struct redis *);
  * from the loop. */
 void redis_reconnect(struct redis *);
 
+/* Goes where an error of the server says that the answer is: -READONLY as redis_reconnect(), -MOVED HOST:PORT (of a cluster) to
+ * that node, until it cannot be reached: `up` follows without a `down`, if it can. Others change nothing. True: the connection
+ * is being dropped. */
+bool redis_follow(struct redis *, const struct redisReply *error);
+
 /* What an error of the server means for who asked: OOM 452 4.3.1, all others 451 4.3.0, each with redis' words. */
 void redis_error_reply(const struct redisReply *, struct reply *why);
 

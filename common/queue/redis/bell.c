@@ -38,9 +38,9 @@ static bool error_is(const struct redisReply *error, const char *kind)
 static void refused(struct redis_bell *bell, const struct redisReply *error)
 {
 	bell->doubtful = true;
-	if (error_is(error, "UNBLOCKED") || error_is(error, "READONLY"))
+	if (error_is(error, "UNBLOCKED"))
 		redis_reconnect(bell->redis);
-	else
+	else if (!redis_follow(bell->redis, error))
 		event_add(bell->again, &(struct timeval){ .tv_usec = REFUSED_MS * 1000 });
 }
 

@@ -136,7 +136,7 @@ static void take_answer(struct redis_checks *checks, enum question question, con
 
 static void on_answer(struct redis_checks *checks, enum question question, const struct redisReply *reply)
 {
-	if (reply)
+	if (reply && !(reply->type == REDIS_REPLY_ERROR && redis_follow(checks->queue->redis, reply)))
 		take_answer(checks, question, reply);
 	else
 		checks->broken = true;

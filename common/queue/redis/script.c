@@ -197,8 +197,7 @@ static void on_error(struct script_call *call, const struct redisReply *error)
 		return;
 	}
 	say_once(call, error);
-	if (error_is(error, "READONLY"))
-		redis_reconnect(call->queue->redis);
+	redis_follow(call->queue->redis, error);
 	redis_error_reply(error, &why);
 	if (call->script == SCRIPT_WRITE)
 		redis_room_seen(call->queue, &why);
