@@ -125,6 +125,11 @@ void redis_bell_free(struct redis_bell *bell)
 	free(bell);
 }
 
+bool redis_bell_waits(const struct redis_bell *bell)
+{
+	return bell->waiting;
+}
+
 void redis_bell_wait(struct redis_bell *bell)
 {
 	bell->wanted = true;

@@ -274,6 +274,14 @@ void redis_claim_up(struct redis_queue *queue)
 		claim(queue);
 }
 
+void redis_claim_unheard(struct redis_queue *queue)
+{
+	struct redis_work *work = queue->work;
+
+	if (work->claim && !work->claiming && !work->stopped && !redis_bell_waits(work->wake))
+		claim(queue);
+}
+
 void redis_claim(struct storage *storage, size_t max, uint64_t max_bytes, int64_t lease_ms, storage_claimed_fn *done, void *arg)
 {
 	struct redis_queue *queue = (struct redis_queue *)storage;

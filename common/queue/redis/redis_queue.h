@@ -152,5 +152,6 @@ void redis_put_aside(struct storage *, struct lease **, int64_t delay_ms, unsign
 void redis_recall(struct storage *, unsigned group);
 void redis_remove(struct storage *, struct lease **, storage_done_fn *, void *arg);
 void redis_stop(struct storage *);
+void redis_take(struct storage *, const char *id, storage_done_fn *, void *arg);
 
 #endif

@@ -68,7 +68,7 @@ struct closing {
 	struct event_base *base;
 	struct redis *redis;
 	struct named named;
-	bool over;
+	bool over, said;
 };
 
 static void stop_waiting(struct closing *closing)
@@ -85,10 +85,12 @@ static void on_said(void *arg, const struct redisReply *reply, const struct repl
 
 	if (closing->over)
 		return;
-	if (!why && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1)
+	if (!why && reply->type == REDIS_REPLY_INTEGER && reply->integer == 1) {
 		say(closing);
-	else
-		stop_waiting(closing);
+		return;
+	}
+	closing->said = !why && reply->type != REDIS_REPLY_ERROR;
+	stop_waiting(closing);
 }
 
 static void say(struct closing *closing)
@@ -138,29 +140,39 @@ static void name_all(struct redis_queue *queue, struct named *named)
 			name_lease(named, op->lease);
 }
 
-void redis_release_close(struct redis_queue *queue)
+/* Runs until it is said, or cannot be. */
+static void run(struct closing *closing)
 {
 	static const struct redis_handler handler = { on_up, on_down };
+	struct redis_queue *queue = closing->queue;
+	struct resolver *resolver = NULL;
+
+	closing->base = event_base_new();
+	if (!closing->base)
+		return;
+	if (queue->resolver)
+		resolver = resolver_new(closing->base, &queue->storage.context.process->resolver);
+	closing->redis = redis_new(closing->base, resolver, &queue->settings, &handler, closing);
+	event_base_loopexit(closing->base, &(struct timeval){ .tv_sec = CLOSE_MS / 1000 });
+	event_base_dispatch(closing->base);
+	closing->over = true;
+	redis_free(closing->redis);
+	resolver_free(resolver);
+	event_base_free(closing->base);
+}
+
+void redis_release_close(struct redis_queue *queue)
+{
 	struct closing closing = { .queue = queue };
-	struct resolver *resolver;
 
 	/* Who never claimed has nothing. */
-	if (!queue->work->claims || !queue->usable)
+	if (!queue->work->claims)
 		return;
-	closing.base = event_base_new();
-	if (!closing.base)
-		return;
-	resolver = queue->resolver ? resolver_new(closing.base, &queue->storage.context.process->resolver) : NULL;
 	name_all(queue, &closing.named);
-	closing.redis = redis_new(closing.base, resolver, &queue->settings, &handler, &closing);
-	event_base_loopexit(closing.base, &(struct timeval){ .tv_sec = CLOSE_MS / 1000 });
-	event_base_dispatch(closing.base);
-	if (!closing.over)
+	if (queue->usable)
+		run(&closing);
+	if (!closing.said && closing.named.count > 2)
 		log_warn("queue", "could not give back leases, they end by themselves",
-			LOG_TEXT("queue", queue->storage.context.queue));
-	closing.over = true;
-	redis_free(closing.redis);
-	resolver_free(resolver);
-	event_base_free(closing.base);
+			LOG_TEXT("queue", queue->storage.context.queue), LOG_INT("leases", closing.named.count / 2 - 1));
 	named_release(&closing.named);
 }

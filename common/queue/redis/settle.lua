@@ -1,7 +1,7 @@
 -- settle.lua - a message's new state and place, if it is still as who asks saw it
 -- SPDX-License-Identifier: MIT
--- ARGV: id; "epoch" (the lease's end) or "version" (no lease); that epoch; the version; place (new, deferred, held, gone);
--- due (ms, "+N" from now, or none); state; suspect; aside (TAG:GROUP); for how long; how long a gone one stays known.
+-- ARGV: id; "epoch" (the lease's end), "version" (no lease) or "take" (who has it loses it); that epoch; the version; place (new,
+-- deferred, held, gone); due (ms, "+N" from now, or none); state; suspect; aside (TAG:GROUP); for how long; how long a gone one stays known.
 -- Gives: "ok"; "gone"; "lost" (another has it, or had it) or "changed", then now and the record.
 local id, how, epoch, version, place, due, state, suspect, aside = unpack(ARGV, 1, 9)
 local aside_ms, finished_ms = tonumber(ARGV[10]), tonumber(ARGV[11])
@@ -39,6 +39,8 @@ end
 
 if how == 'epoch' then
 	redis.call('HSET', key, 'ended', epoch)
+elseif how == 'take' then
+	redis.call('HSET', key, 'epoch', digits(math.max(tonumber(was[2] or 0) + 1, now)))
 end
 leave(id)
 if string.sub(due, 1, 1) == '+' then

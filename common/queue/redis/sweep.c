@@ -76,6 +76,7 @@ static void on_swept(void *arg, const struct redisReply *reply, const struct rep
 	}
 	ours = redis_number(redis_item(reply, 0), 0) == 1;
 	hold_lock(sweep, ours);
+	redis_claim_unheard(queue);
 	if (sweep->again || redis_number(redis_item(reply, 2), 0))
 		sweep_now(sweep);
 	else

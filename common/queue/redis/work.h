@@ -97,6 +97,7 @@ void redis_obey_first(struct redis_queue *, struct redis_lease *, bool anyway, r
 
 /* ---- claim.c */
 void redis_claim_up(struct redis_queue *);
+void redis_claim_unheard(struct redis_queue *);	/* asks, if a claim waits and no token would be heard */
 void redis_claim_close(struct redis_queue *);
 
 /* ---- aside.c */
@@ -108,6 +109,7 @@ struct redis_bell;
 struct redis_bell *redis_bell_new(struct redis_queue *, const char *list, void (*rung)(void *arg), void *arg);
 void redis_bell_free(struct redis_bell *);
 void redis_bell_wait(struct redis_bell *);		/* for one; if it waits already nothing changes */
+bool redis_bell_waits(const struct redis_bell *);	/* false: it has no connection just now */
 
 /* ---- sweep.c */
 void redis_sweep_begin(struct redis_queue *, int64_t lease_ms);	/* idempotent */
