@@ -125,11 +125,12 @@ def refusals(t):
     conf = os.path.join(TOP, 'conf/redis-worker.conf')
     for args, code, said in (
             (['-c', conf], 2, '--queue is missing'),
-            (['-c', conf, '--queue', 'inbound', *ROOT], 1, r'no queue is named "inbound"'),
+            (['-c', conf, '--queue', 'outbond', *ROOT], 1, r'no queue is named "outbond" \(did you mean "outbound"\?\)'),
+            (['-c', conf, '--queue', 'else', *ROOT], 1, r'no queue is named "else"$'),
             (['-c', os.path.join(TOP, 'conf/redis-edge.conf'), '--queue', 'outbound', *ROOT], 1, 'expected a `relay`')):
         done = t.run('slimta-worker', *args)
         is_(done.returncode, code, f"refused: {' '.join(args[2:])}")
-        like(done.stderr.decode(), said, 'with a word on it')
+        like(done.stderr.decode(), rf'(?m){said}', 'with a word on it')
     done = t.run('slimta-worker', '-c', conf, '--check', *ROOT)
     is_((done.returncode, 'error' in done.stderr.decode()), (0, False), 'the sample is good')
 

@@ -9,6 +9,7 @@
 #include "common/base/buffer.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/net/child.h"
 #include "common/queue/queue.h"
 #include "worker/arguments.h"
@@ -46,13 +47,27 @@ static int print_errors(struct config_errors *errors)
 	return result;
 }
 
+static void say_no_queue(const struct child *child, struct config_errors *errors)
+{
+	const struct config_node *root = config_root(child->config), *queues = config_get(root, "queue");
+	size_t count = queues && queues->kind == CONFIG_MAP ? queues->count : 0;
+	const char **names = xcalloc(count + 1, sizeof(*names)), *near;
+
+	for (size_t i = 0; i < count; i++)
+		names[i] = queues->items[i]->key;
+	near = nearest_name(child->queue, names, count);
+	config_error_at(errors, root, near ? "no queue is named \"%s\" (did you mean \"%s\"?)" : "no queue is named \"%s\"",
+		child->queue, near);
+	free(names);
+}
+
 static const char *relay_name(const struct child *child, struct config_errors *errors)
 {
 	const struct config_node *queue = config_section(child->config, "queue", child->queue);
 	const struct config_node *relay = config_get(queue, "relay");
 
 	if (!queue)
-		config_error_at(errors, config_root(child->config), "no queue is named \"%s\"", child->queue);
+		say_no_queue(child, errors);
 	else if (!relay || relay->kind != CONFIG_SCALAR)
 		config_error_at(errors, queue, "expected a `relay`, without which no worker can serve it");
 	else
