@@ -289,6 +289,37 @@ static void test_strange_reasons(void)
 	done_with(envelope);
 }
 
+static unsigned take(const char *id)
+{
+	struct answer answer = { 0 };
+	unsigned code;
+
+	operator.storage->driver->take(operator.storage, id, on_done, &answer);
+	answered(&operator, &answer);
+	code = answer.why.code;
+	answer_release(&answer);
+	return code;
+}
+
+/* Where a storage can. */
+static void test_take(void)
+{
+	struct envelope *envelope = written(0);
+	struct lease *lease = claimed(envelope->id);
+
+	do_mark(&operator, envelope->id, MARK_HOLD, "taken");
+	is_int(take(envelope->id), 0, "taken from who has it");
+	ok(is_held(envelope->id, "taken"), "what was asked beside his lease is obeyed");
+	is_int(do_defer(&worker, lease, 0, true, NULL, NULL), 450, "his result is refused");
+	is_int(strikes_of(&operator, envelope->id, NULL), 0, "it is not touched");
+	is_int(take(envelope->id), 0, "nobody has it: success");
+	done_with(envelope);
+	envelope = written(0);
+	do_discard(&operator, envelope->id);
+	is_int(take(envelope->id), 550, "not there");
+	envelope_free(envelope);
+}
+
 static void test_lasts(void)
 {
 	struct envelope *items[2] = { written(0), written(HOUR_MS) };
@@ -327,6 +358,8 @@ static void walk(void)
 	test_order();
 	test_reason_stays();
 	test_strange_reasons();
+	if (operator.storage->driver->take)
+		test_take();
 	if (driver->lasts)
 		test_lasts();
 	is_int(do_info(&operator).oldest_age_ms, -1, "nothing is left");

@@ -8,6 +8,22 @@
 #define POLLERS 5
 
 static struct place one, two, pollers[POLLERS];
+static char log_path[128];
+
+/* A line of standard error, which is a file here. */
+static bool has_logged(const char *event, const char *member)
+{
+	static char text[65536];
+	FILE *log = fopen(log_path, "r");
+	size_t size = log ? fread(text, 1, sizeof(text) - 1, log) : 0;
+	char *line;
+
+	text[size] = '\0';
+	if (log)
+		fclose(log);
+	line = strstr(text, event);
+	return line && strstr(line, member);
+}
 
 static void open_both(void)
 {
@@ -62,6 +78,7 @@ static void test_first_expiry(void)
 	ok(clock_boot_ms() - since_ms >= SHORT_MS - 50, "not before its lease is over");
 	ok(clock_boot_ms() - since_ms < SHORT_MS + 300, "at the first expiry (%d ms)", (int)(clock_boot_ms() - since_ms));
 	is_str(winner && winner->lease_count ? winner->leases[0]->id : "", id, "the message");
+	ok(has_logged("in doubt id=", "owner=one/slimta-worker["), "it is said to be in doubt, and whose lease that was");
 	ok(winner && winner->lease_count && winner->leases[0]->epoch > epoch, "a later lease");
 	for (unsigned i = 0; i < POLLERS; i++)
 		if (&waiting[i] == winner)
@@ -315,6 +332,8 @@ int main(void)
 	signal(SIGPIPE, SIG_IGN);
 	scratch_make();
 	redis_server_start(&server, NULL);
+	snprintf(log_path, sizeof(log_path), "%s/log", scratch);
+	log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_INFO, .output = log_path });
 	test_first_expiry();
 	test_late_results();
 	test_over_but_free();
@@ -324,6 +343,7 @@ int main(void)
 	test_answer_lost();
 	test_told_too_late();
 	redis_server_stop(&server);
+	log_close();
 	scratch_remove();
 	return done_testing();
 }

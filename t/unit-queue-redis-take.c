@@ -1,6 +1,5 @@
 /* unit-queue-redis-take.c - a message of a redis queue is taken from a worker that has it
  * SPDX-License-Identifier: MIT */
-#include "common/queue/redis/redis_queue.h"
 #include "t/lib/redis_hosts.h"
 
 static struct place one, two;
@@ -10,7 +9,7 @@ static unsigned take(const char *id)
 	struct answer answer = { 0 };
 	unsigned code;
 
-	redis_take(two.storage, id, on_done, &answer);
+	two.storage->driver->take(two.storage, id, on_done, &answer);
 	answered(&two, &answer);
 	code = answer.why.code;
 	answer_release(&answer);

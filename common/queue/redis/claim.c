@@ -153,7 +153,7 @@ static void read_answer(struct redis_claiming *claiming, const struct redisReply
 		redis_sweep_now(queue);
 	claiming->left = 1;
 	for (size_t i = 3; i < reply->elements; i++) {
-		struct redis_lease *lease = redis_lease_read(redis_item(reply, i), now_ms);
+		struct redis_lease *lease = redis_lease_read(queue, redis_item(reply, i), now_ms);
 
 		if (!lease)
 			continue;
@@ -374,7 +374,7 @@ static void on_id_obeyed(void *arg, struct redis_lease **lease, const struct rep
 
 static void id_answer(struct claim_id *one, const struct redisReply *reply)
 {
-	struct redis_lease *lease = redis_lease_read(redis_item(reply, 1), redis_number(redis_item(reply, 0), 0));
+	struct redis_lease *lease = redis_lease_read(one->queue, redis_item(reply, 1), redis_number(redis_item(reply, 0), 0));
 
 	if (!lease) {
 		refuse_with(one, 550, "5.1.1", "No such message", "");

@@ -2,7 +2,8 @@
 -- SPDX-License-Identifier: MIT
 -- ARGV: how many, octets of content in all (0: any), the lease's ms, its owner, the claim's name, whether it was asked before,
 -- content up to this size comes along, about so large is the answer at most, which kind is the first one's turn.
--- Gives: now, whose turn is next, whether somebody sweeps; then a record each, and its octets or nil.
+-- Gives: now, whose turn is next, whether somebody sweeps; then a record each, its octets or nil, and whose lease of it
+-- ended without a word, or nil.
 local max, max_bytes, lease_ms, owner, claim = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ARGV[4], ARGV[5]
 local again, with, answer_max, turn = ARGV[6] == '1', tonumber(ARGV[7]), tonumber(ARGV[8]), ARGV[9]
 local LOOK, EXPIRE, SEARCH = 1000 + max, 100, 4096
@@ -22,7 +23,7 @@ local function add(id)
 	for i = 2, #found - 1 do
 		told = told + #(found[i] or '')
 	end
-	answer[#answer + 1] = {found, octets}
+	answer[#answer + 1] = {found, octets, redis.call('HGET', P .. id, 'lapsed')}
 	bytes = bytes + size
 end
 
@@ -70,7 +71,7 @@ local function fits(id, message)
 end
 
 for _, id in ipairs(redis.call('ZRANGEBYSCORE', LEASED, '-inf', digits(now), 'LIMIT', 0, EXPIRE)) do
-	give_back(id)
+	give_back(id, true)
 end
 if again then
 	add_again()

@@ -16,8 +16,11 @@ if place == 'leased' then
 	if not ours and tonumber(ends or 0) > now then
 		return {'busy', holder or ''}
 	end
+	if not ours then
+		redis.call('HSET', key, 'lapsed', holder or '')
+	end
 	place = back or 'deferred'
 end
 take(id, place, tonumber(epoch or 0), owner, claim, lease_ms)
 due_at(now + lease_ms)
-return {now, {record(id), false}}
+return {now, {record(id), false, redis.call('HGET', key, 'lapsed')}}

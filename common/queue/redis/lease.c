@@ -6,6 +6,7 @@
 #include <string.h>
 
 #include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/queue/redis/work.h"
 
@@ -18,7 +19,15 @@ static void take_over(struct redis_lease *lease, int64_t now_ms)
 	lease->lease.suspect = lease->record.suspect || lease->record.state.suspect;
 }
 
-struct redis_lease *redis_lease_read(const struct redisReply *message, int64_t now_ms)
+/* He may have delivered it. */
+static void say_in_doubt(const struct redis_queue *queue, const char *id, const struct redisReply *lapsed)
+{
+	if (lapsed->type == REDIS_REPLY_STRING)
+		log_warn("queue", "in doubt", LOG_TEXT("id", id), LOG_TEXT("queue", queue->storage.context.queue),
+			LOG_TEXT("owner", lapsed->str), LOG_TEXT("reason", "its lease ended without a word"));
+}
+
+struct redis_lease *redis_lease_read(const struct redis_queue *queue, const struct redisReply *message, int64_t now_ms)
 {
 	struct redis_lease *lease = xcalloc(1, sizeof(*lease));
 	const struct redisReply *octets = redis_item(message, 1);
@@ -28,6 +37,7 @@ struct redis_lease *redis_lease_read(const struct redisReply *message, int64_t n
 		return NULL;
 	}
 	take_over(lease, now_ms);
+	say_in_doubt(queue, lease->lease.id, redis_item(message, 2));
 	if (octets->type == REDIS_REPLY_STRING && (uint64_t)octets->len == lease->record.octets)
 		lease->octets = xmemdup(octets->str, (size_t)octets->len);
 	return lease;

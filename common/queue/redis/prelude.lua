@@ -116,14 +116,17 @@ local function forget(id)
 	return {'gone'}
 end
 
--- A lease that ends without a word: the message is where it was. What was asked beside the lease is obeyed by who claims it
--- next, so that is to be at once.
-local function give_back(id)
+-- A lease that ends without a result: the message is where it was. What was asked beside the lease is obeyed by who claims it
+-- next, so that is to be at once. `lapsed`: its owner has said nothing, so nobody knows what he did; kept until a result is.
+local function give_back(id, lapsed)
 	local key = P .. id
-	local place, back, due, marks = unpack(redis.call('HMGET', key, 'place', 'back', 'due', 'marks'))
+	local place, back, due, marks, owner = unpack(redis.call('HMGET', key, 'place', 'back', 'due', 'marks', 'owner'))
 	redis.call('ZREM', LEASED, id)
 	if place ~= 'leased' then
 		return
+	end
+	if lapsed then
+		redis.call('HSET', key, 'lapsed', owner or '')
 	end
 	redis.call('HDEL', key, 'owner', 'since', 'until', 'claim', 'back')
 	if marks then

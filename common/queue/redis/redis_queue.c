@@ -131,6 +131,7 @@ const struct storage_driver redis_driver = {
 	.list = redis_list,
 	.info = redis_info,
 	.mark = redis_mark,
+	.take = redis_take,
 	.set = redis_set,
 	.settings = redis_list_settings,
 	.accepts = redis_accepts,

@@ -89,6 +89,9 @@ static void on_said(void *arg, const struct redisReply *reply, const struct repl
 		say(closing);
 		return;
 	}
+	/* Of a cluster: the node that has the keys is another one, and it comes up next. */
+	if (!why && reply->type == REDIS_REPLY_ERROR && redis_follow(closing->redis, reply))
+		return;
 	closing->said = !why && reply->type != REDIS_REPLY_ERROR;
 	stop_waiting(closing);
 }

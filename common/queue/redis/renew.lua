@@ -23,7 +23,7 @@ end
 if was[1] ~= 'leased' then
 	-- It ended, and nobody has had it since.
 	redis.call('HSET', key, 'place', 'leased', 'back', was[1], 'owner', owner, 'since', digits(now), 'claim', tag .. ':0')
-	redis.call('HDEL', key, 'aside')
+	redis.call('HDEL', key, 'aside', 'lapsed')
 	leave(id)
 end
 redis.call('HSET', key, 'until', digits(now + lease_ms))

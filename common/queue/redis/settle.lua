@@ -39,6 +39,7 @@ end
 
 if how == 'epoch' then
 	redis.call('HSET', key, 'ended', epoch)
+	redis.call('HDEL', key, 'lapsed')
 elseif how == 'take' then
 	redis.call('HSET', key, 'epoch', digits(math.max(tonumber(was[2] or 0) + 1, now)))
 end

@@ -15,7 +15,7 @@ local ours = wanted and (not holder or string.sub(holder, 1, #tag + 1) == tag ..
 local function expire()
 	local ids = redis.call('ZRANGEBYSCORE', LEASED, '-inf', digits(now), 'LIMIT', 0, EXPIRE)
 	for _, id in ipairs(ids) do
-		give_back(id)
+		give_back(id, true)
 	end
 	if #ids == EXPIRE then
 		more = 1

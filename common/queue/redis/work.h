@@ -66,8 +66,8 @@ struct redis_lease {
 	void *octets;				/* of its content, until get(); NULL */
 };
 
-/* Of what claim.lua gives of a message. NULL: there is nothing. */
-struct redis_lease *redis_lease_read(const struct redisReply *message, int64_t now_ms);
+/* Of what claim.lua gives of a message. NULL: there is nothing. Where nobody knows what an owner before did it is said. */
+struct redis_lease *redis_lease_read(const struct redis_queue *, const struct redisReply *message, int64_t now_ms);
 void redis_lease_free(struct redis_lease *);
 /* Of an answer "changed" or "lost": what redis knows by now; what was told under the lease is kept. False: it says nothing. */
 bool redis_lease_reread(struct redis_lease *, const struct redisReply *answer);
