@@ -112,7 +112,7 @@ class Redis(Server):
             replica_of=None, cluster=False, start=True, **where):
         self.password = password
         self.socket = os.path.join(t.folder(name), 'socket')
-        lines = ['save ""', f'unixsocket {self.socket}', 'unixsocketperm 777', 'maxmemory-policy noeviction',
+        lines = ['save ""', 'shutdown-timeout 0', f'unixsocket {self.socket}', 'unixsocketperm 777', 'maxmemory-policy noeviction',
             'repl-diskless-sync-delay 0', 'repl-ping-replica-period 1']
         lines += [f'appendonly {"yes" if aof else "no"}', f'appendfsync {aof or "everysec"}']
         lines += [f'port {t.port(name)}']
@@ -146,8 +146,10 @@ class Redis(Server):
         self('CONFIG', 'SET', name, value)
 
     def wait_linked(self):
-        """As a replica: waits until it has its master's data."""
+        """As a replica: waits until it has its master's data, in its own file too, before which it would not hear SIGTERM."""
         wait_for(lambda: self.info('replication').get('master_link_status') == 'up', 20, f'{self.name} to be linked')
+        wait_for(lambda: (said := self.info('persistence'))['aof_rewrite_in_progress'] == '0' == said['aof_rewrite_scheduled'],
+            20, f'{self.name} to write its file')
 
     def wait_role(self, role):
         """'master' or 'slave', as redis says it."""
