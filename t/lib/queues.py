@@ -8,12 +8,14 @@ import subprocess
 import tempfile
 
 from .fixture import wait_for
+from .redis import Redis
 from .tap import diag, is_
 
 # A row for each type of queue: members of its section, @dir@ being the test's folder.
 STORAGES = {
     'disk': 'type: disk, envelope_dir: @dir@/env, meta_dir: @dir@/meta, allow_volatile: yes',
     'memory': 'type: memory',
+    'redis': 'type: redis, socket: @dir@/redis/socket',
 }
 
 
@@ -22,6 +24,8 @@ def on_every_storage(*tests):
     def bind(test, kind, section):
         def bound(t):
             diag(f'{test.__name__} on {kind}')
+            if kind == 'redis':
+                Redis(t, aof='always')
             test(t, section)
         bound.__name__ = f'{test.__name__} on {kind}'
         return bound
@@ -51,7 +55,7 @@ def quick_folder(t):
 
 
 def fill(t, place, new, later=0, *domains):
-    """So many messages into PLACE/env and PLACE/meta, the later ones due in an hour, all of fill@example.org; 'domains':
-    each second one for a domain of its own."""
+    """So many messages into PLACE/env and PLACE/meta, or by the section of a queue; the later ones are due in an hour, all are of
+    fill@example.org; 'domains': each second one for a domain of its own."""
     filled = subprocess.run([t.program('t/lib/fill'), place, str(new), str(later), *domains], check=False)
     is_(filled.returncode, 0, f'{new + later} messages were written')
