@@ -71,9 +71,9 @@ def take_of(when, data, recipient, opened=None):
 class Hop(NextHop):
     """Takes mail but for recipients `refused-...`, and for `later-...` at the second or third try. `takes`: all that it took."""
 
-    def __init__(self, t, dice):
+    def __init__(self, t, dice, **how):
         self.takes, self.dice, self.here = [], dice, threading.local()
-        super().__init__(t, at={'RCPT': self._recipient, '.': self._dot})
+        super().__init__(t, at={'RCPT': self._recipient, '.': self._dot}, **how)
 
     def _recipient(self, _, line):
         if '<refused-' in line:
