@@ -18,6 +18,7 @@ static void test_down_at_start(void)
 			"but from the loop, and why");
 	}
 	server.port = port;
+	redis_server_write_conf(&server);
 	redis_server_run(&server);
 	wait_up(&l, 1);
 	is_str(ask(&l, "PING", NULL, NULL), "PONG", "it is found when it is there");

@@ -287,10 +287,18 @@ static void test_cluster(void)
 	redis_reconnect(l.redis);
 	wait_up(&l, 3);
 	is_str(ask(&l, "TEST", NULL, NULL), "here", "which it takes again");
+	is_int(l.downs, 1, "after an outage");
 	script_stop(&nodes[1]);
 	redis_reconnect(l.redis);
 	wait_up(&l, 4);
 	is_int(strncmp(ask(&l, "TEST", NULL, NULL), "-MOVED ", 7), 0, "when that is gone it comes back to the first");
+	snprintf(moved, sizeof(moved), "-READONLY You can't write against a read only replica.\r\n");
+	follower = l.redis;
+	redis_send(l.redis, &(struct redis_part)REDIS_PART("TEST"), 1, 0, follow, &l);
+	answers(&l, 1);
+	ok(followed, "a replica is let go of");
+	wait_down(&l, 3);
+	ok(strstr(l.why.text, "to find the master anew"), "which is an outage: %s", l.why.text);
 	close_link(&l);
 	script_stop(&nodes[0]);
 }

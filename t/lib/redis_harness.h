@@ -98,10 +98,17 @@ __attribute__((unused)) static void close_link(struct link *l)
 	buffer_release(&l->answers);
 }
 
+#define LINK_PATIENCE_MS 60000
+
 __attribute__((unused)) static void wait_up(struct link *l, unsigned times)
 {
-	while (l->ups < times)
+	int64_t until_ms = clock_boot_ms() + LINK_PATIENCE_MS;
+
+	while (l->ups < times) {
 		turn();
+		if (clock_boot_ms() > until_ms)
+			BUG("not up: %s", l->why.text);
+	}
 }
 
 __attribute__((unused)) static void wait_down(struct link *l, unsigned times)

@@ -25,6 +25,7 @@ struct redis_server {
 	pid_t pid;			/* 0: it does not run */
 	unsigned port;
 	char *conf;			/* further lines; NULL: none */
+	bool sentinel;
 	char directory[64], socket[80];
 };
 
@@ -83,7 +84,7 @@ static void redis_server_exec(const struct redis_server *server, pid_t parent)
 		_exit(126);
 	dup2(fd, 1);
 	dup2(fd, 2);
-	execlp("redis-server", "redis-server", conf, (char *)NULL);
+	execlp("redis-server", "redis-server", conf, server->sentinel ? "--sentinel" : NULL, (char *)NULL);
 	_exit(127);
 }
 
@@ -94,8 +95,9 @@ static void redis_server_write_conf(const struct redis_server *server)
 
 	if (!out)
 		BUG("%s: %s", path, strerror(errno));
-	fprintf(out, "port %u\nbind 127.0.0.1\nunixsocket %s\nunixsocketperm 700\ndir %s\nsave \"\"\ndaemonize no\n%s\n",
-		server->port, server->socket, server->directory, server->conf ? server->conf : "");
+	fprintf(out, "port %u\nbind 127.0.0.1\nunixsocket %s\nunixsocketperm 700\ndir %s\ndaemonize no\n%s%s\n",
+		server->port, server->socket, server->directory, server->sentinel ? "" : "save \"\"\n",
+		server->conf ? server->conf : "");
 	fclose(out);
 	free(path);
 }
@@ -106,7 +108,6 @@ static void redis_server_run(struct redis_server *server)
 	int64_t until_ms = clock_boot_ms() + 20000;
 	pid_t parent = getpid();
 
-	redis_server_write_conf(server);
 	server->pid = fork();
 	if (server->pid == 0)
 		redis_server_exec(server, parent);
@@ -117,17 +118,30 @@ static void redis_server_run(struct redis_server *server)
 	}
 }
 
-/* `conf`: further lines, or NULL. */
-__attribute__((unused)) static void redis_server_start(struct redis_server *server, const char *conf)
+static void redis_server_begin(struct redis_server *server, const char *conf)
 {
-	memset(server, 0, sizeof(*server));
 	snprintf(server->directory, sizeof(server->directory), "/tmp/slimta-redis-XXXXXX");
 	if (!mkdtemp(server->directory))
 		BUG("mkdtemp: %s", strerror(errno));
 	snprintf(server->socket, sizeof(server->socket), "%s/socket", server->directory);
 	server->port = redis_server_free_port();
 	server->conf = conf ? xstrdup(conf) : NULL;
+	redis_server_write_conf(server);
 	redis_server_run(server);
+}
+
+/* `conf`: further lines, or NULL. */
+__attribute__((unused)) static void redis_server_start(struct redis_server *server, const char *conf)
+{
+	memset(server, 0, sizeof(*server));
+	redis_server_begin(server, conf);
+}
+
+/* `conf`: at least what it has to watch. */
+__attribute__((unused)) static void redis_server_start_sentinel(struct redis_server *server, const char *conf)
+{
+	*server = (struct redis_server){ .sentinel = true };
+	redis_server_begin(server, conf);
 }
 
 /* SIGKILL, SIGTERM: ended when this returns. SIGSTOP, SIGCONT: sent. */
@@ -155,7 +169,7 @@ __attribute__((unused)) static void redis_server_stop(struct redis_server *serve
 __attribute__((unused)) static const char *redis_server_ask(const struct redis_server *server, const char *command)
 {
 	static char answer[65536];
-	struct timeval silence = { 0, 200000 }, first = { 10, 0 };
+	struct timeval silence = { 0, 50000 }, first = { 10, 0 };
 	size_t size = 0;
 	ssize_t got = 1;
 	int fd = redis_server_connect(server);
