@@ -81,7 +81,7 @@ static void unload(struct edge *edge)
 	free(smtp->banner);
 }
 
-/* Else the first larger message would tell, hours later. */
+/* Else the first larger message would tell, hours later. What a queue wishes is its storage's to look after. */
 static void check_spool_dir(const struct edge *edge, const char *dir)
 {
 	if (access(dir, W_OK | X_OK) < 0)
@@ -93,7 +93,7 @@ static void open_edge(struct edge *edge)
 {
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
 	struct child *child = edge->child;
-	const char *dir = child->process.spool_dir;
+	const char *dir = child->process.spool_dir, *wished = queue_spool_dir(edge->queue);
 	unsigned extensions = EXTENSIONS_ALL;
 
 	for (size_t i = 0; i < smtp->disable_extensions.count; i++)
@@ -102,8 +102,8 @@ static void open_edge(struct edge *edge)
 	if (!(extensions & EXTENSION_8BITMIME))
 		extensions &= ~(unsigned)EXTENSION_SMTPUTF8;
 	if (!dir)
-		dir = queue_spool_dir(edge->queue);
-	else
+		dir = wished ? wished : SPOOL_DIR;
+	if (dir != wished)
 		check_spool_dir(edge, dir);
 	smtp->settings = (struct session_settings){
 		.hostname = edge->options.hostname,
@@ -116,7 +116,7 @@ static void open_edge(struct edge *edge)
 		.command_timeout_ms = smtp->command_timeout_ms,
 		.data_timeout_ms = smtp->data_timeout_ms,
 		.extensions = extensions,
-		.spool = { child->disk, dir ? dir : SPOOL_DIR,
+		.spool = { child->disk, dir,
 			child->process.spool_threshold_bytes },
 		.counters = child->counters,
 	};

@@ -8,7 +8,7 @@ from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.mail import send
 
 CONFIG = '''@process@
-  edge: {instances: 1}
+  edge: {instances: 1, spool_dir: @dir@}
 edge:
   in: {type: smtp, queue: first, listener: {interface: 127.0.0.1, port: @port:smtp@}}
 queue:

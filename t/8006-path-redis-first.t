@@ -2,13 +2,15 @@
 # 8006-path-redis-first.t - the first steps with a queue on redis: one machine, accepting alone, a worker alone, a dead redis
 # SPDX-License-Identifier: MIT
 import glob
+import os
 import re
 import shutil
 import signal
 
-from lib.fixture import IS_ROOT, TOP, is_, like, run, wait_for
+from lib.fixture import IS_ROOT, TOP, is_, like, run, skip, wait_for
 from lib.redis import Redis
 
+DEFAULT = '/var/spool/slimta'
 ROOT = ['--allow-root'] if IS_ROOT else []
 
 
@@ -56,4 +58,15 @@ def steps(t):
     is_(edges.stop(), 0, 'as the edges do')
 
 
-run(steps)
+def no_spool(t):
+    """A queue that is on no disk of this host has no place for large mail that arrives: who has made none hears so at once."""
+    if os.access(DEFAULT, os.W_OK | os.X_OK):
+        skip(f'there is a {DEFAULT} here', 'its absence is told')
+        return
+    redis = Redis(t, aof='always')
+    edge = t.edge('@process@\nedge: {in: {type: smtp, queue: q, listener: {interface: 127.0.0.1, port: @port:smtp@}}}\n'
+        f'queue: {{q: {{type: redis, relay: r, {redis.keys()}}}}}\nrelay: {{r: {{type: blackhole}}}}\n')
+    like(edge.log, rf' error slimta-edge\S* edge: spool_dir not usable.* dir={DEFAULT} ', 'the place that it looked for')
+
+
+run(steps, no_spool)
