@@ -128,10 +128,13 @@ static void add(struct redis_claiming *claiming, struct redis_lease *lease)
 static void on_obeyed(void *arg, struct redis_lease **lease, const struct reply *why)
 {
 	struct redis_claiming *claiming = arg;
+	struct redis_work *work = claiming->queue->work;
 
 	if (!why) {
 		add(claiming, *lease);
 		*lease = NULL;
+	} else if (why->code == 451 && work && work->claim) {
+		work->claim->again = true;	/* it may still be ours */
 	}
 	if (--claiming->left == 0)
 		ready(claiming, true);

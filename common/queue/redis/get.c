@@ -142,13 +142,15 @@ void redis_get(struct storage *storage, struct lease *lease, storage_message_fn 
 	*get = (struct get){ .task = { .work = decode, .done = decoded }, .queue = queue, .lease = ours, .done = done,
 		.arg = arg };
 	if (ours->octets) {
-		buffer_append(&get->head, ours->record.head.data, ours->record.head.size);
+		get->head = ours->record.head;
+		ours->record.head = (struct buffer){ 0 };
 		get->octets = ours->octets;
 		get->size = ours->record.octets;
 		ours->octets = NULL;
 		tasks_run(&queue->tasks, &get->task);
 		return;
 	}
+	buffer_release(&ours->record.head);
 	key = xasprintf("%s%s", queue->prefix, lease->id);
 	const struct redis_part command[] = { REDIS_PART("HMGET"), redis_text_part(key), REDIS_PART("head"),
 		REDIS_PART("octets"), REDIS_PART("place") };

@@ -3,7 +3,7 @@
 -- ARGV: tag; "stop" (it still has leases, and gives those named back) or "close" (also those of claims whose answers were
 -- lost); then id and epoch of each. Gives 1 where there is more than is done at once.
 local tag, closing = ARGV[1], ARGV[2] == 'close'
-local RECALL, SEARCH = 500, 4096
+local RECALL, SEARCH = 2000, 4096
 
 probe()
 for i = 3, #ARGV, 2 do
