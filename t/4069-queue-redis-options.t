@@ -62,6 +62,16 @@ def leases(t):
         like(done.stderr.decode(), said or '', 'and said why')
 
 
+def apart(t):
+    """Two queues in one place would deliver each other's messages."""
+    for more, same in (('', True), (', prefix: "slimta:", host: localhost', True), (', prefix: "b:"', False), (', db: 1', False),
+            (', port: 6380', False)):
+        text = f'queue:\n  a: {{type: redis, relay: r}}\n  b: {{type: redis, relay: r{more}}}\nrelay: {{r: {{type: blackhole}}}}\n'
+        done = t.run('slimta-master', '-c', t.config(text), '--check', '--allow-root')
+        is_(done.returncode, 1 if same else 0, f'beside a queue with all defaults: {more or "another"}')
+        like(done.stderr.decode(), 'queue.b: the queue "a" keeps its messages in the same redis' if same else '', 'and said why')
+
+
 def placed(t):
     redis = Redis(t, aof='always')
     for name, lines, db, key in (
@@ -77,4 +87,4 @@ def placed(t):
         is_(edge.stop(), 0, 'the edge ends well')
 
 
-run(checked, leases, placed)
+run(checked, leases, apart, placed)

@@ -22,8 +22,8 @@ static void check_prefix(const struct config_node *node, void *field, struct con
 
 static const struct option rows[] = {
 	REDIS_ROWS(redis_queue, settings),
-	{ "prefix", TEXT_FIELD(redis_queue, prefix), "slimta:", 0, 0, "what its keys begin with; with a {tag} for a cluster",
-		.check = check_prefix },
+	{ "prefix", TEXT_FIELD(redis_queue, prefix), REDIS_PREFIX_DEFAULT, 0, 0,
+		"what its keys begin with; with a {tag} for a cluster", .check = check_prefix },
 	{ "wait_replicas", UINT_FIELD(redis_queue, wait_replicas), "0", 0, 100,
 		"replicas that have a message before it is accepted; 451 where there are too few" },
 	{ "lease", TIME_FIELD(redis_queue, lease_ms), NULL, LEASE_LEAST_MS, 86400000,
@@ -36,6 +36,7 @@ static const struct option rows[] = {
 static void redis_check(const struct storage *storage, const struct config_node *section, struct config_errors *errors)
 {
 	redis_settings_check(&((struct redis_queue *)storage)->settings, section, errors);
+	redis_check_place(section, errors);
 }
 
 /* ---- begin and end */

@@ -17,6 +17,7 @@ extern const struct storage_driver redis_driver;
 #define REDIS_CONTENT_WITH 65536	/* content up to this size comes with its claim */
 #define REDIS_MARKS_MAX 64		/* beside one lease */
 #define REDIS_SETTINGS_MAX 1000
+#define REDIS_PREFIX_DEFAULT "slimta:"
 #define REDIS_TIME_MAX (1LL << 52)	/* ms: beyond this Lua's numbers are not exact */
 
 struct redis_checks;
@@ -55,6 +56,9 @@ struct redis_queue {
 	struct redis_scripts *scripts;
 	uint64_t bulk_max, query_max;	/* octets of one value, of one command, as the server takes them */
 };
+
+/* ---- redis_place.c: two queues in one place would deliver each other's messages */
+void redis_check_place(const struct config_node *section, struct config_errors *);
 
 /* ---- redis_open.c: connecting, and what the server has to promise */
 void redis_checks_open(struct redis_queue *, storage_done_fn *opened, void *arg);
