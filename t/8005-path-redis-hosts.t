@@ -1,7 +1,6 @@
 #!/usr/bin/python3
 # 8005-path-redis-hosts.t - the samples for hosts that share a queue on redis work, as what slimta-queue(5) says of redis does
 # SPDX-License-Identifier: MIT
-import glob
 import os
 import re
 import shlex
@@ -12,20 +11,9 @@ from lib.fixture import IS_ROOT, TOP, diag, is_, like, ok, run, unlike, wait_for
 from lib.mail import send
 from lib.next_hop import NextHop
 from lib.redis import Redis
+from lib.redis_manual import between, user
 
 ROOT = ['--allow-root'] if IS_ROOT else []
-with open(f'{TOP}/man/slimta-queue.5', encoding='utf-8') as page:
-    MANUAL = page.read().replace('\\-', '-').replace('\\e', '\\').replace('\\&', '')
-
-
-def between(start, end):
-    found = re.search(rf'(?s)^\.\\" {start}\n(.*?)^\.\\" {end}\n', MANUAL, re.M)[1]
-    return '\n'.join(re.findall(r'(?sm)^\.Bd [^\n]*\n(.*?)^\.Ed', found))
-
-
-def user():
-    """The line of the ACL that the manual has, behind `user`."""
-    return ' '.join(between('acl', 'end of acl').split()).removeprefix('user ').replace('PASSWORD', 's3cret')
 
 
 def samples(t, redis, hop):
@@ -96,19 +84,6 @@ def operator(t, redis):
     is_(redis('ZCARD', 'slimta:index'), 0, 'all are removed')
 
 
-def commands(_):
-    """What scripts call is in that line, also what no test here makes them call."""
-    called = set()
-    for name in glob.glob(f'{TOP}/common/queue/redis/*.lua'):
-        with open(name, encoding='utf-8') as script:
-            called |= set(re.findall(r"redis\.p?call\('(\w+)'", script.read()))
-    ok(len(called) > 20, f'scripts call {len(called)} commands')
-    allowed = set(re.findall(r'\+(\S+)', user()))
-    is_(sorted(name for name in called if name.lower() not in allowed), [], 'the user of the manual may call them')
-    at_hand = called | {'PING', 'SELECT', 'HELLO', 'ROLE', 'INFO', 'CONFIG|GET', 'WAIT', 'BLPOP', 'EVAL', 'EVALSHA'}
-    is_(sorted(name for name in allowed if name.upper() not in at_hand), [], 'and no other')
-
-
 def looks(redis, ident):
     """Each command that the manual shows works here."""
     commands = re.findall(r'(?m)^\$ (redis-cli .*)$', between('recorded', 'end of what was recorded'))
@@ -135,4 +110,4 @@ def refusals(t):
     is_((done.returncode, 'error' in done.stderr.decode()), (0, False), 'the sample is good')
 
 
-run(hosts, commands, refusals)
+run(hosts, refusals)
