@@ -20,6 +20,7 @@
 #define IDLE_MS 3600000		/* the stream's own time-out says nothing here: commands have theirs */
 #define PATIENCE 10		/* times the time-out of a command, while octets pass */
 #define COMMAND_MAX (UINT64_C(1) << 30)	/* the formatter counts in an int */
+#define FEW 64			/* arguments of most commands */
 #define PART_MAX (UINT64_C(512) << 20)	/* redis' proto-max-bulk-len */
 
 struct pending {
@@ -290,8 +291,8 @@ static bool fits(const struct redis_part *parts, size_t count)
 
 static void append(struct redis_wire *w, const struct redis_part *parts, size_t count)
 {
-	const char **data = xcalloc(count, sizeof(*data));
-	size_t *sizes = xcalloc(count, sizeof(*sizes));
+	const char *few[FEW], **data = count > FEW ? xcalloc(count, sizeof(*data)) : few;
+	size_t few_sizes[FEW], *sizes = count > FEW ? xcalloc(count, sizeof(*sizes)) : few_sizes;
 	char *command = NULL;
 	int size;
 
@@ -305,8 +306,10 @@ static void append(struct redis_wire *w, const struct redis_part *parts, size_t 
 	buffer_append(&w->stream.out, command, (size_t)size);
 	w->appended += (uint64_t)size;
 	redisFreeCommand(command);
-	free(data);
-	free(sizes);
+	if (data != few) {
+		free(data);
+		free(sizes);
+	}
 }
 
 void redis_wire_send(struct redis_wire *w, const struct redis_part *parts, size_t count, int64_t timeout_ms,
