@@ -20,6 +20,7 @@ LOOKS = {
     'common/message/bounce_returned.c': 'whether what is stored can be returned as it is',
     'common/message/quoted_printable.c': 'what is encoded', 'common/base/text.c': 'text that is shown',
     'queuectl/show.c': 'text that is shown', 'common/net/hosts.c': '/etc/hosts',
+    'common/queue/redis/redis_checks.c': 'lines of INFO',
 }
 # Who puts octets into a message.
 FILLS = {'common/smtp/spool.c': 'what spool_write was given', 'common/message/stored.c': 'what is stored',
