@@ -11,6 +11,7 @@ local function digits(number)
 end
 
 -- What a script needs and has not the right type makes it fail here, before it has changed anything.
+local sweeps
 local function probe()
 	redis.call('LLEN', QUEUE)
 	redis.call('ZCARD', DEFERRED)
@@ -19,6 +20,7 @@ local function probe()
 	redis.call('ZCARD', INDEX)
 	redis.call('LLEN', WAKE)
 	redis.call('LLEN', ALARM)
+	sweeps = redis.call('GET', SWEEPER)
 	if not tonumber(redis.call('GET', OCTETS) or '0') then
 		error('WRONGTYPE ' .. OCTETS .. ' is no number')
 	end
@@ -36,7 +38,10 @@ local function due_at(ms)
 	if ms <= now then
 		return wake()
 	end
-	local known = redis.call('GET', SWEEPER)
+	local known = sweeps
+	if known == nil then
+		known = redis.call('GET', SWEEPER)
+	end
 	local next = known and tonumber(string.match(known, ' (%d+)$')) or 0
 	if known and (next == 0 or ms < next) and redis.call('LLEN', ALARM) == 0 then
 		redis.call('RPUSH', ALARM, '1')
@@ -102,17 +107,21 @@ end
 local function take(id, was, epoch, owner, claim, lease_ms)
 	local key = P .. id
 	redis.call('HSET', key, 'place', 'leased', 'back', was, 'owner', owner, 'since', digits(now),
-		'until', digits(now + lease_ms), 'claim', claim, 'epoch', digits(math.max(epoch + 1, now)))
+		'until', digits(now + lease_ms), 'claim', claim, 'epoch', digits(math.max((epoch or 0) + 1, now)))
 	redis.call('HDEL', key, 'aside')
-	redis.call('HINCRBY', key, 'version', 1)
 	leave(id)
 	redis.call('ZADD', LEASED, digits(now + lease_ms), id)
+	if type(redis.pcall('HINCRBY', key, 'version', 1)) ~= 'number' then
+		redis.call('HSET', key, 'version', digits(now))		-- somebody wrote what is no number
+	end
 end
 
--- Somebody took it away under its lease: nothing of it stays.
+-- Somebody took it away under its lease: nothing of it stays. What has lost its place only is damaged, and stays to be seen.
 local function forget(id)
 	leave(id)
-	redis.call('ZREM', INDEX, id)
+	if redis.call('EXISTS', P .. id) == 0 then
+		redis.call('ZREM', INDEX, id)
+	end
 	return {'gone'}
 end
 
@@ -120,11 +129,12 @@ end
 -- next, so that is to be at once. `lapsed`: its owner has said nothing, so nobody knows what he did; kept until a result is.
 local function give_back(id, lapsed)
 	local key = P .. id
-	local place, back, due, marks, owner = unpack(redis.call('HMGET', key, 'place', 'back', 'due', 'marks', 'owner'))
+	local found = redis.pcall('HMGET', key, 'place', 'back', 'due', 'marks', 'owner')
 	redis.call('ZREM', LEASED, id)
-	if place ~= 'leased' then
+	if found.err or found[1] ~= 'leased' then
 		return
 	end
+	local back, due, marks, owner = found[2], tonumber(found[3] or now) or now, found[4], found[5]
 	if lapsed then
 		redis.call('HSET', key, 'lapsed', owner or '')
 	end
@@ -142,8 +152,8 @@ local function give_back(id, lapsed)
 		due_at(now)
 	else
 		redis.call('HSET', key, 'place', 'deferred')
-		redis.call('ZADD', DEFERRED, due or digits(now), id)
-		due_at(tonumber(due or now))
+		redis.call('ZADD', DEFERRED, digits(due), id)
+		due_at(due)
 	end
 end
 
@@ -152,10 +162,11 @@ local function recall(tag, group, max)
 	local name = P .. 'aside:' .. tag .. ':' .. group
 	local ids = redis.call('SPOP', name, max)
 	for _, id in ipairs(ids) do
-		local aside, due = unpack(redis.call('HMGET', P .. id, 'aside', 'due'))
+		local found = redis.pcall('HMGET', P .. id, 'aside', 'due')
+		local aside, due = found[1], found[2]
 		if aside == tag .. ':' .. group then
 			redis.call('HDEL', P .. id, 'aside')
-			redis.call('ZADD', DEFERRED, digits(math.min(tonumber(due or now), now)), id)
+			redis.call('ZADD', DEFERRED, digits(math.min(tonumber(due or now) or now, now)), id)
 			due_at(now)
 		end
 	end

@@ -198,11 +198,14 @@ static void on_taken_back(void *arg, const struct redisReply *reply, const struc
 {
 	struct write_op *op = arg;
 
-	(void)reply;
 	if (why)
-		log_warn("queue", "could not take back a message that too few replicas have", LOG_TEXT("id", op->items[0]->id),
-			LOG_TEXT("queue", op->queue->storage.context.queue), LOG_TEXT("why", why->text));
-	reply_set(&op->why, 451, "4.3.0", "Error queuing message");
+		reply_set(&op->why, 451, "4.4.2", "Whether the message could be taken back is not known");
+	else
+		reply_set(&op->why, 451, "4.3.0", "Error queuing message");
+	if (!why && redis_number(reply, 0) < (int64_t)op->count)
+		log_warn("queue", "in doubt", LOG_TEXT("id", op->items[0]->id),
+			LOG_TEXT("queue", op->queue->storage.context.queue),
+			LOG_TEXT("reason", "too few replicas have it, and its delivery had begun"));
 	finish(op);
 }
 

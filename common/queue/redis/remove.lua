@@ -2,14 +2,17 @@
 -- SPDX-License-Identifier: MIT
 -- ARGV: id, epoch, how long the id stays known. Gives: "ok", also where it is gone already; or "lost"
 -- (another has it, or had it), now and the record.
+-- Epochs grow: where there is a lower one, or none, redis lost the claim (it fell back to older data), and nobody had it since.
 probe()
-local epoch = redis.call('HGET', P .. ARGV[1], 'epoch')
-if epoch and epoch ~= ARGV[2] then
-	return {'lost', now, record(ARGV[1])}
+local id, ours = ARGV[1], tonumber(ARGV[2])
+local place, epoch = unpack(redis.call('HMGET', P .. id, 'place', 'epoch'))
+epoch = tonumber(epoch or 0) or 0
+if place and (epoch > ours or epoch < ours and place == 'leased') then
+	return {'lost', now, record(id)}
 end
-if epoch then
-	finish(ARGV[1], tonumber(ARGV[3]))
+if redis.call('EXISTS', P .. id) == 1 then
+	finish(id, tonumber(ARGV[3]))
 else
-	forget(ARGV[1])
+	forget(id)
 end
 return {'ok'}

@@ -10,7 +10,7 @@ local key = P .. id
 probe()
 local was = redis.call('HMGET', key, 'place', 'epoch', 'version', 'ended')
 local unchanged = (was[3] or '0') == version
-if not was[1] then
+if not was[1] and (how == 'epoch' or redis.call('EXISTS', key) == 0) then
 	return forget(id)
 end
 if how == 'epoch' then
@@ -58,9 +58,9 @@ if place == 'held' then
 	redis.call('ZADD', HELD, digits(now), id)
 elseif aside ~= '' then
 	local tag, group = string.match(aside, '^(.*):(%d+)$')
+	redis.call('ZADD', DEFERRED, digits(now + aside_ms), id)
 	redis.call('SADD', P .. 'aside:' .. aside, id)
 	redis.call('SADD', P .. 'aside:' .. tag, group)
-	redis.call('ZADD', DEFERRED, digits(now + aside_ms), id)
 	due_at(now + aside_ms)
 elseif place == 'new' then
 	redis.call('LPUSH', QUEUE, id)

@@ -4,8 +4,11 @@
  * due, and is told by a token (alarm) of what is due sooner. */
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
+#include <stdio.h>
 #include <stdlib.h>
 
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/queue/redis/work.h"
 
@@ -16,6 +19,8 @@ struct redis_sweep {
 	int64_t lease_ms;
 	bool under_way, again;		/* again: asked for meanwhile */
 	bool alarmed;			/* a token was taken, and redis not asked since */
+	char behind[ID_SIZE];		/* up to there messages were looked at one by one; "-": to the last */
+	int64_t looked_boot_ms;		/* once per interval */
 	struct event *timer;
 	struct redis_bell *alarm;	/* while the lock is ours */
 };
@@ -61,6 +66,25 @@ static void hold_lock(struct redis_sweep *sweep, bool ours)
 	redis_bell_wait(sweep->alarm);
 }
 
+/* Nothing of ours leaves them so: that is for an operator to know. */
+static void say_stray(const struct redis_queue *queue, const struct redisReply *ids)
+{
+	for (size_t i = 0; ids->type == REDIS_REPLY_ARRAY && i < ids->elements; i++) {
+		const struct redisReply *id = redis_item(ids, i);
+
+		if (id->type == REDIS_REPLY_STRING)
+			log_warn("queue", "nobody would have claimed it: mended", LOG_TEXT("id", id->str),
+				LOG_TEXT("queue", queue->storage.context.queue));
+	}
+}
+
+static void looked(struct redis_sweep *sweep, const struct redisReply *behind, const struct redisReply *stray)
+{
+	if (behind->type == REDIS_REPLY_STRING && behind->len)
+		snprintf(sweep->behind, sizeof(sweep->behind), "%s", behind->str);
+	say_stray(sweep->queue, stray);
+}
+
 static void on_swept(void *arg, const struct redisReply *reply, const struct reply *why)
 {
 	struct redis_queue *queue = arg;
@@ -76,6 +100,7 @@ static void on_swept(void *arg, const struct redisReply *reply, const struct rep
 	}
 	ours = redis_number(redis_item(reply, 0), 0) == 1;
 	hold_lock(sweep, ours);
+	looked(sweep, redis_item(reply, 3), redis_item(reply, 4));
 	redis_claim_unheard(queue);
 	if (sweep->again || redis_number(redis_item(reply, 2), 0))
 		sweep_now(sweep);
@@ -87,10 +112,11 @@ static void sweep_now(struct redis_sweep *sweep)
 {
 	struct redis_queue *queue = sweep->queue;
 	char interval[REDIS_NUMBER_SIZE], lease_ms[REDIS_NUMBER_SIZE];
+	bool looks = clock_boot_ms() - sweep->looked_boot_ms >= interval_of(sweep);
 	const struct redis_part args[] = {
 		redis_text_part(queue->work->tag), redis_text_part(redis_number_text(interval, interval_of(sweep))),
 		redis_text_part(redis_number_text(lease_ms, sweep->lease_ms)), redis_text_part(queue->work->stopped ? "" : "1"),
-		redis_text_part(sweep->alarmed ? "1" : ""),
+		redis_text_part(sweep->alarmed ? "1" : ""), redis_text_part(looks ? sweep->behind : ""),
 	};
 
 	sweep->again = sweep->under_way;
@@ -102,6 +128,8 @@ static void sweep_now(struct redis_sweep *sweep)
 	}
 	event_del(sweep->timer);
 	sweep->under_way = true;
+	if (looks)
+		sweep->looked_boot_ms = clock_boot_ms();
 	sweep->alarmed = false;
 	redis_script(queue, SCRIPT_SWEEP, args, ARRAY_SIZE(args), on_swept, queue);
 }
@@ -122,7 +150,7 @@ void redis_sweep_begin(struct redis_queue *queue, int64_t lease_ms)
 		return;
 	}
 	sweep = queue->work->sweep = xcalloc(1, sizeof(*sweep));
-	*sweep = (struct redis_sweep){ .queue = queue, .lease_ms = lease_ms };
+	*sweep = (struct redis_sweep){ .queue = queue, .lease_ms = lease_ms, .behind = "-" };
 	sweep->timer = event_new(queue->storage.context.base, -1, 0, on_timer, sweep);
 	if (!sweep->timer)
 		BUG("no event for a timer");

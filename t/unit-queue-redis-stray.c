@@ -1,0 +1,174 @@
+/* unit-queue-redis-stray.c - a redis queue whose keys somebody changed, or that fell back to older data: nothing waits for ever
+ * SPDX-License-Identifier: MIT */
+#include "t/lib/redis_hosts.h"
+
+#define SWEPT_MS 200		/* a lease whose sweeps are 50 ms apart */
+
+static struct place one, two;
+static struct answer claimed;
+
+/* A command about a message, with ID where its id goes. */
+static const char *ask(const char *format, const char *id)
+{
+	struct buffer command = { 0 };
+	const char *answer, *at;
+
+	for (; (at = strstr(format, "ID")); format = at + 2) {
+		buffer_append(&command, format, (size_t)(at - format));
+		buffer_append_str(&command, id);
+	}
+	buffer_append_str(&command, format);
+	answer = redis_server_ask(&server, buffer_str(&command));
+	buffer_release(&command);
+	return answer;
+}
+
+/* Whoever waits gets it, and nothing else, and it goes. */
+static void comes_back(const char *id, const char *name)
+{
+	begin_claim(&two, 1, SWEPT_MS, &claimed);
+	ok(wait_for(&two, &claimed, 3000), "%s: claimed in the end", name);
+	is_str(claimed.lease_count ? claimed.leases[0]->id : "", id, "the message");
+	if (claimed.lease_count)
+		is_int(do_remove(&two, claimed.leases[0]), 0, "removed");
+}
+
+static void test_hints_gone(void)
+{
+	static const struct {
+		int64_t delay_ms;
+		const char *commands[3];
+	} strays[] = {
+		{ 0, { "DEL t:queue" } },
+		{ 0, { "LREM t:queue 0 ID", "RPUSH t:queue zzzzzzzzzzzzzzzzzzzzzzzzzz" } },
+		{ 3600000, { "ZREM t:deferred ID", "HSET t:ID due 1" } },
+		{ 3600000, { "ZREM t:deferred ID", "HSET t:ID due nonsense" } },
+		{ 0, { "LREM t:queue 0 ID", "HSET t:ID place leased" } },
+		{ 0, { "LREM t:queue 0 ID", "HSET t:ID place leased until 1 due x back deferred", "ZADD t:leased 9e15 ID" } },
+		{ 0, { "LREM t:queue 0 ID", "HSET t:ID aside x:1" } },
+	};
+	char id[ID_SIZE];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(strays); i++) {
+		write_one(&one, strays[i].delay_ms, id);
+		for (unsigned j = 0; j < 3 && strays[i].commands[j]; j++)
+			ask(strays[i].commands[j], id);
+		comes_back(id, strays[i].commands[0]);
+	}
+	is_int(do_info(&one).octets, 0, "nothing is left");
+	write_one(&one, 0, id);
+	ask("DEL t:ID", id);
+	begin_claim(&two, 1, SWEPT_MS, &claimed);
+	for (int64_t since_ms = clock_boot_ms(); do_info(&one).oldest_age_ms >= 0 && clock_boot_ms() - since_ms < 3000;)
+		let_pass(&two, 10);
+	is_int(do_info(&one).oldest_age_ms, -1, "what was deleted is listed no more");
+	write_one(&one, 0, id);
+	ok(wait_for(&two, &claimed, 3000), "and who waited gets the next");
+	is_int(do_remove(&two, claimed.leases[0]), 0, "removed");
+	ask("SET t:octets 0", "");
+}
+
+static void test_held_stray(void)
+{
+	struct answer seen;
+	char id[ID_SIZE];
+
+	write_one(&one, 0, id);
+	is_int(do_mark(&one, id, MARK_HOLD, "operator"), 0, "held");
+	ask("ZREM t:held ID", id);
+	begin_claim(&two, 1, SWEPT_MS, &claimed);
+	for (int64_t since_ms = clock_boot_ms(); !do_info(&one).held && clock_boot_ms() - since_ms < 3000;)
+		let_pass(&two, 10);
+	is_int(do_info(&one).held, 1, "what is held is counted again");
+	ok(!claimed.done, "and not claimed");
+	is_int(do_mark(&one, id, MARK_RELEASE, NULL), 0, "released");
+	ok(wait_for(&two, &claimed, 3000), "then it is");
+	is_int(do_remove(&two, claimed.leases[0]), 0, "removed");
+	write_one(&one, 0, id);
+	ask("HDEL t:ID place", id);
+	is_int(place_now(&one, id, &seen), PLACE_HELD, "one whose place is gone is held");
+	answer_release(&seen);
+	is_int(do_mark(&one, id, MARK_RELEASE, NULL), 0, "and can be released");
+	comes_back(id, "without a place");
+}
+
+/* One whose fields are nonsense does not stand in the way of the others. */
+static void test_nonsense(void)
+{
+	static const char *const nonsense[] = { "HSET t:ID epoch nonsense", "HSET t:ID version nonsense",
+		"HSET t:ID epoch 99x version 1e400" };
+	static const char *const leased[] = { "SET t:ID text", "HSET t:ID due nonsense back deferred", "HDEL t:ID place" };
+	char bad[ID_SIZE], good[ID_SIZE];
+
+	for (unsigned i = 0; i < ARRAY_SIZE(nonsense); i++) {
+		write_one(&one, 0, bad);
+		ask(nonsense[i], bad);
+		comes_back(bad, nonsense[i]);
+	}
+	for (unsigned i = 0; i < ARRAY_SIZE(leased); i++) {
+		write_one(&one, 0, bad);
+		begin_claim(&one, 1, 100, &claimed);
+		answered(&one, &claimed);
+		ask(leased[i], bad);
+		let_pass(&one, 150);
+		write_one(&one, 0, good);
+		for (unsigned tries = 0; tries < 2; tries++) {
+			begin_claim(&two, 1, SWEPT_MS, &claimed);
+			ok(wait_for(&two, &claimed, 3000), "%s", leased[i]);
+			if (claimed.lease_count && strcmp(claimed.leases[0]->id, good) == 0)
+				break;
+			do_remove(&two, claimed.leases[0]);
+		}
+		is_str(claimed.lease_count ? claimed.leases[0]->id : "", good, "the one behind it goes on");
+		do_remove(&two, claimed.leases[0]);
+		ask("DEL t:ID", bad);
+		ask("ZREM t:index ID", bad);
+	}
+	ask("SET t:octets 0", "");
+}
+
+/* The claim was not replicated, or not on disk yet: the message is as it was written. Who has it has delivered it. */
+static void test_claim_forgotten(void)
+{
+	struct lease *lease, *other;
+	char id[ID_SIZE];
+
+	write_one(&one, 0, id);
+	lease = claim_one(&one, LONG_MS);
+	ask("HDEL t:ID epoch owner since until claim back version", id);
+	ask("HSET t:ID place new", id);
+	ask("ZREM t:leased ID", id);
+	ask("RPUSH t:queue ID", id);
+	is_int(do_remove(&one, lease), 0, "delivered by who had the lease that redis does not know any more");
+	ok(strstr(ask("EXISTS t:ID", id), ":0"), "the message is gone");
+	ok(strstr(ask("EXISTS t:done:ID", id), ":1"), "and known as finished");
+	is_int(do_info(&one).octets, 0, "with its octets");
+	write_one(&one, 0, id);
+	lease = claim_one(&one, LONG_MS);
+	ask("HSET t:ID epoch 7 place new", id);
+	ask("ZREM t:leased ID", id);
+	ask("RPUSH t:queue ID", id);
+	other = claim_one(&two, LONG_MS);
+	ok(other != NULL, "another has it by now");
+	is_int(do_remove(&one, lease), 450, "the first one's removal is refused");
+	is_int(do_remove(&two, other), 0, "the other one's is not");
+}
+
+int main(void)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	scratch_make();
+	redis_server_start(&server, NULL);
+	host_open(&one, NULL, "one");
+	host_open(&two, &one, "two");
+	test_hints_gone();
+	test_held_stray();
+	test_nonsense();
+	test_claim_forgotten();
+	place_close(&two);
+	place_close(&one);
+	redis_server_stop(&server);
+	scratch_remove();
+	return done_testing();
+}
