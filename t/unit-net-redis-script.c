@@ -330,6 +330,45 @@ static void test_names(void)
 	sentinel_is("/run/sentinel.sock", NULL, 0);
 }
 
+/* What is said of a section with these keys; "": nothing. */
+static void said(const char *yaml, const char *wanted)
+{
+	static const struct option rows[] = { REDIS_ROWS(link, settings), { 0 } };
+	struct config_errors errors = { 0 };
+	struct config *config = config_parse("test.conf", yaml, strlen(yaml), &errors);
+	struct link l = { 0 };
+	struct buffer got = { 0 };
+
+	if (options_load("queue.redis", config_root(config), &(struct option_set){ rows, &l }, 1, NULL, &errors) == 0)
+		redis_settings_check(&l.settings, config_root(config), &errors);
+	config_errors_print(&errors, &got);
+	ok(wanted[0] ? strstr(buffer_str(&got), wanted) != NULL : !got.size, "%s: %s", yaml, buffer_str(&got));
+	options_release(rows, &l);
+	buffer_release(&got);
+	config_errors_release(&errors);
+	config_free(config);
+}
+
+static void test_settings(void)
+{
+	said("{}", "");
+	said("{host: a.example, port: 7000, db: 3, username: u, password: p, socket_timeout: 3}", "");
+	said("{socket: /run/redis.sock}", "");
+	said("{sentinels: [a.example, '192.0.2.1:1'], master_name: m, tls: {}}", "");
+	said("{sentinels: a.example, master_name: m}", "");
+	said("{socket: /run/redis.sock, host: a.example}", "test.conf:1:2: socket: given together with host; expected one");
+	said("{socket: /run/redis.sock, tls: {}}", "tls: given together with socket");
+	said("{sentinels: [a.example], master_name: m, port: 1}", "sentinels: given together with port");
+	said("{sentinels: [a.example]}", "sentinels: expected master_name with it");
+	said("{sentinels: [], master_name: m}", "sentinels: expected at least one sentinel");
+	said("{sentinels: [a.example, 'b:c:1'], master_name: m}", "sentinels[1]: expected HOST or HOST:PORT of a sentinel");
+	said("{master_name: m}", "master_name: expected sentinels with it");
+	said("{username: u}", "username: expected password with it");
+	said("{port: 65536}", "port: expected a number from 1 to 65535");
+	said("{socket_timeout: 0.01}", "socket_timeout: expected a time such as");
+	said("{tls: {ca_certs: /nowhere}}", "tls.ca_certs: cannot read /nowhere: No such file or directory");
+}
+
 static void meaning_is(const char *text, const char *status, const char *words)
 {
 	struct redisReply error = { .type = REDIS_REPLY_ERROR, .str = (char *)text, .len = strlen(text) };
@@ -363,6 +402,7 @@ int main(void)
 	test_sentinels();
 	test_cluster();
 	test_names();
+	test_settings();
 	test_meanings();
 	event_base_free(base);
 	return done_testing();

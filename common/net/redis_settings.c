@@ -33,7 +33,9 @@ static void check_sentinels(const struct redis_settings *s, const struct config_
 	const struct config_node *node = config_get(map, "sentinels");
 	unsigned port;
 
-	for (size_t i = 0; i < s->sentinels.count; i++) {
+	if (node && !node->broken && !s->sentinels.count)
+		config_error_at_value(errors, node, "expected at least one sentinel");
+	for (size_t i = 0; node && i < s->sentinels.count; i++) {
 		char *host = redis_sentinel_host(s->sentinels.items[i], &port);
 
 		if (!host)

@@ -54,7 +54,7 @@ static int load_own(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error
 {
 	const char *keyfile = s->keyfile ? s->keyfile : s->certfile, *key = s->keyfile ? "keyfile" : "certfile";
 	bool asked = false;
-	struct stat status;
+	struct stat status = { 0 };
 	int result;
 
 	if (!s->certfile && s->keyfile)
@@ -79,7 +79,7 @@ static int load_own(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error
 
 static int load_authorities(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error *error)
 {
-	struct stat status;
+	struct stat status = { 0 };
 	int result;
 
 	if (!s->ca_certs) {
