@@ -28,6 +28,7 @@ struct write_op {
 	struct envelope *const *items;
 	size_t count;
 	int64_t delay_ms;
+	uint64_t bulk_max, query_max;	/* as they were when it began */
 	struct buffer *heads;
 	struct run *contents;
 	size_t content_count;
@@ -77,13 +78,13 @@ static void check_sizes(struct write_op *op)
 
 	for (size_t i = 0; i < op->count; i++) {
 		whole += op->heads[i].size + ROOM_BESIDE / 256;
-		fits = fits && op->heads[i].size <= op->queue->bulk_max;
+		fits = fits && op->heads[i].size <= op->bulk_max;
 	}
 	for (size_t i = 0; i < op->content_count; i++) {
 		whole += op->contents[i].size;
-		fits = fits && op->contents[i].size <= op->queue->bulk_max;
+		fits = fits && op->contents[i].size <= op->bulk_max;
 	}
-	if (!fits || whole > op->queue->query_max)
+	if (!fits || whole > op->query_max)
 		reply_set(&op->why, 552, "5.3.4", "Message is too large for the storage of the queue");
 }
 
@@ -297,6 +298,8 @@ void redis_write(struct storage *storage, struct envelope *const items[], size_t
 
 	*op = (struct write_op){ .queue = (struct redis_queue *)storage, .items = items, .count = count, .delay_ms = delay_ms,
 		.done = done, .arg = arg };
+	op->bulk_max = op->queue->bulk_max;
+	op->query_max = op->queue->query_max;
 	op->task.work = write_work;
 	op->task.done = write_done;
 	op->heads = xcalloc(count + 1, sizeof(*op->heads));
