@@ -99,6 +99,7 @@ static void test_changed_later(void)
 	ok(await_code(&place, 451), "the server dies: nothing is accepted");
 	free(server.conf);
 	server.conf = xstrdup("appendonly yes\nmaxmemory-policy allkeys-lru");
+	redis_server_write_conf(&server);
 	redis_server_run(&server);
 	ok(!await_code_for(&place, 0, 1500), "it comes again with a policy that loses messages: nothing is");
 	ask("CONFIG SET maxmemory-policy noeviction");
