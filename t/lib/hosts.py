@@ -49,8 +49,8 @@ class Host:
         wait_for(lambda: (process_stat(popen.pid) or ('', 0, ''))[2] == 'sleep', what=f'host {name}')
         self.command = ['nsenter', f'--net=/proc/{popen.pid}/ns/net', f'--uts=/proc/{popen.pid}/ns/uts']
         ip('link', 'add', self.cable, 'type', 'veth', 'peer', 'name', 'eth0', 'netns', str(popen.pid))
-        for args in ('addr', 'add', f'{self.address}/24', 'dev', 'eth0'), ('link', 'set', 'eth0', 'up'), ('link', 'set', 'lo', 'up'):
-            subprocess.run([*self.command, 'ip', *args], check=True, timeout=20)
+        for args in f'addr add {self.address}/24 dev eth0', 'link set eth0 up', 'link set lo up':
+            subprocess.run([*self.command, 'ip', *args.split()], check=True, timeout=20)
         ip('link', 'set', self.cable, 'master', 'switch', 'up')
         self.programs = []
 
