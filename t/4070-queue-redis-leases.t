@@ -89,7 +89,7 @@ def deaths(t):
         took = case.wait_delivered(case.idents, LEASE * 2)
         ok(least <= took < most, f'{case.name}: within the lease, not before its end: {took:.1f} s')
     stuck.first.kill(signal.SIGCONT)
-    stuck.first.wait_log(r' lease .*lost|lost .*lease', 20)
+    stuck.first.wait_log(r'lost its lease|left to another worker', 20)
     is_(len(stuck.odd.messages), 0, 'who comes too late does not deliver')
     is_(stuck.first.stop(), 0, 'and ends well')
     for case in killed, stuck, token:
