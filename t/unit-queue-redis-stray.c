@@ -154,6 +154,42 @@ static void test_claim_forgotten(void)
 	is_int(do_remove(&two, other), 0, "the other one's is not");
 }
 
+/* Who claims what is due gets a message that the same worker takes by its id, before it has heard so. */
+static void test_claimed_twice(void)
+{
+	struct answer by_id = { 0 };
+	struct lease *lease;
+	char id[ID_SIZE];
+
+	write_one(&one, 0, id);
+	lease = claim_one(&one, LONG_MS);
+	is_int(do_defer(&one, lease, 0, false, NULL, NULL), 0, "given back");
+	begin_claim(&one, 1, LONG_MS, &claimed);
+	one.storage->driver->claim_id(one.storage, id, LONG_MS, on_claimed, on_done, &by_id);
+	answered(&one, &by_id);
+	is_int(by_id.lease_count, 1, "by its id: claimed");
+	let_pass(&one, 50);
+	ok(!claimed.done, "by what is due: not a second time");
+	lease = by_id.lease_count ? by_id.leases[0] : NULL;
+	answer_release(&by_id);
+	is_int(do_remove(&one, lease), 0, "removed");
+	write_one(&one, 0, id);
+	answered(&one, &claimed);
+	is_str(claimed.lease_count ? claimed.leases[0]->id : "", id, "who waited gets the next");
+	is_int(do_remove(&one, claimed.leases[0]), 0, "removed");
+}
+
+/* The connection that wrote it was given up, its last octets are on their way; what may have been written was taken back. */
+static void test_discarded_before_written(void)
+{
+	struct envelope *envelope = message("s@example.org", "Subject: x\r\n\r\n");
+
+	is_int(do_discard(&one, envelope->id), 0, "discarded, where it is not");
+	is_int(do_write(&two, &envelope, 1, 0), 0, "written then");
+	ok(strstr(ask("EXISTS t:ID", envelope->id), ":0"), "it does not come");
+	envelope_free(envelope);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -166,6 +202,8 @@ int main(void)
 	test_held_stray();
 	test_nonsense();
 	test_claim_forgotten();
+	test_claimed_twice();
+	test_discarded_before_written();
 	place_close(&two);
 	place_close(&one);
 	redis_server_stop(&server);

@@ -146,6 +146,28 @@ static void set_lease(struct redis_lease *lease, const struct redis_claiming *cl
 	lease->lease.lease_ms = claiming->lease_ms;
 }
 
+/* One by its id. */
+struct redis_claim_id {
+	LIST_ENTRY(redis_claim_id) next;	/* until redis has answered */
+	struct redis_queue *queue;
+	char id[ID_SIZE];
+	int64_t asked_boot_ms, lease_ms;
+	storage_claimed_fn *done;
+	storage_done_fn *refused;
+	void *arg;
+};
+
+/* Answers come in the order in which redis does things: who asked for it by its id takes it anew in a moment, as ours. */
+static bool is_asked_for(const struct redis_work *work, const char *id)
+{
+	const struct redis_claim_id *one;
+
+	LIST_FOREACH(one, &work->claim_ids, next)
+		if (strcmp(one->id, id) == 0)
+			return true;
+	return false;
+}
+
 static void read_answer(struct redis_claiming *claiming, const struct redisReply *reply)
 {
 	struct redis_queue *queue = claiming->queue;
@@ -160,6 +182,10 @@ static void read_answer(struct redis_claiming *claiming, const struct redisReply
 
 		if (!lease)
 			continue;
+		if (is_asked_for(queue->work, lease->lease.id)) {
+			redis_lease_free(lease);
+			continue;
+		}
 		set_lease(lease, claiming);
 		if (!lease->record.marks.count && !lease->record.damage) {
 			add(claiming, lease);
@@ -332,22 +358,13 @@ void redis_claim_close(struct redis_queue *queue)
 
 /* ---- one by its id */
 
-struct claim_id {
-	struct redis_queue *queue;
-	char id[ID_SIZE];
-	int64_t asked_boot_ms, lease_ms;
-	storage_claimed_fn *done;
-	storage_done_fn *refused;
-	void *arg;
-};
-
-static void refuse(struct claim_id *one, const struct reply *why)
+static void refuse(struct redis_claim_id *one, const struct reply *why)
 {
 	one->refused(one->arg, why);
 	free(one);
 }
 
-static void refuse_with(struct claim_id *one, unsigned code, const char *status, const char *text, const char *more)
+static void refuse_with(struct redis_claim_id *one, unsigned code, const char *status, const char *text, const char *more)
 {
 	struct reply why = { 0 };
 
@@ -358,7 +375,7 @@ static void refuse_with(struct claim_id *one, unsigned code, const char *status,
 
 static void on_id_obeyed(void *arg, struct redis_lease **lease, const struct reply *why)
 {
-	struct claim_id *one = arg;
+	struct redis_claim_id *one = arg;
 	struct redis_lease *ours;
 
 	if (why || !one->queue->work) {
@@ -375,7 +392,7 @@ static void on_id_obeyed(void *arg, struct redis_lease **lease, const struct rep
 	free(one);
 }
 
-static void id_answer(struct claim_id *one, const struct redisReply *reply)
+static void id_answer(struct redis_claim_id *one, const struct redisReply *reply)
 {
 	struct redis_lease *lease = redis_lease_read(one->queue, redis_item(reply, 1), redis_number(redis_item(reply, 0), 0));
 
@@ -395,8 +412,10 @@ static void id_answer(struct claim_id *one, const struct redisReply *reply)
 
 static void on_id_claimed(void *arg, const struct redisReply *reply, const struct reply *why)
 {
-	struct claim_id *one = arg;
+	struct redis_claim_id *one = arg;
 
+	if (one->queue->work)
+		LIST_REMOVE(one, next);
 	if (why) {
 		refuse(one, why);
 	} else if (redis_text_is(redis_item(reply, 0), "none")) {
@@ -434,7 +453,7 @@ void redis_claim_id(struct storage *storage, const char *id, int64_t lease_ms, s
 {
 	struct redis_queue *queue = (struct redis_queue *)storage;
 	struct redis_work *work = queue->work;
-	struct claim_id *one;
+	struct redis_claim_id *one;
 	struct reply why = { 0 };
 	char name[CLAIM_SIZE], lease_text[REDIS_NUMBER_SIZE];
 
@@ -448,9 +467,10 @@ void redis_claim_id(struct storage *storage, const char *id, int64_t lease_ms, s
 		return;
 	}
 	one = xcalloc(1, sizeof(*one));
-	*one = (struct claim_id){ .queue = queue, .asked_boot_ms = clock_boot_ms(), .lease_ms = lease_of(queue, lease_ms),
+	*one = (struct redis_claim_id){ .queue = queue, .asked_boot_ms = clock_boot_ms(), .lease_ms = lease_of(queue, lease_ms),
 		.done = done, .refused = refused, .arg = arg };
 	memcpy(one->id, id, ID_SIZE);
+	LIST_INSERT_HEAD(&work->claim_ids, one, next);
 	claim_name(work, ++work->claims, name);
 	const struct redis_part args[] = {
 		redis_text_part(one->id), redis_text_part(redis_number_text(lease_text, one->lease_ms)),

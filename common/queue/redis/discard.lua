@@ -15,6 +15,9 @@ for i = 4, #ARGV, 2 do
 	elseif kind ~= 'none' then
 		finish(id, ARGV[i] == '1' and ARGV[2] or ARGV[1])
 		gone = gone + 1
+	else
+		-- A write that is on its way still, by a connection that was given up, is to find that it is too late.
+		known(id, ARGV[i] == '1' and ARGV[2] or ARGV[1])
 	end
 end
 return gone

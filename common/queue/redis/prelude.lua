@@ -55,7 +55,14 @@ local function leave(id)
 	redis.call('ZREM', HELD, id)
 end
 
--- The message is gone, and its id known as finished for that time; 0: not at all.
+-- The id is known as finished for that time; 0: not at all.
+local function known(id, kept_ms)
+	if tonumber(kept_ms) > 0 then
+		redis.call('SET', P .. 'done:' .. id, '', 'PX', kept_ms)
+	end
+end
+
+-- The message is gone, and its id known as finished.
 local function finish(id, kept_ms)
 	local size = redis.pcall('HSTRLEN', P .. id, 'octets')
 	if type(size) == 'number' then
@@ -64,9 +71,7 @@ local function finish(id, kept_ms)
 	redis.call('DEL', P .. id)
 	leave(id)
 	redis.call('ZREM', INDEX, id)
-	if tonumber(kept_ms) > 0 then
-		redis.call('SET', P .. 'done:' .. id, '', 'PX', kept_ms)
-	end
+	known(id, kept_ms)
 end
 
 -- What C is told of a message (redis_record_read): id, the fields, the size of its content. Of one that is no hash: id and

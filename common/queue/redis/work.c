@@ -89,7 +89,7 @@ static struct redis_op *first_waiting(const struct redis_work *work, int64_t unt
 	return NULL;
 }
 
-/* What `end` and `send` do may change the list. */
+/* What `end` and `send` do may change the list. A lease that is over by our clock may still be ours: redis says that. */
 static void on_again(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_queue *queue = arg;
@@ -97,7 +97,7 @@ static void on_again(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	while ((op = first_waiting(queue->work, clock_boot_ms())))
+	while (!queue->usable && (op = first_waiting(queue->work, clock_boot_ms())))
 		give_up(op);
 	while (queue->usable && (op = first_waiting(queue->work, INT64_MAX)))
 		send_op(op);
@@ -119,6 +119,7 @@ void redis_work_open(struct redis_queue *queue)
 	snprintf(work->owner, sizeof(work->owner), "%s/%s[%d]",
 		context->process->hostname ? context->process->hostname : "localhost", programs[context->role], (int)getpid());
 	LIST_INIT(&work->leases);
+	LIST_INIT(&work->claim_ids);
 	TAILQ_INIT(&work->ops);
 	work->again = event_new(context->base, -1, 0, on_again, queue);
 	if (!work->again)
@@ -127,7 +128,8 @@ void redis_work_open(struct redis_queue *queue)
 
 void redis_work_up(struct redis_queue *queue)
 {
-	event_active(queue->work->again, EV_TIMEOUT, 0);
+	/* Before a claim gives what was done with to somebody else. */
+	on_again(-1, 0, queue);
 	redis_recall_up(queue);
 	redis_claim_up(queue);
 	redis_sweep_now(queue);

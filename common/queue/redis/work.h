@@ -38,6 +38,7 @@ struct redis_work {
 	struct redis_claim *claim;		/* the one that waits; NULL */
 	struct redis_claiming *claiming;	/* its script is under way; NULL */
 	struct event *claim_again;
+	LIST_HEAD(, redis_claim_id) claim_ids;	/* under way */
 	uint64_t claims;			/* asked for, for their names */
 	bool fresh_next;			/* the next one's turn: new, else deferred */
 	struct redis_bell *wake;		/* NULL: nobody has waited yet */
