@@ -123,9 +123,9 @@ static void test_false_hints(void)
 	redis_server_ask(&server, "DEL t:aaaaaaaaaaaaaaaaaaaaaaaaaa");
 }
 
-static void claim_short(struct place *place, size_t count)
+static void claim_short(struct place *place, size_t count, int64_t lease_ms)
 {
-	begin_claim(place, count, 300, &claimed);
+	begin_claim(place, count, lease_ms, &claimed);
 	answered(place, &claimed);
 }
 
@@ -137,7 +137,7 @@ static void test_clock_back(void)
 	char id[ID_SIZE];
 
 	write_one(&one, 0, id);
-	claim_short(&one, 1);
+	claim_short(&one, 1, 300);
 	buffer_appendf(&command, "HSET t:ID since %lld until %lld", (long long)later_ms, (long long)later_ms + 300);
 	ask(buffer_str(&command), id);
 	buffer_reset(&command);
@@ -147,7 +147,7 @@ static void test_clock_back(void)
 	begin_claim(&two, 1, 300, &claimed);
 	answered(&two, &claimed);
 	is_int(claimed.lease_count, 1, "redis' clock went back by an hour: a lease ends in its time all the same");
-	ok(clock_boot_ms() - since_ms < 2000, "after %d ms", (int)(clock_boot_ms() - since_ms));
+	ok(clock_boot_ms() - since_ms < WAIT_MS, "after %d ms", (int)(clock_boot_ms() - since_ms));
 	do_remove(&two, claimed.leases[0]);
 }
 
@@ -162,10 +162,10 @@ static void test_many_expire(void)
 		items[i] = message("m@example.org", "Subject: m\r\n\r\n");
 	is_int(do_write(&one, items, COUNT, 0), 0, "300 written");
 	for (unsigned left = COUNT; left; left -= (unsigned)claimed.lease_count)
-		claim_short(&one, 60);
+		claim_short(&one, 60, 2000);
 	while (got < COUNT) {
 		begin_claim(&two, 60, LONG_MS, &claimed);
-		if (!wait_for(&two, &claimed, 5000))
+		if (!wait_for(&two, &claimed, WAIT_MS))
 			break;
 		for (size_t i = 0; i < claimed.lease_count; i++)
 			got += do_remove(&two, claimed.leases[i]) == 0;
