@@ -190,6 +190,43 @@ static void test_discarded_before_written(void)
 	envelope_free(envelope);
 }
 
+/* More than may be in memory at once: each waits for its turn, also where the storage is closed meanwhile. */
+static void test_many_large(void)
+{
+	enum { COUNT = 40, SIZE = 4 << 20 };
+	char *text = xmalloc(SIZE + 1);
+	struct envelope *items[COUNT];
+	struct answer answers[2][COUNT] = { 0 };
+	unsigned written = 0, told = 0;
+
+	memset(text, 'x', SIZE);
+	memcpy(text, "Subject: x\r\n\r\n", 14);
+	text[SIZE] = '\0';
+	for (unsigned i = 0; i < COUNT; i++) {
+		items[i] = message("l@example.org", text);
+		one.storage->driver->write(one.storage, &items[i], 1, 0, on_done, &answers[0][i]);
+	}
+	for (unsigned i = 0; i < COUNT; i++)
+		written += wait_for(&one, &answers[0][i], 20000) && !answers[0][i].why.code;
+	is_int(written, COUNT, "40 large messages at once are written");
+	for (unsigned i = 0; i < COUNT; i++)
+		do_discard(&one, items[i]->id);
+	place_close(&two);
+	for (unsigned i = 0; i < COUNT; i++) {
+		id_new(items[i]->id);
+		one.storage->driver->write(one.storage, &items[i], 1, 0, on_done, &answers[1][i]);
+	}
+	place_close(&one);
+	for (unsigned i = 0; i < COUNT; i++) {
+		told += answers[1][i].done == 1 && answers[1][i].why.code == 451;
+		envelope_free(items[i]);
+		answer_release(&answers[0][i]);
+		answer_release(&answers[1][i]);
+	}
+	is_int(told, COUNT, "closed meanwhile: each is told so");
+	free(text);
+}
+
 int main(void)
 {
 	setvbuf(stdout, NULL, _IOLBF, 0);
@@ -204,8 +241,7 @@ int main(void)
 	test_claim_forgotten();
 	test_claimed_twice();
 	test_discarded_before_written();
-	place_close(&two);
-	place_close(&one);
+	test_many_large();
 	redis_server_stop(&server);
 	scratch_remove();
 	return done_testing();

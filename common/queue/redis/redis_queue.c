@@ -48,6 +48,7 @@ static void redis_open(struct storage *storage, storage_done_fn *done, void *arg
 
 	queue->is_open = true;
 	tasks_open(&queue->tasks, context->base, context->disk);
+	STAILQ_INIT(&queue->line.waiting);
 	redis_scripts_open(queue);
 	if (!queue->settings.socket)
 		queue->resolver = resolver_new(context->base, &context->process->resolver);

@@ -5,6 +5,8 @@
 #ifndef SLIMTA_QUEUE_REDIS_REDIS_QUEUE_H
 #define SLIMTA_QUEUE_REDIS_REDIS_QUEUE_H
 
+#include <sys/queue.h>
+
 #include "common/message/stored.h"
 #include "common/net/redis.h"
 #include "common/net/resolver.h"
@@ -34,6 +36,13 @@ struct redis_room {
 	int64_t asked_boot_ms;
 };
 
+struct write_op;
+/* Large messages on their way: all of each is in memory meanwhile. */
+struct redis_line {
+	uint64_t octets;		/* of those that are not in it any more */
+	STAILQ_HEAD(, write_op) waiting;
+};
+
 struct redis_queue {
 	struct storage storage;
 	/* options */
@@ -52,6 +61,7 @@ struct redis_queue {
 	struct redis_waiters *waiters;	/* writes that wait for replicas */
 	struct redis_work *work;	/* leases, wake-ups, the sweep */
 	struct redis_room room;
+	struct redis_line line;
 	bool settings_damaged;		/* and that was said */
 	struct redis_scripts *scripts;
 	uint64_t bulk_max, query_max;	/* octets of one value, of one command, as the server takes them */

@@ -14,6 +14,7 @@
 #define ARGS_EACH 4			/* id, derived, head, number of the content */
 #define DISCARD_BEFORE 3		/* of discard.lua: for how long two kinds of ids are known, the mark */
 #define SMALL 65536			/* octets that are encoded on the loop */
+#define LARGE_AT_ONCE (64ULL << 20)	/* octets of larger ones; beyond that they wait for each other */
 #define ROOM_BESIDE 65536		/* of a command: names, numbers, lengths */
 
 struct run {
@@ -24,6 +25,8 @@ struct run {
 
 struct write_op {
 	struct task task;
+	STAILQ_ENTRY(write_op) next;
+	uint64_t octets;		/* counted in the line; 0: it is small */
 	struct redis_queue *queue;
 	struct envelope *const *items;
 	size_t count;
@@ -163,8 +166,13 @@ static void make_args(struct write_op *op)
 		add_arg(op, op->contents[i].data, op->contents[i].size);
 }
 
+static void start_next(struct redis_queue *queue);
+
 static void finish(struct write_op *op)
 {
+	struct redis_queue *queue = op->queue;
+
+	queue->line.octets -= op->octets;
 	op->done(op->arg, reply_is_none(&op->why) ? NULL : &op->why);
 	for (size_t i = 0; i < op->count; i++)
 		buffer_release(&op->heads[i]);
@@ -177,6 +185,7 @@ static void finish(struct write_op *op)
 	reply_release(&op->why);
 	reply_release(&op->waited);
 	free(op);
+	start_next(queue);
 }
 
 static bool is_unknown(const struct reply *why)
@@ -291,6 +300,36 @@ static void write_done(struct task *task)
 		redis_wait(op->queue, on_waited, op);
 }
 
+/* ---- the line of large ones */
+
+static uint64_t largest_of(const struct write_op *op)
+{
+	uint64_t largest = 1;
+
+	for (size_t i = 0; i < op->count; i++)
+		if (content_size(&op->items[i]->content) > largest)
+			largest = content_size(&op->items[i]->content);
+	return largest;
+}
+
+/* At least one is on its way while others wait. */
+static void start_next(struct redis_queue *queue)
+{
+	struct redis_line *line = &queue->line;
+	struct write_op *op;
+
+	while ((op = STAILQ_FIRST(&line->waiting)) && (!line->octets || line->octets + op->octets <= LARGE_AT_ONCE)) {
+		STAILQ_REMOVE_HEAD(&line->waiting, next);
+		line->octets += op->octets;
+		if (queue->usable) {
+			tasks_run(&queue->tasks, &op->task);
+			continue;
+		}
+		reply_set(&op->why, 451, "4.3.0", "The storage of the queue is away");
+		tasks_soon(&queue->tasks, &op->task);
+	}
+}
+
 void redis_write(struct storage *storage, struct envelope *const items[], size_t count, int64_t delay_ms,
 	storage_done_fn *done, void *arg)
 {
@@ -306,7 +345,9 @@ void redis_write(struct storage *storage, struct envelope *const items[], size_t
 	op->contents = xcalloc(count + 1, sizeof(*op->contents));
 	op->numbers = xcalloc(count + 1, sizeof(*op->numbers));
 	if (op->queue->usable && !is_small(op)) {
-		tasks_run(&op->queue->tasks, &op->task);
+		op->octets = largest_of(op);
+		STAILQ_INSERT_TAIL(&op->queue->line.waiting, op, next);
+		start_next(op->queue);
 		return;
 	}
 	if (op->queue->usable)
