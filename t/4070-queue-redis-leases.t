@@ -89,9 +89,11 @@ def deaths(t):
         took = case.wait_delivered(case.idents, LEASE * 2)
         ok(least <= took < most, f'{case.name}: within the lease, not before its end: {took:.1f} s')
     stuck.first.kill(signal.SIGCONT)
-    stuck.first.wait_log(r'lost its lease|left to another worker', 20)
+    stuck.first.wait_log(r'lost its lease|left to another worker|could not record .*No such message', 20)
     is_(len(stuck.odd.messages), 0, 'who comes too late does not deliver')
     is_(stuck.first.stop(), 0, 'and ends well')
+    for case in killed, stuck:
+        like(case.log(), rf' in doubt id=\S+ queue=q owner=\S+/slimta-worker\[{case.first.pid}\]', f'{case.name}: it is named')
     for case in killed, stuck, token:
         t.config(case._text('edge', 1))
         is_(left_in_queues(t), {'q': 0}, f'{case.name}: nothing is left')
