@@ -65,9 +65,9 @@ static int read_content(const struct content *content, struct run *run)
 
 static void add_content(struct write_op *op, size_t item, const struct run *run)
 {
-	const struct run *last = op->content_count ? &op->contents[op->content_count - 1] : NULL;
+	const struct run *last = &op->contents[op->content_count - (op->content_count > 0)];
 
-	if (last && last->size == run->size && memcmp(last->data, run->data, run->size) == 0)
+	if (op->content_count > 0 && last->size == run->size && memcmp(last->data, run->data, run->size) == 0)
 		free(run->owned);
 	else
 		op->contents[op->content_count++] = *run;

@@ -298,22 +298,28 @@ struct obey_first {
 
 static void obey_next(struct obey_first *obey);
 
+static void obey_free(struct obey_first *obey)
+{
+	redis_lease_free(obey->lease);
+	reply_release(&obey->why);
+	free(obey);
+}
+
 static void obey_end(struct obey_first *obey, const struct reply *why)
 {
 	if (why)
 		obey->done(obey->arg, NULL, why);
 	else
 		obey->done(obey->arg, &obey->lease, NULL);
-	redis_lease_free(obey->lease);
-	reply_release(&obey->why);
-	free(obey);
+	obey_free(obey);
 }
 
 static void on_not_handed_out(void *arg, const struct reply *why)
 {
 	struct obey_first *obey = arg;
 
-	obey_end(obey, why ? why : &obey->why);
+	obey->done(obey->arg, NULL, why ? why : &obey->why);
+	obey_free(obey);
 }
 
 static void settle_instead(struct obey_first *obey, unsigned code, const char *status, const char *text)
