@@ -20,13 +20,12 @@ const char *place_name(enum message_place place)
 
 bool place_find(const char *name, enum message_place *place)
 {
-	for (unsigned i = 0; name && i < ARRAY_SIZE(place_names); i++) {
-		if (strcmp(place_names[i], name) != 0)
-			continue;
-		*place = (enum message_place)i;
-		return true;
-	}
-	return false;
+	size_t index = name_index(name, place_names, ARRAY_SIZE(place_names));
+
+	if (index == ARRAY_SIZE(place_names))
+		return false;
+	*place = (enum message_place)index;
+	return true;
 }
 
 int64_t message_accepted_ms(const char *id, const struct envelope *envelope)

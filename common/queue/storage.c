@@ -179,13 +179,12 @@ const char *mark_name(enum mark mark)
 
 bool mark_find(const char *name, enum mark *mark)
 {
-	for (unsigned i = 0; name && i < ARRAY_SIZE(mark_names); i++) {
-		if (strcmp(mark_names[i], name) != 0)
-			continue;
-		*mark = (enum mark)i;
-		return true;
-	}
-	return false;
+	size_t index = name_index(name, mark_names, ARRAY_SIZE(mark_names));
+
+	if (index == ARRAY_SIZE(mark_names))
+		return false;
+	*mark = (enum mark)index;
+	return true;
 }
 
 bool mark_is_of_death(enum mark mark)

@@ -5,9 +5,9 @@
 #define SLIMTA_QUEUE_MEMORY_CLIENT_H
 
 #include "common/net/stream.h"
-#include "common/queue/memory/tasks.h"
 #include "common/queue/memory/wire.h"
 #include "common/queue/storage.h"
+#include "common/queue/tasks.h"
 
 #define CLIENT_PATIENCE_MS 5000
 #define CLIENT_ANSWER_MS 30000		/* a worker that is silent for longer is given up */

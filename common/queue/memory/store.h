@@ -9,8 +9,8 @@
 #include "common/queue/memory/form.h"
 #include "common/queue/memory/order.h"
 #include "common/queue/memory/recent.h"
-#include "common/queue/memory/tasks.h"
 #include "common/queue/storage.h"
+#include "common/queue/tasks.h"
 
 #define STORE_MARKS_MAX 64		/* beside one lease */
 #define STORE_SETTINGS_MAX 1000

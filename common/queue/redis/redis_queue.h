@@ -10,9 +10,9 @@
 #include "common/message/stored.h"
 #include "common/net/redis.h"
 #include "common/net/resolver.h"
-#include "common/queue/memory/tasks.h"
 #include "common/queue/redis/script.h"
 #include "common/queue/storage.h"
+#include "common/queue/tasks.h"
 
 extern const struct storage_driver redis_driver;
 

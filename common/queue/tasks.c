@@ -1,6 +1,6 @@
 /* tasks.c - answers from the loop, and jobs in threads that a close waits for
  * SPDX-License-Identifier: MIT */
-#include "common/queue/memory/tasks.h"
+#include "common/queue/tasks.h"
 
 #include <event2/event.h>
 #include <stdlib.h>

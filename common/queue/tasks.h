@@ -1,7 +1,7 @@
 /* tasks.h - answers from the loop, and jobs in threads that a close waits for
  * SPDX-License-Identifier: MIT */
-#ifndef SLIMTA_QUEUE_MEMORY_TASKS_H
-#define SLIMTA_QUEUE_MEMORY_TASKS_H
+#ifndef SLIMTA_QUEUE_TASKS_H
+#define SLIMTA_QUEUE_TASKS_H
 
 #include <pthread.h>
 #include <stdbool.h>
