@@ -174,7 +174,7 @@ static void test_claimed_twice(void)
 	answer_release(&by_id);
 	is_int(do_remove(&one, lease), 0, "removed");
 	write_one(&one, 0, id);
-	answered(&one, &claimed);
+	wait_for(&one, &claimed, 3000);
 	is_str(claimed.lease_count ? claimed.leases[0]->id : "", id, "who waited gets the next");
 	is_int(do_remove(&one, claimed.leases[0]), 0, "removed");
 }
