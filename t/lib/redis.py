@@ -42,7 +42,7 @@ class Server:
             *lines]) + '\n')
 
     def start(self, wait=True):
-        """Starts it, again on what it has; waits until it answers, also by -LOADING or -NOAUTH."""
+        """Starts it, again on what it has; waits until it has read its files and answers, also by -NOAUTH."""
         log_path = os.path.join(self.dir, 'log')
         with open(log_path, 'ab') as log:
             popen = subprocess.Popen([*self.prefix, 'redis-server', self.conf, *self.arguments], stdin=subprocess.DEVNULL,
@@ -59,8 +59,8 @@ class Server:
         try:
             with self.connect() as client:
                 client('PING')
-        except RespError:
-            pass
+        except RespError as error:
+            return not str(error).startswith('LOADING')
         except OSError:
             return False
         return True
