@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # 8021-path-clients-mailers.t - mailers that a person or a script calls: what arrives, and what they tell when it is refused
 # SPDX-License-Identifier: MIT
+import glob
+
 from lib.clients import HEADER, Edge, check, peer
-from lib.fixture import like, run
+from lib.fixture import like, ok, run
 
 
 def curl(edge, sender, recipients, text):
@@ -48,6 +50,7 @@ def asks_for_tls(t):
         'a@example.net', stdin='x')
     like(done.stdout.decode(), '500 5.5.2 Syntax error, command unrecognized', 'mutt: its user reads what the edge said')
     like(edge.master.log, ' rejected .*command=unknown given=STARTTLS ', 'mutt: and the log what the edge does not know')
+    ok(glob.glob(f'{edge.home}/mutt-*'), 'mutt: what it could not send stays in a folder of the test')
 
 
 def mailers(t):

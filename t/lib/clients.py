@@ -77,7 +77,7 @@ class Edge:
         """How a client is started: with what it needs of t/.peers, and as nobody where the test runs as root."""
         libraries = sorted({os.path.dirname(path) for path in glob.glob(f'{PEERS}/usr/lib/**/*.so*', recursive=True)})
         perl = [f'{PEERS}/usr/share/perl5', *glob.glob(f'{PEERS}/usr/lib/*-linux-gnu/perl5/*')]
-        env = dict(self.t.env, HOME=self.home, LD_LIBRARY_PATH=':'.join(libraries), PERL5LIB=':'.join(perl),
+        env = dict(self.t.env, HOME=self.home, TMPDIR=self.home, LD_LIBRARY_PATH=':'.join(libraries), PERL5LIB=':'.join(perl),
             PYTHONPATH=f'{PEERS}/usr/lib/python3/dist-packages', NODE_PATH=f'{PEERS}/usr/share/nodejs', **env)
         user = {'user': 'nobody', 'group': 'nogroup', 'extra_groups': []} if IS_ROOT else {}
         return {'env': env, 'cwd': self.home, **user}
