@@ -3,10 +3,9 @@
 # SPDX-License-Identifier: MIT
 # 100,000 messages with LONG=1. They lie in memory where that is possible, so that filling is quick.
 import os
-import subprocess
-import time
 
 from lib.fixture import SLOW, diag, is_, ok, run
+from lib.operator import queuectl
 from lib.queues import fill, quick_folder
 
 MANY = 100000 if os.environ.get('LONG') else 5000 // SLOW
@@ -15,22 +14,6 @@ CONFIG = '''@process@    logging: {output: @dir@/slimta.log}
   worker: {instances: 0}
 queue: {q: {type: disk, envelope_dir: @place@/env, meta_dir: @place@/meta, allow_volatile: yes}}
 '''
-
-
-def queuectl(t, *args):
-    """How many lines it prints, the last one, and its peak of memory (which is not below that of this process)."""
-    since = time.monotonic()
-    with open(t.path('out'), 'wb') as out:
-        process = subprocess.Popen([t.program('slimta-queuectl'), '-c', t.path('slimta.conf'), *args], stdout=out, env=t.env)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    is_(process.returncode, 0, f'{" ".join(args)} does it')
-    count, last = 0, ''
-    with open(t.path('out'), encoding='utf-8') as out:
-        for last in out:
-            count += 1
-    diag(f'{" ".join(args)}: {count} lines, {usage.ru_maxrss} K, {time.monotonic() - since:.1f} s')
-    return count, last.rstrip('\n'), usage.ru_maxrss
 
 
 def many(t):

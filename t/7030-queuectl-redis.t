@@ -4,10 +4,10 @@
 # A million messages with LONG=1. In little memory, and never by KEYS, or by whatever else holds redis up.
 import os
 import re
-import subprocess
 import time
 
 from lib.fixture import SLOW, diag, is_, like, ok, run, unlike, wait_for
+from lib.operator import queuectl
 from lib.queues import fill
 from lib.redis import Redis
 from lib.redis_path import config, host, mail
@@ -18,22 +18,6 @@ STEERED = 2000 if LONG else 1000
 MOST = (24 if SLOW == 1 else 200) * 1024        # kilobytes, as ru_maxrss; a sanitizer keeps what was freed
 NEVER = {'keys', 'smembers', 'sort', 'lrange', 'flushall', 'flushdb', 'debug'}
 SLOWEST = 250000         # microseconds that redis may be held up by one command
-
-
-def queuectl(t, *args):
-    """How many lines it prints, the last one, and its peak of memory."""
-    since = time.monotonic()
-    with open(t.path('out'), 'wb') as out:
-        process = subprocess.Popen([t.program('slimta-queuectl'), '-c', t.path('slimta.conf'), *args], stdout=out, env=t.env)
-        _, status, usage = os.wait4(process.pid, 0)
-        process.returncode = os.waitstatus_to_exitcode(status)
-    is_(process.returncode, 0, f'{" ".join(args)} does it')
-    count, last = 0, ''
-    with open(t.path('out'), encoding='utf-8') as out:
-        for last in out:
-            count += 1
-    diag(f'{" ".join(args)}: {count} lines, {usage.ru_maxrss} K, {time.monotonic() - since:.1f} s')
-    return count, last.rstrip('\n'), usage.ru_maxrss
 
 
 def many(t):

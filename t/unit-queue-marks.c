@@ -289,18 +289,6 @@ static void test_strange_reasons(void)
 	done_with(envelope);
 }
 
-static unsigned take(const char *id)
-{
-	struct answer answer = { 0 };
-	unsigned code;
-
-	operator.storage->driver->take(operator.storage, id, on_done, &answer);
-	answered(&operator, &answer);
-	code = answer.why.code;
-	answer_release(&answer);
-	return code;
-}
-
 /* Where a storage can. */
 static void test_take(void)
 {
@@ -308,15 +296,15 @@ static void test_take(void)
 	struct lease *lease = claimed(envelope->id);
 
 	do_mark(&operator, envelope->id, MARK_HOLD, "taken");
-	is_int(take(envelope->id), 0, "taken from who has it");
+	is_int(do_take(&operator, envelope->id), 0, "taken from who has it");
 	ok(is_held(envelope->id, "taken"), "what was asked beside his lease is obeyed");
 	is_int(do_defer(&worker, lease, 0, true, NULL, NULL), 450, "his result is refused");
 	is_int(strikes_of(&operator, envelope->id, NULL), 0, "it is not touched");
-	is_int(take(envelope->id), 0, "nobody has it: success");
+	is_int(do_take(&operator, envelope->id), 0, "nobody has it: success");
 	done_with(envelope);
 	envelope = written(0);
 	do_discard(&operator, envelope->id);
-	is_int(take(envelope->id), 550, "not there");
+	is_int(do_take(&operator, envelope->id), 550, "not there");
 	envelope_free(envelope);
 }
 

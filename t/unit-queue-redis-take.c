@@ -4,18 +4,6 @@
 
 static struct place one, two;
 
-static unsigned take(const char *id)
-{
-	struct answer answer = { 0 };
-	unsigned code;
-
-	two.storage->driver->take(two.storage, id, on_done, &answer);
-	answered(&two, &answer);
-	code = answer.why.code;
-	answer_release(&answer);
-	return code;
-}
-
 static void test_taken(void)
 {
 	struct outcomes done = { 0 };
@@ -25,11 +13,11 @@ static void test_taken(void)
 
 	outcomes_add(&done, &(struct outcome){ 1, OUTCOME_DELIVERED });
 	write_one(&one, 0, id);
-	is_int(take(id), 0, "nobody has it: success");
+	is_int(do_take(&two, id), 0, "nobody has it: success");
 	is_int(place_now(&two, id, &seen), PLACE_NEW, "it is as it was");
 	answer_release(&seen);
 	late = claim_one(&one, LONG_MS);
-	is_int(take(id), 0, "taken");
+	is_int(do_take(&two, id), 0, "taken");
 	is_int(place_now(&two, id, &seen), PLACE_NEW, "new again");
 	answer_release(&seen);
 	is_int(do_renew(&one, late, &done), 450, "who had it has lost it");
@@ -41,13 +29,13 @@ static void test_taken(void)
 	answer_release(&seen);
 	is_int(do_defer(&two, current, 3600000, true, NULL, NULL), 0, "deferred");
 	is_int(do_claim_id(&one, id, &(unsigned){ 0 }) != NULL, 1, "claimed by its id");
-	is_int(take(id), 0, "taken");
+	is_int(do_take(&two, id), 0, "taken");
 	do_peek(&two, id, false, &seen);
 	ok(seen.place == PLACE_DEFERRED && seen.state.due_in_ms > 3000000, "due when it was");
 	answer_release(&seen);
 	is_int(do_discard(&two, id), 0, "discarded");
-	is_int(take(id), 550, "not there");
-	is_int(take("nonsense"), 550, "nor is this");
+	is_int(do_take(&two, id), 550, "not there");
+	is_int(do_take(&two, "nonsense"), 550, "nor is this");
 	outcomes_release(&done);
 }
 
@@ -60,7 +48,7 @@ static void test_marks(void)
 	write_one(&one, 0, id);
 	lease = claim_one(&one, LONG_MS);
 	do_mark(&two, id, MARK_HOLD, "a reason");
-	is_int(take(id), 0, "taken with a mark beside its lease");
+	is_int(do_take(&two, id), 0, "taken with a mark beside its lease");
 	do_peek(&two, id, false, &seen);
 	is_int(seen.place, PLACE_HELD, "held");
 	is_str(seen.state.held, "a reason", "for that reason");
@@ -70,7 +58,7 @@ static void test_marks(void)
 	do_mark(&two, id, MARK_RELEASE, NULL);
 	lease = claim_one(&one, LONG_MS);
 	do_mark(&two, id, MARK_DISCARD, NULL);
-	is_int(take(id), 0, "taken to be discarded");
+	is_int(do_take(&two, id), 0, "taken to be discarded");
 	ok(!has_message(&two, id), "gone");
 	is_int(do_defer(&one, lease, 0, true, NULL, NULL), 550, "its worker hears of it");
 }

@@ -104,10 +104,18 @@ void outcomes_add(struct outcomes *outcomes, const struct outcome *outcome)
 	}
 }
 
-void outcomes_merge(struct outcomes *into, const struct outcomes *from)
+bool outcomes_merge(struct outcomes *into, const struct outcomes *from)
 {
-	for (size_t i = 0; i < from->count; i++)
+	bool grew = false;
+
+	for (size_t i = 0; from && i < from->count; i++) {
+		const struct outcome *known = outcomes_find(into, from->items[i].index);
+		enum outcome_kind before = known ? known->kind : 0;
+
 		outcomes_add(into, &from->items[i]);
+		grew = grew || outcomes_find(into, from->items[i].index)->kind != before;
+	}
+	return grew;
 }
 
 void outcomes_release(struct outcomes *outcomes)

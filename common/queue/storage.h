@@ -58,7 +58,8 @@ const char *outcome_name(enum outcome_kind);	/* "delayed", "warned", ... */
  * and time. */
 void outcomes_add(struct outcomes *, const struct outcome *);
 const struct outcome *outcomes_find(const struct outcomes *, size_t index);
-void outcomes_merge(struct outcomes *into, const struct outcomes *from);
+/* NULL is none. True: one came, or took a further step. */
+bool outcomes_merge(struct outcomes *into, const struct outcomes *from);
 void outcomes_release(struct outcomes *);
 
 /* One attempt as `show` prints it. */

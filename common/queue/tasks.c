@@ -103,3 +103,31 @@ void tasks_close(struct tasks *tasks)
 	pthread_cond_destroy(&tasks->ended);
 	pthread_mutex_destroy(&tasks->lock);
 }
+
+/* ---- answers */
+
+struct answer_task {
+	struct task task;
+	struct reply why;
+	storage_done_fn *done;
+	void *arg;
+};
+
+static void answer_done(struct task *task)
+{
+	struct answer_task *answer = CONTAINER_OF(task, struct answer_task, task);
+
+	answer->done(answer->arg, reply_is_none(&answer->why) ? NULL : &answer->why);
+	reply_release(&answer->why);
+	free(answer);
+}
+
+void tasks_answer(struct tasks *tasks, storage_done_fn *done, void *arg, const struct reply *why)
+{
+	struct answer_task *answer = xcalloc(1, sizeof(*answer));
+
+	*answer = (struct answer_task){ .task.done = answer_done, .done = done, .arg = arg };
+	if (why)
+		reply_copy(&answer->why, why);
+	tasks_soon(tasks, &answer->task);
+}

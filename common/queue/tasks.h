@@ -8,6 +8,7 @@
 #include <sys/queue.h>
 
 #include "common/base/pool.h"
+#include "common/queue/storage.h"
 
 struct event;
 struct event_base;
@@ -30,6 +31,8 @@ struct tasks {
 
 void tasks_open(struct tasks *, struct event_base *, struct pool *);
 void tasks_soon(struct tasks *, struct task *);		/* `done` on the loop's next turn */
+/* Calls back on the loop's next turn; `why` is copied, NULL or none: success. */
+void tasks_answer(struct tasks *, storage_done_fn *, void *arg, const struct reply *why);
 void tasks_run(struct tasks *, struct task *);		/* `work`, then `done` */
 /* Waits for the jobs and calls everything back, also what is asked for meanwhile. */
 void tasks_close(struct tasks *);

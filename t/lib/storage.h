@@ -397,6 +397,18 @@ MAYBE unsigned do_mark(struct place *place, const char *id, enum mark mark, cons
 	return code;
 }
 
+MAYBE unsigned do_take(struct place *place, const char *id)
+{
+	struct answer answer = { 0 };
+	unsigned code;
+
+	place->storage->driver->take(place->storage, id, on_done, &answer);
+	answered(place, &answer);
+	code = answer.why.code;
+	answer_release(&answer);
+	return code;
+}
+
 MAYBE unsigned do_set(struct place *place, const char *key, const char *value, int64_t expiry_ms)
 {
 	struct answer answer = { 0 };

@@ -302,8 +302,7 @@ void disk_defer(struct storage *storage, struct lease **lease, int64_t delay_ms,
 
 	op->attempted = attempted;
 	op->lease->due_ms = clock_wall_ms() + (delay_ms > 0 ? delay_ms : 0);
-	if (done_so_far)
-		outcomes_merge(&state->done, done_so_far);
+	outcomes_merge(&state->done, done_so_far);
 	if (attempted) {
 		state->attempts++;
 		message_state_survived(state);
@@ -311,21 +310,6 @@ void disk_defer(struct storage *storage, struct lease **lease, int64_t delay_ms,
 			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
 	}
 	disk_submit(&disk->settles, &op->op);
-}
-
-/* True if that changed anything: an outcome is added, or takes a further step. */
-static bool merge_done(struct outcomes *into, const struct outcomes *from)
-{
-	bool grew = false;
-
-	for (size_t i = 0; from && i < from->count; i++) {
-		const struct outcome *known = outcomes_find(into, from->items[i].index);
-		enum outcome_kind before = known ? known->kind : 0;
-
-		outcomes_add(into, &from->items[i]);
-		grew = grew || outcomes_find(into, from->items[i].index)->kind != before;
-	}
-	return grew;
 }
 
 void disk_put_aside(struct storage *storage, struct lease **lease, int64_t delay_ms, unsigned group,
@@ -337,7 +321,7 @@ void disk_put_aside(struct storage *storage, struct lease **lease, int64_t delay
 	op->aside_ms = clock_wall_ms() + (delay_ms > 0 ? delay_ms : 0);
 	op->group = (uint16_t)group;
 	op->recalls = disk->recalls;
-	op->grew = merge_done(&op->lease->state.done, done_so_far);
+	op->grew = outcomes_merge(&op->lease->state.done, done_so_far);
 	disk_submit(&disk->settles, &op->op);
 }
 

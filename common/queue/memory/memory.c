@@ -158,7 +158,7 @@ static void memory_drain(struct storage *storage, bool successor, storage_done_f
 	if (memory->listens)
 		succession_begin(&memory->succession, &memory->store, &memory->server, successor, done, arg);
 	else
-		store_answer(&memory->tasks, done, arg, NULL);
+		tasks_answer(&memory->tasks, done, arg, NULL);
 }
 
 /* ---- messages in, and out again */
@@ -185,7 +185,7 @@ static void memory_discard(struct storage *storage, const char *const ids[], siz
 	}
 	for (size_t i = 0; i < count && reply_is_none(&why); i++)
 		store_discard(store_of(storage), ids[i], &why);
-	store_answer(&memory_of(storage)->tasks, done, arg, &why);
+	tasks_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
 }
 
@@ -245,7 +245,7 @@ static void memory_claim_id(struct storage *storage, const char *id, int64_t lea
 		return;
 	}
 	reply_set(&why, 502, "5.3.3", "Only the worker of a memory queue has its messages");
-	store_answer(&memory_of(storage)->tasks, refused, arg, &why);
+	tasks_answer(&memory_of(storage)->tasks, refused, arg, &why);
 	reply_release(&why);
 }
 
@@ -359,7 +359,7 @@ static void memory_mark(struct storage *storage, const char *id, enum mark mark,
 		return;
 	}
 	store_mark(store_of(storage), id, mark, reason, &why);
-	store_answer(&memory_of(storage)->tasks, done, arg, &why);
+	tasks_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
 }
 
@@ -373,7 +373,7 @@ static void memory_set(struct storage *storage, const char *key, const char *val
 		return;
 	}
 	store_set(store_of(storage), key, value, expiry_ms, &why);
-	store_answer(&memory_of(storage)->tasks, done, arg, &why);
+	tasks_answer(&memory_of(storage)->tasks, done, arg, &why);
 	reply_release(&why);
 }
 

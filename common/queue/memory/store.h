@@ -111,8 +111,6 @@ void store_put_aside(struct store *, struct lease **, int64_t delay_ms, unsigned
 void store_recall(struct store *, unsigned group);
 void store_remove(struct store *, struct lease **, storage_done_fn *, void *arg);
 void store_stop(struct store *);
-/* Calls back soon; `why` is copied, NULL or none: success. */
-void store_answer(struct tasks *, storage_done_fn *, void *arg, const struct reply *why);
 void store_claim_init(struct store *);
 void store_claim_end(struct store *);
 

@@ -9,36 +9,6 @@
 #include "common/base/memory.h"
 #include "common/queue/memory/store.h"
 
-/* ---- answers */
-
-struct answer_task {
-	struct task task;
-	struct reply why;
-	storage_done_fn *done;
-	void *arg;
-};
-
-static void answer_done(struct task *task)
-{
-	struct answer_task *answer = (struct answer_task *)task;
-
-	answer->done(answer->arg, reply_is_none(&answer->why) ? NULL : &answer->why);
-	reply_release(&answer->why);
-	free(answer);
-}
-
-void store_answer(struct tasks *tasks, storage_done_fn *done, void *arg, const struct reply *why)
-{
-	struct answer_task *answer = xcalloc(1, sizeof(*answer));
-
-	answer->task.done = answer_done;
-	answer->done = done;
-	answer->arg = arg;
-	if (why)
-		reply_copy(&answer->why, why);
-	tasks_soon(tasks, &answer->task);
-}
-
 /* ---- write */
 
 struct write_task {
@@ -364,7 +334,7 @@ void store_renew(struct store *store, struct lease *lease, const struct outcomes
 {
 	merge(leased(lease), done_so_far);
 	store_count(store, leased(lease));
-	store_answer(store->tasks, done, arg, NULL);
+	tasks_answer(store->tasks, done, arg, NULL);
 }
 
 /* False: it is to be discarded. */
@@ -409,7 +379,7 @@ void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bo
 			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
 	}
 	give_back(store, message, attempted);
-	store_answer(store->tasks, done, arg, NULL);
+	tasks_answer(store->tasks, done, arg, NULL);
 }
 
 /* Behind what store_settle() decided: a mark outweighs it. */
@@ -427,7 +397,7 @@ void store_put_aside(struct store *store, struct lease **lease, int64_t delay_ms
 		message->aside = (uint16_t)group;
 		heap_insert(message->heap, &message->node, clock_boot_ms() + (delay_ms > 0 ? delay_ms : 0));
 	}
-	store_answer(store->tasks, done, arg, NULL);
+	tasks_answer(store->tasks, done, arg, NULL);
 }
 
 void store_recall(struct store *store, unsigned group)
@@ -454,5 +424,5 @@ void store_remove(struct store *store, struct lease **lease, storage_done_fn *do
 
 	*lease = NULL;
 	store_finish(store, message);
-	store_answer(store->tasks, done, arg, NULL);
+	tasks_answer(store->tasks, done, arg, NULL);
 }

@@ -462,7 +462,7 @@ void redis_claim_id(struct storage *storage, const char *id, int64_t lease_ms, s
 	else if (is_ours(work, id))
 		reply_set(&why, 450, "4.2.0", "Message is under a lease of %s", work->owner);
 	if (!reply_is_none(&why)) {
-		redis_answer(queue, refused, arg, &why);
+		tasks_answer(&queue->tasks, refused, arg, &why);
 		reply_release(&why);
 		return;
 	}

@@ -59,7 +59,7 @@ bool redis_lease_reread(struct redis_lease *lease, const struct redisReply *answ
 
 	if (redis_record_read(&record, redis_item(answer, 2), now_ms) < 0)
 		return false;
-	lease->dirty = redis_merge(&record.state.done, &lease->record.state.done);
+	lease->dirty = outcomes_merge(&record.state.done, &lease->record.state.done);
 	redis_record_release(&lease->record);
 	lease->record = record;
 	if (lease->damaged)
@@ -85,20 +85,6 @@ bool redis_lease_is_new(const struct redis_lease *lease)
 	const struct redis_record *record = &lease->record;
 
 	return (record->place == PLACE_LEASED ? record->back : record->place) == PLACE_NEW && !record->state_text;
-}
-
-bool redis_merge(struct outcomes *into, const struct outcomes *from)
-{
-	bool grew = false;
-
-	for (size_t i = 0; from && i < from->count; i++) {
-		const struct outcome *known = outcomes_find(into, from->items[i].index);
-		enum outcome_kind before = known ? known->kind : 0;
-
-		outcomes_add(into, &from->items[i]);
-		grew = grew || outcomes_find(into, from->items[i].index)->kind != before;
-	}
-	return grew;
 }
 
 const char *redis_number_text(char text[REDIS_NUMBER_SIZE], int64_t number)

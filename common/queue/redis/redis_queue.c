@@ -74,40 +74,12 @@ static void redis_close(struct storage *storage)
 	queue->resolver = NULL;
 }
 
-/* ---- answers */
-
-struct answer_task {
-	struct task task;
-	struct reply why;
-	storage_done_fn *done;
-	void *arg;
-};
-
-static void answer_done(struct task *task)
-{
-	struct answer_task *answer = CONTAINER_OF(task, struct answer_task, task);
-
-	answer->done(answer->arg, reply_is_none(&answer->why) ? NULL : &answer->why);
-	reply_release(&answer->why);
-	free(answer);
-}
-
-void redis_answer(struct redis_queue *queue, storage_done_fn *done, void *arg, const struct reply *why)
-{
-	struct answer_task *answer = xcalloc(1, sizeof(*answer));
-
-	*answer = (struct answer_task){ .task.done = answer_done, .done = done, .arg = arg };
-	if (why)
-		reply_copy(&answer->why, why);
-	tasks_soon(&queue->tasks, &answer->task);
-}
-
 void redis_answer_none(struct redis_queue *queue, storage_done_fn *done, void *arg)
 {
 	struct reply why = { 0 };
 
 	reply_set(&why, 550, "5.1.1", "No such message");
-	redis_answer(queue, done, arg, &why);
+	tasks_answer(&queue->tasks, done, arg, &why);
 	reply_release(&why);
 }
 

@@ -146,9 +146,7 @@ void redis_peek(struct storage *, const char *id, bool content, storage_peeked_f
 void redis_list(struct storage *, const struct list_filter *, const char *cursor, size_t max, storage_list_fn *, void *arg);
 void redis_info(struct storage *, storage_info_fn *, void *arg);
 
-/* Calls back soon; `why` is copied, NULL or none: success. */
-void redis_answer(struct redis_queue *, storage_done_fn *, void *arg, const struct reply *why);
-void redis_answer_none(struct redis_queue *, storage_done_fn *, void *arg);	/* 550 5.1.1: no such message */
+void redis_answer_none(struct redis_queue *, storage_done_fn *, void *arg);	/* soon: 550 5.1.1, no such message */
 
 /* ---- the lease side: claims, the wake-up connection, results, the sweep */
 void redis_work_open(struct redis_queue *);	/* from open, before there is a connection; in any role */

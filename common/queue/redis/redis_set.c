@@ -40,7 +40,7 @@ void redis_set(struct storage *storage, const char *key, const char *value, int6
 	char expiry[24] = "", most[24];
 
 	if (setting_check(key, value, &why) < 0) {
-		redis_answer(queue, done, arg, &why);
+		tasks_answer(&queue->tasks, done, arg, &why);
 		reply_release(&why);
 		return;
 	}

@@ -49,7 +49,7 @@ static void on_late(void *arg, const struct redisReply *reply, const struct repl
 	}
 	redis_record_release(&late->record);
 	late->record = record;
-	if (record.damage || !redis_merge(&late->record.state.done, &late->done))
+	if (record.damage || !outcomes_merge(&late->record.state.done, &late->done))
 		redis_op_end(&late->op, NULL);
 	else
 		late_send(&late->op);
@@ -77,7 +77,7 @@ void redis_record_late(struct redis_queue *queue, const char *id, const struct r
 	late->op.queue = queue;
 	late->op.until_boot_ms = clock_boot_ms() + queue->settings.timeout_ms;
 	if (redis_record_read(&late->record, redis_item(lost, 2), 0) < 0 || late->record.damage ||
-			!redis_merge(&late->record.state.done, &late->done)) {
+			!outcomes_merge(&late->record.state.done, &late->done)) {
 		late_answer(&late->op, NULL);
 		return;
 	}
@@ -200,7 +200,7 @@ void redis_renew(struct storage *storage, struct lease *lease, const struct outc
 	struct redis_lease *ours = (struct redis_lease *)lease;
 	struct renew_op *renew;
 
-	if (redis_merge(&ours->record.state.done, done_so_far))
+	if (outcomes_merge(&ours->record.state.done, done_so_far))
 		ours->dirty = true;
 	renew = renew_new(ours->dirty);
 	renew->done = done;

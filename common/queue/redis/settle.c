@@ -76,7 +76,7 @@ static void compose(const struct settle_op *settle, struct settled *settled)
 
 	memset(settled, 0, sizeof(*settled));
 	message_state_copy(&settled->state, &record->state);
-	grew = redis_merge(&settled->state.done, &settle->done) || lease->dirty;
+	grew = outcomes_merge(&settled->state.done, &settle->done) || lease->dirty;
 	attempted(settle, &settled->state);
 	settled->gone = !redis_obey(settle->op.queue, lease->lease.id, &record->marks, settle->attempted, &settled->state,
 		&due_ms, now_ms);
@@ -160,7 +160,7 @@ static void lost(struct settle_op *settle, const struct redisReply *reply)
 {
 	struct redis_lease *lease = settle->op.lease;
 
-	redis_merge(&lease->record.state.done, &settle->done);
+	outcomes_merge(&lease->record.state.done, &settle->done);
 	redis_record_late(settle->op.queue, lease->lease.id, reply, &lease->record.state.done, on_late, settle);
 }
 
@@ -191,8 +191,7 @@ static struct settle_op *settle_new(enum settle_kind kind, int64_t delay_ms, con
 
 	*settle = (struct settle_op){ .op.send = settle_send, .op.end = settle_end, .kind = kind,
 		.delay_until_boot_ms = clock_boot_ms() + (delay_ms > 0 ? delay_ms : 0), .done_fn = done_fn, .arg = arg };
-	if (done)
-		outcomes_merge(&settle->done, done);
+	outcomes_merge(&settle->done, done);
 	return settle;
 }
 

@@ -75,8 +75,6 @@ bool redis_lease_reread(struct redis_lease *, const struct redisReply *answer);
 int64_t redis_lease_now_ms(const struct redis_lease *);		/* by redis' clock */
 int64_t redis_lease_left_ms(const struct lease *);
 bool redis_lease_is_new(const struct redis_lease *);		/* nothing is known but its envelope */
-/* True if that changed anything: an outcome is added, or takes a further step. */
-bool redis_merge(struct outcomes *into, const struct outcomes *from);
 const char *redis_number_text(char text[REDIS_NUMBER_SIZE], int64_t);
 struct redis_part redis_text_part(const char *);
 
