@@ -119,6 +119,13 @@ static void start_unix(struct dial *dial, const char *path)
 		dial->timeout_ms, on_connected, dial);
 }
 
+char *dial_name(const char *what, const char *host, unsigned port)
+{
+	if (host[0] == '/')
+		return xasprintf("%s at %s", what, host);
+	return xasprintf(strchr(host, ':') && host[0] != '[' ? "%s at [%s]:%u" : "%s at %s:%u", what, host, port);
+}
+
 struct dial *dial_start(struct event_base *base, struct resolver *resolver, const char *host, unsigned port,
 	int64_t timeout_ms, dial_done_fn *done, void *arg)
 {

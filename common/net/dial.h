@@ -17,6 +17,8 @@ typedef void dial_done_fn(void *arg, int fd, const char *error);
  * never inside this call; the dial is gone then. */
 struct dial *dial_start(struct event_base *, struct resolver *, const char *host, unsigned port, int64_t timeout_ms,
 	dial_done_fn *, void *arg);
+/* "WHAT at HOST:PORT", "WHAT at [2001:db8::1]:PORT", "WHAT at /PATH"; owned. */
+char *dial_name(const char *what, const char *host, unsigned port);
 void dial_cancel(struct dial *);	/* does not call back; NULL is fine */
 
 #endif

@@ -221,11 +221,6 @@ static void on_ping(void *arg, const struct redisReply *reply, const struct repl
 	leave(r);
 }
 
-static struct redis_part part_of(const char *text)
-{
-	return (struct redis_part){ text, strlen(text) };
-}
-
 static void on_role(void *arg, const struct redisReply *reply, const struct reply *why)
 {
 	struct redis *r = arg;
@@ -245,27 +240,26 @@ static void greet(struct redis *r)
 {
 	const struct redis_settings *s = r->settings;
 	struct redis_part parts[3];
-	char db[24];
+	char db[REDIS_NUMBER_SIZE];
 	size_t count = 0;
 
 	if (s->password) {
-		parts[count++] = part_of("AUTH");
+		parts[count++] = redis_text_part("AUTH");
 		if (s->username)
-			parts[count++] = part_of(s->username);
-		parts[count++] = part_of(s->password);
+			parts[count++] = redis_text_part(s->username);
+		parts[count++] = redis_text_part(s->password);
 		redis_wire_send(r->wire, parts, count, 0, on_step, r);
 	}
 	if (s->db) {
-		snprintf(db, sizeof(db), "%u", s->db);
-		parts[0] = part_of("SELECT");
-		parts[1] = part_of(db);
+		parts[0] = redis_text_part("SELECT");
+		parts[1] = redis_text_part(redis_number_text(db, s->db));
 		redis_wire_send(r->wire, parts, 2, 0, on_step, r);
 	}
 	if (r->finder) {
-		parts[0] = part_of("ROLE");
+		parts[0] = redis_text_part("ROLE");
 		redis_wire_send(r->wire, parts, 1, 0, on_role, r);
 	}
-	parts[0] = part_of("PING");
+	parts[0] = redis_text_part("PING");
 	redis_wire_send(r->wire, parts, 1, 0, on_ping, r);
 }
 
@@ -292,8 +286,7 @@ static void dial(struct redis *r, const char *host, unsigned port)
 
 	xstrset(&r->host, host);
 	free(r->name);
-	r->name = host[0] == '/' ? xasprintf("redis at %s", host) :
-		xasprintf(strchr(host, ':') && host[0] != '[' ? "redis at [%s]:%u" : "redis at %s:%u", host, port);
+	r->name = dial_name("redis", host, port);
 	if (r->finder && timeout_ms > FOUND_PATIENCE_MS)
 		timeout_ms = FOUND_PATIENCE_MS;
 	r->dial = dial_start(r->base, r->resolver, host, port, timeout_ms, on_dialled, r);

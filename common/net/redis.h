@@ -96,5 +96,8 @@ bool redis_follow(struct redis *, const struct redisReply *error);
 void redis_error_reply(const struct redisReply *, struct reply *why);
 
 #define REDIS_PART(text) { (text), sizeof(text) - 1 }	/* of a literal */
+struct redis_part redis_text_part(const char *);	/* borrowed */
+#define REDIS_NUMBER_SIZE 24
+const char *redis_number_text(char text[REDIS_NUMBER_SIZE], int64_t);	/* returns `text` */
 
 #endif

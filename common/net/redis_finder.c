@@ -91,7 +91,7 @@ static void on_dialled(void *arg, int fd, const char *error)
 {
 	struct redis_finder *f = arg;
 	struct redis_part parts[] = { REDIS_PART("SENTINEL"), REDIS_PART("get-master-addr-by-name"),
-		{ f->settings->master_name, strlen(f->settings->master_name) } };
+		redis_text_part(f->settings->master_name) };
 
 	f->dial = NULL;
 	if (fd < 0) {
@@ -116,8 +116,7 @@ static void ask_next(struct redis_finder *f)
 	f->host = redis_sentinel_host(text, &port);
 	if (!f->host)
 		BUG("sentinels were not checked");
-	f->name = xasprintf(strchr(f->host, ':') && f->host[0] != '[' ? "sentinel at [%s]:%u" : "sentinel at %s:%u", f->host,
-		port);
+	f->name = dial_name("sentinel", f->host, port);
 	f->dial = dial_start(f->base, f->resolver, f->host, port, patience_of(f), on_dialled, f);
 }
 

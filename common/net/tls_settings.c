@@ -6,17 +6,13 @@
 #include "common/net/tls_private.h"
 
 /* Python's names too, as it takes them for wrap_socket; those of SSL 2 and 3 are gone from OpenSSL. */
-static const struct {
-	const char *name;
-	int version;
-} versions[] = {
-	{ "TLSv1.2", TLS1_2_VERSION }, { "TLSv1.3", TLS1_3_VERSION }, { "TLSv1.1", TLS1_1_VERSION }, { "TLSv1", TLS1_VERSION },
-	{ "PROTOCOL_TLS", TLS1_2_VERSION }, { "PROTOCOL_TLS_CLIENT", TLS1_2_VERSION }, { "PROTOCOL_SSLv23", TLS1_2_VERSION },
-	{ "PROTOCOL_TLSv1_2", TLS1_2_VERSION }, { "PROTOCOL_TLSv1_1", TLS1_1_VERSION }, { "PROTOCOL_TLSv1", TLS1_VERSION },
-};
 static const char *const version_names[] = {
 	"TLSv1.2", "TLSv1.3", "TLSv1.1", "TLSv1", "PROTOCOL_TLS", "PROTOCOL_TLS_CLIENT", "PROTOCOL_SSLv23",
 	"PROTOCOL_TLSv1_2", "PROTOCOL_TLSv1_1", "PROTOCOL_TLSv1", NULL
+};
+static const int versions[] = {
+	TLS1_2_VERSION, TLS1_3_VERSION, TLS1_1_VERSION, TLS1_VERSION, TLS1_2_VERSION, TLS1_2_VERSION, TLS1_2_VERSION,
+	TLS1_2_VERSION, TLS1_1_VERSION, TLS1_VERSION,
 };
 _Static_assert(ARRAY_SIZE(versions) + 1 == ARRAY_SIZE(version_names), "a version for each name");
 
@@ -60,7 +56,7 @@ enum tls_cert_reqs tls_cert_reqs(const struct tls_settings *settings)
 
 int tls_min_version(const struct tls_settings *settings)
 {
-	return versions[settings->min_version].version;
+	return versions[settings->min_version];
 }
 
 void tls_client_check(const struct tls_settings *settings, const struct config_node *map, struct config_errors *errors)

@@ -200,6 +200,16 @@ bool mark_is_of_death(enum mark mark)
 	return mark == MARK_STRIKE || mark == MARK_SUSPECT;
 }
 
+bool storage_is_unknown(const struct reply *why)
+{
+	return why->code == 451 && why->subject == 4 && why->detail == 2;
+}
+
+int64_t finished_kept_ms(const char *id)
+{
+	return id_is_derived(id) ? FINISHED_DERIVED_KEPT_MS : FINISHED_KEPT_MS;
+}
+
 void mark_show(struct strings *shown, enum mark mark, const char *reason)
 {
 	char *text = xasprintf("%s%s%s", mark_name(mark), reason ? ": " : "", reason ? reason : "");

@@ -125,6 +125,8 @@ struct lease {
 
 /* NULL `why` is success. 451 4.3.0: try again; 452 4.3.1: full; 550 5.x: never (not there, not ours, damaged). */
 typedef void storage_done_fn(void *arg, const struct reply *why);
+/* 451 4.4.2: it may have been done. */
+bool storage_is_unknown(const struct reply *why);
 /* The leases are the receiver's (array borrowed, elements taken); count 0: stopped. */
 typedef void storage_claimed_fn(void *arg, struct lease *const leases[], size_t count);
 /* `*envelope` and `*state` may be taken (set to NULL / zeroed); both NULL with `why`. */
@@ -223,6 +225,7 @@ typedef void storage_settings_fn(void *arg, const struct reply *why, const struc
 /* How long the id of a message that was removed stays known, and a derived one (id_is_derived). */
 #define FINISHED_KEPT_MS 120000LL
 #define FINISHED_DERIVED_KEPT_MS 86400000LL
+int64_t finished_kept_ms(const char *id);
 
 struct storage_driver {
 	const char *type;		/* value of queue.NAME.type */

@@ -69,7 +69,7 @@ static void on_written(void *arg, const struct reply *why)
 	bool unknown;
 
 	/* That a later write did nothing says nothing of the first one. */
-	if (why && why->code == 451 && why->subject == 4 && why->detail == 2)
+	if (why && storage_is_unknown(why))
 		submission->unknown = true;
 	unknown = why && submission->unknown && reply_is_transient(why);
 	if (unknown && clock_boot_ms() - submission->begun_boot_ms < UNKNOWN_FOR_MS) {

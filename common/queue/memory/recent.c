@@ -76,7 +76,7 @@ void recent_add(struct recent *recent, const char *id, int64_t now_boot_ms)
 	recent_forget(recent, id);
 	memcpy(one->id, id, ID_SIZE);
 	one->derived = id_is_derived(id);
-	one->until_boot_ms = now_boot_ms + (one->derived ? FINISHED_DERIVED_KEPT_MS : FINISHED_KEPT_MS);
+	one->until_boot_ms = now_boot_ms + finished_kept_ms(id);
 	HASH_ADD(hh, recent->by_id, id, ID_LENGTH, one);
 	TAILQ_INSERT_TAIL(&recent->lists[one->derived], one, next);
 	recent->counts[one->derived]++;

@@ -5,7 +5,6 @@
 #include <event2/event.h>
 #include <hiredis/hiredis.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/memory.h"
 #include "common/queue/redis/work.h"
@@ -29,16 +28,11 @@ struct redis_bell {
 
 static void wait_for_token(struct redis_bell *bell);
 
-static bool error_is(const struct redisReply *error, const char *kind)
-{
-	return strncmp(error->str, kind, strlen(kind)) == 0;
-}
-
 /* A master that became a replica lets go of all who wait there. */
 static void refused(struct redis_bell *bell, const struct redisReply *error)
 {
 	bell->doubtful = true;
-	if (error_is(error, "UNBLOCKED"))
+	if (text_has_prefix(error->str, "UNBLOCKED"))
 		redis_reconnect(bell->redis);
 	else if (!redis_follow(bell->redis, error))
 		event_add(bell->again, &(struct timeval){ .tv_usec = REFUSED_MS * 1000 });

@@ -205,8 +205,8 @@ static void failed(struct redis_claiming *claiming, const struct reply *why)
 
 	if (work) {
 		work->claiming = NULL;
-		/* 451 4.4.2: what it took, if it did, is found again by its name. */
-		if (work->claim && why->subject == 4)
+		/* What it took, if it did, is found again by its name. */
+		if (work->claim && storage_is_unknown(why))
 			work->claim->again = true;
 		if (work->claim)
 			event_add(work->claim_again, &(struct timeval){ .tv_sec = FAILED_MS / 1000 });

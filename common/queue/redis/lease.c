@@ -86,14 +86,3 @@ bool redis_lease_is_new(const struct redis_lease *lease)
 
 	return (record->place == PLACE_LEASED ? record->back : record->place) == PLACE_NEW && !record->state_text;
 }
-
-const char *redis_number_text(char text[REDIS_NUMBER_SIZE], int64_t number)
-{
-	snprintf(text, REDIS_NUMBER_SIZE, "%lld", (long long)number);
-	return text;
-}
-
-struct redis_part redis_text_part(const char *text)
-{
-	return (struct redis_part){ text, strlen(text) };
-}

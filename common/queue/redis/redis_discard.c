@@ -25,15 +25,13 @@ void redis_discard(struct storage *storage, const char *const ids[], size_t coun
 {
 	struct redis_part *args = xcalloc(3 + 2 * count, sizeof(*args));
 	struct discard_op *op = xmemdup(&(struct discard_op){ done, arg }, sizeof(*op));
-	char kept[24], derived_kept[24];
+	char kept[REDIS_NUMBER_SIZE], derived_kept[REDIS_NUMBER_SIZE];
 	struct buffer line = { 0 };
 	size_t used = 3;
 
-	snprintf(kept, sizeof(kept), "%lld", FINISHED_KEPT_MS);
-	snprintf(derived_kept, sizeof(derived_kept), "%lld", FINISHED_DERIVED_KEPT_MS);
 	redis_mark_line(&line, MARK_DISCARD, NULL);
-	args[0] = (struct redis_part){ kept, strlen(kept) };
-	args[1] = (struct redis_part){ derived_kept, strlen(derived_kept) };
+	args[0] = redis_text_part(redis_number_text(kept, FINISHED_KEPT_MS));
+	args[1] = redis_text_part(redis_number_text(derived_kept, FINISHED_DERIVED_KEPT_MS));
 	args[2] = (struct redis_part){ line.data, line.size };
 	for (size_t i = 0; i < count; i++) {
 		if (!id_is_valid(ids[i]))

@@ -288,13 +288,13 @@ void redis_list(struct storage *storage, const struct list_filter *filter, const
 	storage_list_fn *done, void *arg)
 {
 	struct list_op *op = xcalloc(1, sizeof(*op));
-	char most[24];
+	char most[REDIS_NUMBER_SIZE];
 
 	*op = (struct list_op){ .queue = (struct redis_queue *)storage, .filter = filter, .done = done, .arg = arg };
-	snprintf(most, sizeof(most), "%zu", max && max < LIST_MAX ? max : LIST_MAX);
+	redis_number_text(most, (int64_t)(max && max < LIST_MAX ? max : LIST_MAX));
 	if (!filter || !filter->id) {
-		redis_script(op->queue, SCRIPT_LIST, (const struct redis_part[]){ { cursor ? cursor : "",
-			cursor ? strlen(cursor) : 0 }, { most, strlen(most) }, REDIS_PART(LIST_OCTETS) }, 3, on_listed, op);
+		redis_script(op->queue, SCRIPT_LIST, (const struct redis_part[]){ redis_text_part(cursor ? cursor : ""),
+			redis_text_part(most), REDIS_PART(LIST_OCTETS) }, 3, on_listed, op);
 	} else if (id_is_valid(filter->id)) {
 		redis_script(op->queue, SCRIPT_PEEK, (const struct redis_part[]){ { filter->id, ID_LENGTH }, REDIS_PART("") }, 2,
 			on_listed, op);

@@ -61,21 +61,14 @@ static void on_settled(void *arg, const struct redisReply *reply, const struct r
 	}
 }
 
-/* As settle.lua has them. */
 static void settle(struct mark_op *op, const struct redis_record *record, const char *place, int64_t due_ms, const char *state,
 	bool suspect)
 {
-	long long kept_ms = id_is_derived(op->id) ? FINISHED_DERIVED_KEPT_MS : FINISHED_KEPT_MS;
-	char version[24], due[24], kept[24];
+	char due[REDIS_NUMBER_SIZE];
 
 	op->going = strcmp(place, "gone") == 0;
-	snprintf(version, sizeof(version), "%llu", (unsigned long long)record->version);
-	snprintf(due, sizeof(due), "%lld", (long long)due_ms);
-	snprintf(kept, sizeof(kept), "%lld", kept_ms);
-	redis_script(op->queue, SCRIPT_SETTLE, (const struct redis_part[]){ { op->id, ID_LENGTH }, REDIS_PART("version"),
-		REDIS_PART(""), { version, strlen(version) }, { place, strlen(place) }, { due, strlen(due) },
-		{ state, strlen(state) }, { "1", suspect }, REDIS_PART(""), REDIS_PART(""), { kept, strlen(kept) } }, 11,
-		on_settled, op);
+	redis_settle(op->queue, &(struct redis_settlement){ .id = op->id, .how = "version", .version = record->version,
+		.place = place, .due = redis_number_text(due, due_ms), .state = state, .suspect = suspect }, on_settled, op);
 }
 
 static bool is_made_due(enum mark mark)
@@ -95,7 +88,7 @@ static void mark_damaged(struct mark_op *op, const struct redis_record *record, 
 	} else if (!record->head.size) {
 		refuse(op, 554, "5.6.0", "Message is damaged");
 	} else {
-		settle(op, record, "deferred", now_ms, record->state_text ? record->state_text : "", record->suspect);
+		settle(op, record, "deferred", now_ms, record->state_text, record->suspect);
 	}
 }
 
@@ -107,7 +100,7 @@ static void obey(struct mark_op *op, struct redis_record *record, int64_t now_ms
 
 	if (!redis_obey(op->queue, op->id, &record->marks, false, &record->state, &due_ms, now_ms) ||
 			!redis_obey(op->queue, op->id, &asked, false, &record->state, &due_ms, now_ms)) {
-		settle(op, record, "gone", 0, "", false);
+		settle(op, record, "gone", 0, NULL, false);
 		return;
 	}
 	text = redis_state_text(&record->state, record->other);
@@ -144,16 +137,15 @@ static void on_asked(void *arg, const struct redisReply *reply, const struct rep
 static void ask(struct mark_op *op)
 {
 	struct buffer line = { 0 };
-	char most[24];
+	char most[REDIS_NUMBER_SIZE];
 
 	if (++op->tries > TRIES) {
 		refuse(op, 451, "4.3.0", "The message changes all the time");
 		return;
 	}
-	snprintf(most, sizeof(most), "%d", REDIS_MARKS_MAX);
 	redis_mark_line(&line, op->mark, op->reason);
 	redis_script(op->queue, SCRIPT_MARK, (const struct redis_part[]){ { op->id, ID_LENGTH }, { line.data, line.size },
-		{ "1", op->mark != MARK_STRIKE }, { most, strlen(most) } }, 4, on_asked, op);
+		{ "1", op->mark != MARK_STRIKE }, redis_text_part(redis_number_text(most, REDIS_MARKS_MAX)) }, 4, on_asked, op);
 	buffer_release(&line);
 }
 

@@ -162,7 +162,7 @@ static void ask(struct redis_checks *checks, redis_done_fn *done, const char *co
 	struct redis_part parts[3];
 
 	for (size_t i = 0; i < count; i++)
-		parts[i] = (struct redis_part){ words[i], strlen(words[i]) };
+		parts[i] = redis_text_part(words[i]);
 	checks->pending++;
 	redis_send(checks->queue->redis, parts, count, 0, done, checks);
 }

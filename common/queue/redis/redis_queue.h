@@ -138,6 +138,19 @@ int redis_accepts(struct storage *, uint64_t size, struct reply *why);
 void redis_room_seen(struct redis_queue *, const struct reply *why);	/* how a write ended in the server; NULL: well */
 void redis_room_counted(struct redis_queue *, int64_t messages);
 
+/* ---- settle.c: what becomes of a message, as settle.lua makes it */
+struct redis_settlement {
+	const char *id, *how;		/* "epoch": that lease ends; "take": any does; "version": nobody has it */
+	uint64_t epoch, version;	/* epoch 0: none */
+	const char *place;		/* new, deferred, held, gone */
+	const char *due;		/* by redis' clock, "+N" from now, or NULL: none */
+	const char *state;		/* NULL: none */
+	bool suspect;
+	const char *aside;		/* "TAG:GROUP", or NULL */
+	int64_t aside_ms;
+};
+void redis_settle(struct redis_queue *, const struct redis_settlement *, redis_done_fn *, void *arg);
+
 /* ---- redis_mark.c, redis_set.c, redis_look.c */
 void redis_mark(struct storage *, const char *id, enum mark, const char *reason, storage_done_fn *, void *arg);
 void redis_set(struct storage *, const char *key, const char *value, int64_t expiry_ms, storage_done_fn *, void *arg);

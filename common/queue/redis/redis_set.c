@@ -37,7 +37,7 @@ void redis_set(struct storage *storage, const char *key, const char *value, int6
 	struct redis_queue *queue = (struct redis_queue *)storage;
 	struct buffer json = { 0 };
 	struct reply why = { 0 };
-	char expiry[24] = "", most[24];
+	char expiry[REDIS_NUMBER_SIZE] = "", most[REDIS_NUMBER_SIZE];
 
 	if (setting_check(key, value, &why) < 0) {
 		tasks_answer(&queue->tasks, done, arg, &why);
@@ -50,10 +50,9 @@ void redis_set(struct storage *storage, const char *key, const char *value, int6
 		buffer_append_char(&json, '"');
 	}
 	if (expiry_ms < REDIS_TIME_MAX / 2)
-		snprintf(expiry, sizeof(expiry), "%lld", (long long)expiry_ms);
-	snprintf(most, sizeof(most), "%d", REDIS_SETTINGS_MAX);
-	redis_script(queue, SCRIPT_SET, (const struct redis_part[]){ { key, strlen(key) }, { buffer_str(&json), json.size },
-		{ expiry, strlen(expiry) }, { most, strlen(most) } }, 4, on_set,
+		redis_number_text(expiry, expiry_ms);
+	redis_script(queue, SCRIPT_SET, (const struct redis_part[]){ redis_text_part(key), { buffer_str(&json), json.size },
+		redis_text_part(expiry), redis_text_part(redis_number_text(most, REDIS_SETTINGS_MAX)) }, 4, on_set,
 		xmemdup(&(struct set_op){ .done = done, .arg = arg }, sizeof(struct set_op)));
 	buffer_release(&json);
 }

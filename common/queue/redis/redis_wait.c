@@ -76,7 +76,7 @@ static void send_wait(evutil_socket_t fd, short what, void *arg)
 {
 	struct redis_queue *queue = arg;
 	struct wait_op *op = xcalloc(1, sizeof(*op));
-	char count[24], timeout[24];
+	char count[REDIS_NUMBER_SIZE], timeout[REDIS_NUMBER_SIZE];
 	/* Less than what ends the connection, with all that is behind it. */
 	int64_t timeout_ms = queue->settings.timeout_ms / 2;
 
@@ -85,10 +85,9 @@ static void send_wait(evutil_socket_t fd, short what, void *arg)
 	op->queue = queue;
 	STAILQ_INIT(&op->waiters);
 	STAILQ_CONCAT(&op->waiters, &queue->waiters->gathered);
-	snprintf(count, sizeof(count), "%u", queue->wait_replicas);
-	snprintf(timeout, sizeof(timeout), "%lld", (long long)(timeout_ms > 0 ? timeout_ms : 1));
-	redis_send(queue->redis, (const struct redis_part[]){ REDIS_PART("WAIT"), { count, strlen(count) },
-		{ timeout, strlen(timeout) } }, 3, 0, on_replicas, op);
+	redis_send(queue->redis, (const struct redis_part[]){ REDIS_PART("WAIT"), 
+		redis_text_part(redis_number_text(count, queue->wait_replicas)),
+		redis_text_part(redis_number_text(timeout, timeout_ms > 0 ? timeout_ms : 1)) }, 3, 0, on_replicas, op);
 }
 
 void redis_wait(struct redis_queue *queue, storage_done_fn *done, void *arg)

@@ -36,7 +36,7 @@ struct write_op {
 	struct run *contents;
 	size_t content_count;
 	struct numbers {
-		char content[24], accepted[24];
+		char content[REDIS_NUMBER_SIZE], accepted[REDIS_NUMBER_SIZE];
 	} *numbers;			/* by item; one more: count and delay */
 	struct redis_part *args;
 	size_t arg_count;
@@ -71,7 +71,7 @@ static void add_content(struct write_op *op, size_t item, const struct run *run)
 		free(run->owned);
 	else
 		op->contents[op->content_count++] = *run;
-	snprintf(op->numbers[item].content, sizeof(op->numbers[item].content), "%zu", op->content_count);
+	redis_number_text(op->numbers[item].content, (int64_t)op->content_count);
 }
 
 static void check_sizes(struct write_op *op)
@@ -145,8 +145,8 @@ static void make_args(struct write_op *op)
 	struct numbers *whole = &op->numbers[op->count];
 	int64_t delay_ms = op->delay_ms < REDIS_TIME_MAX / 2 ? op->delay_ms : REDIS_TIME_MAX / 2;
 
-	snprintf(whole->content, sizeof(whole->content), "%zu", op->count);
-	snprintf(whole->accepted, sizeof(whole->accepted), "%lld", delay_ms > 0 ? (long long)delay_ms : 0LL);
+	redis_number_text(whole->content, (int64_t)op->count);
+	redis_number_text(whole->accepted, delay_ms > 0 ? delay_ms : 0);
 	op->args = xcalloc(ARGS_BEFORE + ARGS_EACH * op->count + op->content_count, sizeof(*op->args));
 	add_text(op, whole->content);
 	add_text(op, whole->accepted);
@@ -155,8 +155,7 @@ static void make_args(struct write_op *op)
 		struct numbers *numbers = &op->numbers[i];
 
 		if (id_is_derived(item->id))
-			snprintf(numbers->accepted, sizeof(numbers->accepted), "%lld",
-				item->timestamp_ms > 0 ? (long long)item->timestamp_ms : 0LL);
+			redis_number_text(numbers->accepted, item->timestamp_ms > 0 ? item->timestamp_ms : 0);
 		add_arg(op, item->id, ID_LENGTH);
 		add_text(op, numbers->accepted);
 		add_arg(op, op->heads[i].data, op->heads[i].size);
@@ -188,17 +187,12 @@ static void finish(struct write_op *op)
 	start_next(queue);
 }
 
-static bool is_unknown(const struct reply *why)
-{
-	return why->code == 451 && why->subject == 4 && why->detail == 2;
-}
-
 /* A client is told what it can make use of; the log has redis' words. */
 static void set_why(struct write_op *op, const struct reply *why)
 {
 	if (why->code == 452)
 		reply_set(&op->why, 452, "4.3.1", "Insufficient system storage");
-	else if (is_unknown(why) || reply_is_permanent(why))
+	else if (storage_is_unknown(why) || reply_is_permanent(why))
 		reply_copy(&op->why, why);
 	else
 		reply_set(&op->why, 451, "4.3.0", "Error queuing message");
@@ -247,7 +241,7 @@ static void conclude(struct write_op *op)
 		redis_wait(op->queue, on_waited, op);
 	} else if (!reply_is_none(&op->why) || reply_is_none(&op->waited)) {
 		finish(op);
-	} else if (is_unknown(&op->waited)) {
+	} else if (storage_is_unknown(&op->waited)) {
 		reply_set(&op->why, 451, "4.4.2", "Whether replicas have the message is not known");
 		finish(op);
 	} else {

@@ -98,17 +98,10 @@ static void on_said(void *arg, const struct redisReply *reply, const struct repl
 
 static void say(struct closing *closing)
 {
-	static const char eleven[] = "11";
-	size_t count = 3 + REDIS_KEYS + closing->named.count;
-	struct redis_part *command = xcalloc(count, sizeof(*command));
+	const struct named *named = &closing->named;
+	size_t count;
+	struct redis_part *command = redis_script_command(closing->queue, SCRIPT_RELEASE, named->parts, named->count, &count);
 
-	command[0] = (struct redis_part)REDIS_PART("EVAL");
-	command[1] = redis_text_part(redis_script_text(closing->queue, SCRIPT_RELEASE));
-	command[2] = (struct redis_part){ eleven, sizeof(eleven) - 1 };
-	for (size_t i = 0; i < REDIS_KEYS; i++)
-		command[3 + i] = redis_script_keys(closing->queue)[i];
-	for (size_t i = 0; i < closing->named.count; i++)
-		command[3 + REDIS_KEYS + i] = closing->named.parts[i];
 	redis_send(closing->redis, command, count, CLOSE_MS, on_said, closing);
 	free(command);
 }

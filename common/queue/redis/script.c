@@ -67,6 +67,9 @@ static const char *const flag_lines[] = {
 };
 
 /* In the order in which prelude.lua takes them. */
+#define REDIS_KEYS 11
+#define NUMBER_TEXT(number) TEXT_OF(number)
+#define TEXT_OF(number) #number
 static const char *const key_names[REDIS_KEYS] = {
 	"queue", "deferred", "leased", "held", "index", "octets", "wake", "alarm", "sweeper", "owners", "settings",
 };
@@ -115,7 +118,7 @@ void redis_scripts_open(struct redis_queue *queue)
 
 	for (unsigned i = 0; i < REDIS_KEYS; i++) {
 		scripts->keys[i] = xasprintf("%s%s", queue->prefix, key_names[i]);
-		scripts->parts[i] = (struct redis_part){ scripts->keys[i], strlen(scripts->keys[i]) };
+		scripts->parts[i] = redis_text_part(scripts->keys[i]);
 	}
 	redis_scripts_flags(queue, true);
 }
@@ -130,14 +133,21 @@ void redis_scripts_close(struct redis_queue *queue)
 	queue->scripts = NULL;
 }
 
-const char *redis_script_text(const struct redis_queue *queue, enum redis_script script)
-{
-	return queue->scripts->scripts[script].text;
-}
+#define BEFORE_ARGS (3 + REDIS_KEYS)
 
-const struct redis_part *redis_script_keys(const struct redis_queue *queue)
+struct redis_part *redis_script_command(const struct redis_queue *queue, enum redis_script script,
+	const struct redis_part *args, size_t count, size_t *parts_count)
 {
-	return queue->scripts->parts;
+	struct redis_part *parts = xcalloc(BEFORE_ARGS + count, sizeof(*parts));
+
+	parts[0] = (struct redis_part)REDIS_PART("EVAL");
+	parts[1] = redis_text_part(queue->scripts->scripts[script].text);
+	parts[2] = (struct redis_part)REDIS_PART(NUMBER_TEXT(REDIS_KEYS));
+	memcpy(parts + 3, queue->scripts->parts, sizeof(queue->scripts->parts));
+	if (count)
+		memcpy(parts + BEFORE_ARGS, args, count * sizeof(*args));
+	*parts_count = BEFORE_ARGS + count;
+	return parts;
 }
 
 /* ---- a call */
@@ -153,8 +163,6 @@ struct script_call {
 	redis_done_fn *done;
 	void *arg;
 };
-
-#define BEFORE_ARGS (3 + REDIS_KEYS)
 
 static void finish(struct script_call *call, const struct redisReply *reply, const struct reply *why)
 {
@@ -227,7 +235,7 @@ static void send_call(struct script_call *call)
 
 	if (call->by_text) {
 		call->parts[0] = (struct redis_part)REDIS_PART("EVAL");
-		call->parts[1] = (struct redis_part){ script->text, strlen(script->text) };
+		call->parts[1] = redis_text_part(script->text);
 	} else {
 		call->parts[0] = (struct redis_part)REDIS_PART("EVALSHA");
 		call->parts[1] = (struct redis_part){ script->sha, SHA_SIZE - 1 };
@@ -251,14 +259,9 @@ static void run(struct redis_queue *queue, enum redis_script script, const struc
 	struct script_call *call = xcalloc(1, sizeof(*call));
 
 	*call = (struct script_call){ .task.done = on_unusable, .queue = queue, .script = script, .copied = copied,
-		.count = BEFORE_ARGS + count, .done = done, .arg = arg };
-	call->parts = xcalloc(call->count, sizeof(*call->parts));
-	call->parts[2] = (struct redis_part)REDIS_PART("11");
-	memcpy(call->parts + 3, queue->scripts->parts, sizeof(queue->scripts->parts));
-	for (size_t i = 0; i < count; i++) {
-		call->parts[BEFORE_ARGS + i] = args[i];
-		if (!copied)
-			continue;
+		.done = done, .arg = arg };
+	call->parts = redis_script_command(queue, script, args, count, &call->count);
+	for (size_t i = 0; copied && i < count; i++) {
 		call->parts[BEFORE_ARGS + i].data = copied;
 		copied += args[i].size;
 	}

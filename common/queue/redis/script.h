@@ -30,9 +30,8 @@ void redis_script(struct redis_queue *, enum redis_script, const struct redis_pa
 void redis_script_large(struct redis_queue *, enum redis_script, const struct redis_part *args, size_t count,
 	redis_done_fn *, void *arg);
 
-/* For a connection of one's own: the whole text, and the KEYS behind it (REDIS_KEYS of them). Borrowed. */
-#define REDIS_KEYS 11
-const char *redis_script_text(const struct redis_queue *, enum redis_script);
-const struct redis_part *redis_script_keys(const struct redis_queue *);
+/* For a connection of one's own: EVAL with the whole text, a command of *parts_count. Owned; what it has is borrowed. */
+struct redis_part *redis_script_command(const struct redis_queue *, enum redis_script, const struct redis_part *args,
+	size_t count, size_t *parts_count);
 
 #endif

@@ -90,9 +90,25 @@ static void compose(const struct settle_op *settle, struct settled *settled)
 	settled->aside_ms = left_of(settle->delay_until_boot_ms);
 }
 
-static int64_t kept_ms(const char *id)
+static const char *text_or_none(const char *text)
 {
-	return id_is_derived(id) ? FINISHED_DERIVED_KEPT_MS : FINISHED_KEPT_MS;
+	return text ? text : "";
+}
+
+void redis_settle(struct redis_queue *queue, const struct redis_settlement *to, redis_done_fn *done, void *arg)
+{
+	char epoch[REDIS_NUMBER_SIZE], version[REDIS_NUMBER_SIZE], aside[REDIS_NUMBER_SIZE], kept[REDIS_NUMBER_SIZE];
+	const struct redis_part args[] = {
+		redis_text_part(to->id), redis_text_part(to->how),
+		redis_text_part(to->epoch ? redis_number_text(epoch, (int64_t)to->epoch) : ""),
+		redis_text_part(redis_number_text(version, (int64_t)to->version)), redis_text_part(to->place),
+		redis_text_part(text_or_none(to->due)), redis_text_part(text_or_none(to->state)),
+		redis_text_part(to->suspect ? "1" : ""), redis_text_part(text_or_none(to->aside)),
+		redis_text_part(redis_number_text(aside, to->aside_ms)),
+		redis_text_part(redis_number_text(kept, finished_kept_ms(to->id))),
+	};
+
+	redis_script(queue, SCRIPT_SETTLE, args, ARRAY_SIZE(args), done, arg);
 }
 
 static void on_settled(void *arg, const struct redisReply *reply, const struct reply *why);
@@ -101,23 +117,16 @@ static void settle_send(struct redis_op *op)
 {
 	struct settle_op *settle = (struct settle_op *)op;
 	const struct redis_lease *lease = op->lease;
-	char epoch[REDIS_NUMBER_SIZE], version[REDIS_NUMBER_SIZE], aside[REDIS_NUMBER_SIZE], kept[REDIS_NUMBER_SIZE];
 	struct settled settled;
 	char *state;
 
 	compose(settle, &settled);
 	settle->discards = settled.gone;
 	state = settled.untouched ? NULL : redis_state_text(&settled.state, lease->record.other);
-	const struct redis_part args[] = {
-		redis_text_part(lease->lease.id), REDIS_PART("epoch"),
-		redis_text_part(redis_number_text(epoch, (int64_t)lease->lease.epoch)),
-		redis_text_part(redis_number_text(version, (int64_t)lease->record.version)),
-		redis_text_part(settled.gone ? "gone" : place_name(settled.place)), redis_text_part(settled.due),
-		redis_text_part(state ? state : ""), redis_text_part(settled.state.suspect ? "1" : ""),
-		redis_text_part(settled.aside), redis_text_part(redis_number_text(aside, settled.aside_ms)),
-		redis_text_part(redis_number_text(kept, kept_ms(lease->lease.id))),
-	};
-	redis_script(op->queue, SCRIPT_SETTLE, args, ARRAY_SIZE(args), on_settled, settle);
+	redis_settle(op->queue, &(struct redis_settlement){ .id = lease->lease.id, .how = "epoch", .epoch = lease->lease.epoch,
+		.version = lease->record.version, .place = settled.gone ? "gone" : place_name(settled.place), .due = settled.due,
+		.state = state, .suspect = settled.state.suspect, .aside = settled.aside, .aside_ms = settled.aside_ms },
+		on_settled, settle);
 	message_state_release(&settled.state);
 	free(state);
 }
@@ -270,7 +279,7 @@ static void remove_send(struct redis_op *op)
 	const struct redis_part args[] = {
 		redis_text_part(op->lease->lease.id),
 		redis_text_part(redis_number_text(epoch, (int64_t)op->lease->lease.epoch)),
-		redis_text_part(redis_number_text(kept, kept_ms(op->lease->lease.id))),
+		redis_text_part(redis_number_text(kept, finished_kept_ms(op->lease->lease.id))),
 	};
 
 	redis_script(op->queue, SCRIPT_REMOVE, args, ARRAY_SIZE(args), on_removed, op);

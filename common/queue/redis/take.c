@@ -56,24 +56,17 @@ static const char *place_of(const struct take *take, const struct redis_record *
 static void settle(struct take *take, struct redis_record *record, int64_t now_ms)
 {
 	int64_t due_ms = record->due_ms ? record->due_ms : now_ms;
-	char version[REDIS_NUMBER_SIZE], due[REDIS_NUMBER_SIZE], kept[REDIS_NUMBER_SIZE];
+	char due[REDIS_NUMBER_SIZE], *state;
 	const char *place;
 	bool is_new;
-	char *state;
 
 	take->going = !redis_obey(take->queue, take->id, &record->marks, false, &record->state, &due_ms, now_ms);
 	place = place_of(take, record);
 	is_new = strcmp(place, place_name(PLACE_NEW)) == 0;
 	state = is_new ? NULL : redis_state_text(&record->state, record->other);
-	const struct redis_part args[] = {
-		redis_text_part(take->id), REDIS_PART("take"), REDIS_PART(""),
-		redis_text_part(redis_number_text(version, (int64_t)record->version)), redis_text_part(place),
-		redis_text_part(is_new ? "" : redis_number_text(due, due_ms)), redis_text_part(state ? state : ""),
-		redis_text_part(record->state.suspect ? "1" : ""), REDIS_PART(""), REDIS_PART("0"),
-		redis_text_part(redis_number_text(kept,
-			id_is_derived(take->id) ? FINISHED_DERIVED_KEPT_MS : FINISHED_KEPT_MS)),
-	};
-	redis_script(take->queue, SCRIPT_SETTLE, args, ARRAY_SIZE(args), on_settled, take);
+	redis_settle(take->queue, &(struct redis_settlement){ .id = take->id, .how = "take", .version = record->version,
+		.place = place, .due = is_new ? NULL : redis_number_text(due, due_ms), .state = state,
+		.suspect = record->state.suspect }, on_settled, take);
 	free(state);
 }
 

@@ -11,8 +11,6 @@
 #include "common/queue/now.h"
 #include "common/queue/redis/redis_queue.h"
 
-#define REDIS_NUMBER_SIZE 24
-
 /* ---- work.c: requests that are asked again until redis has answered */
 
 /* The first member of a request. One whose outcome is not known is asked again: its script does nothing a second time. */
@@ -75,8 +73,6 @@ bool redis_lease_reread(struct redis_lease *, const struct redisReply *answer);
 int64_t redis_lease_now_ms(const struct redis_lease *);		/* by redis' clock */
 int64_t redis_lease_left_ms(const struct lease *);
 bool redis_lease_is_new(const struct redis_lease *);		/* nothing is known but its envelope */
-const char *redis_number_text(char text[REDIS_NUMBER_SIZE], int64_t);
-struct redis_part redis_text_part(const char *);
 
 /* ---- renew.c */
 
