@@ -6,9 +6,8 @@ import os
 import random
 import re
 
-from lib.crash import COMMAND, CONFIG, WEIGHTS, Hop, Killer, Sender, report, takes_of_commands
-from lib.fixture import SLOW, Failure, diag, is_, ok, run, wait_for
-from lib.operator import left_in_queues
+from lib.crash import COMMAND, CONFIG, WEIGHTS, Hop, Killer, check_all, under_fire
+from lib.fixture import diag, is_, ok, run
 from lib.redis import Redis
 from lib.resp import RespError
 
@@ -62,38 +61,11 @@ def crash(t):
     server = Redis(t, aof='always')
     hop = Hop(t, random.Random(dice.random()))
     killer = RedisKiller(t, config(t, hop, server), dice, server)
-    killer.start(notify=True)
-    senders = [Sender(t.port(name), name, n, random.Random(dice.random()), 0.03 * SLOW)
-        for name in ('hop', 'run') for n in range(3)]
-    for sender in senders:
-        sender.start()
-    for _ in range(KILLS):
-        killer.watch((0.1 + 0.8 * dice.random()) * SLOW ** 0.5)
-        for sender in senders:
-            sender.hold(waiting(server, sender.queue) > WAITING)
-        killer.kill()
-    killer.kill('all')
-    for sender in senders:
-        sender.stop()
-    killer.start(notify=True)
-    try:
-        # What the dead had claimed comes when their leases have ended.
-        ok(wait_for(lambda: left_in_queues(t) == {'hop': 0, 'run': 0}, LEASE * 3, 'empty queues'), 'both queues are empty')
-    except Failure:
-        diag(f'{t.queuectl("status")}\n{t.queuectl("list")[:3000]}')
-        raise
-    is_(killer.master.stop(), 0, 'all end well')
-    check(t, killer, [message for sender in senders for message in sender.messages], hop)
-    is_([key for key in server('KEYS', '*') if re.fullmatch(rb'\w+:[0-9a-z]{26}', key)], [], 'no message is left')
-
-
-def check(t, killer, messages, hop):
-    verdict = report(t, messages, hop.takes + takes_of_commands(t.path('saved')), killer.kills)
-    diag(verdict.summary)
-    ok(sum(message.code == 250 for message in messages) > KILLS, f'{KILLS} kills, and mail between them')
+    # What the dead had claimed comes when their leases have ended.
+    messages = under_fire(t, killer, dice, KILLS, lambda queue: waiting(server, queue) > WAITING, LEASE * 3)
+    check_all(t, killer, messages, hop, KILLS)
     ok(any(kill.kind == 'redis' for kill in killer.kills) or KILLS < 30, 'redis was among the victims')
-    is_(len(verdict.lost), 0, 'nothing is lost')
-    is_(len(verdict.wrong), 0, 'nothing is doubled without a reason, changed, or taken against our word')
+    is_([key for key in server('KEYS', '*') if re.fullmatch(rb'\w+:[0-9a-z]{26}', key)], [], 'no message is left')
 
 
 run(crash, timeout=180 + KILLS * 2)

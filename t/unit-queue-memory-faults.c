@@ -30,20 +30,6 @@ static bool open_supervised(struct place *place, const struct place *beside)
 	return opened.why.code == 0;
 }
 
-static struct envelope *large(void)
-{
-	struct envelope *envelope = message("f@example.org", "Subject: large\r\n\r\n");
-	FILE *spool = tmpfile();
-
-	for (unsigned i = 0; spool && i < 10000; i++)
-		fputs("a line of the spool file\r\n", spool);
-	if (!spool || fflush(spool))
-		_exit(2);
-	envelope->content.fd = dup(fileno(spool));
-	envelope->content.fd_size = (uint64_t)ftell(spool);
-	return envelope;
-}
-
 /* As submit.c does: an outcome that is not known is asked for again. */
 static bool write_one(struct place *edge, struct envelope *envelope)
 {
@@ -74,7 +60,7 @@ static void run_child(const char *fault)
 		_exit(REFUSED_TO_START);
 	place_open_beside(&edge, &old, STORAGE_FOR_EDGE, SECTION);
 	for (unsigned i = 0; i < WRITES; i++) {
-		items[i] = i % 2 ? large() : message("f@example.org", "Subject: small\r\n\r\n");
+		items[i] = i % 2 ? spooled("f@example.org") : message("f@example.org", "Subject: small\r\n\r\n");
 		written[i] = write_one(i < 2 ? &edge : &old, items[i]);
 	}
 	if (!open_supervised(&new, &old))

@@ -18,21 +18,6 @@ static const char *const points[] = {
 
 static struct place place;
 
-static struct envelope *spooled(void)
-{
-	struct envelope *envelope = message("f@example.org", "Subject: large\r\n\r\n");
-	FILE *spool = tmpfile();
-
-	for (unsigned i = 0; spool && i < 10000; i++)
-		fputs("a line of the spool file\r\n", spool);
-	if (!spool || fflush(spool))
-		_exit(2);
-	envelope->content.fd = dup(fileno(spool));
-	envelope->content.fd_size = (uint64_t)ftell(spool);
-	fclose(spool);
-	return envelope;
-}
-
 /* As submit.c does: an outcome that is not known is asked for again. */
 static bool write_one(struct envelope *envelope)
 {
@@ -98,7 +83,7 @@ static void run_child(const char *fault)
 	for (unsigned i = 0; i < WRITES; i++) {
 		bool there;
 
-		items[i] = i % 2 ? spooled() : message("f@example.org", "Subject: small\r\n\r\n");
+		items[i] = i % 2 ? spooled("f@example.org") : message("f@example.org", "Subject: small\r\n\r\n");
 		there = write_one(items[i]);
 		written += there;
 		if (is_there(items[i]->id) != there)

@@ -7,7 +7,7 @@
 #define SHORT_MS 1000
 #define POLLERS 5
 
-static struct place one, two, pollers[POLLERS];
+static struct place pollers[POLLERS];
 static char log_path[128];
 
 /* A line of standard error, which is a file here. */
@@ -23,18 +23,6 @@ static bool has_logged(const char *event, const char *member)
 		fclose(log);
 	line = strstr(text, event);
 	return line && strstr(line, member);
-}
-
-static void open_both(void)
-{
-	host_open(&one, NULL, "one");
-	host_open(&two, &one, "two");
-}
-
-static void close_both(void)
-{
-	place_close(&two);
-	place_close(&one);
 }
 
 static struct outcomes delivered(size_t index)
@@ -328,10 +316,7 @@ static void test_told_too_late(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, NULL);
+	hosts_begin(NULL);
 	snprintf(log_path, sizeof(log_path), "%s/log", scratch);
 	log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_INFO, .output = log_path });
 	test_first_expiry();
@@ -342,8 +327,6 @@ int main(void)
 	test_closed();
 	test_answer_lost();
 	test_told_too_late();
-	redis_server_stop(&server);
 	log_close();
-	scratch_remove();
-	return done_testing();
+	return hosts_end();
 }

@@ -3,7 +3,6 @@
  * P19: a message that is damaged or taken away under its lease. */
 #include "t/lib/redis_hosts.h"
 
-static struct place one, two;
 static struct answer claimed;
 
 /* A command about a message, with %s for its id. */
@@ -178,20 +177,13 @@ static void test_many_expire(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, NULL);
-	host_open(&one, NULL, "one");
-	host_open(&two, &one, "two");
+	hosts_begin(NULL);
+	open_both();
 	test_damaged_content();
 	test_damaged_state();
 	test_false_hints();
 	test_clock_back();
 	test_many_expire();
-	place_close(&two);
-	place_close(&one);
-	redis_server_stop(&server);
-	scratch_remove();
-	return done_testing();
+	close_both();
+	return hosts_end();
 }

@@ -136,15 +136,10 @@ static void test_killed(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, NULL);
+	hosts_begin(NULL);
 	log_open("unit", &(struct log_settings){ .level = LOG_LEVEL_ERROR });
 	test_race();
 	test_killed();
 	log_close();
-	redis_server_stop(&server);
-	scratch_remove();
-	return done_testing();
+	return hosts_end();
 }

@@ -4,7 +4,6 @@
 
 #define SWEPT_MS 200		/* a lease whose sweeps are 50 ms apart */
 
-static struct place one, two;
 static struct answer claimed;
 
 /* A command about a message, with ID where its id goes. */
@@ -229,12 +228,8 @@ static void test_many_large(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, NULL);
-	host_open(&one, NULL, "one");
-	host_open(&two, &one, "two");
+	hosts_begin(NULL);
+	open_both();
 	test_hints_gone();
 	test_held_stray();
 	test_nonsense();
@@ -242,7 +237,5 @@ int main(void)
 	test_claimed_twice();
 	test_discarded_before_written();
 	test_many_large();
-	redis_server_stop(&server);
-	scratch_remove();
-	return done_testing();
+	return hosts_end();
 }

@@ -8,20 +8,8 @@
 #define SWEEP_MS (LONG_MS / 4)
 #define HOUR_MS 3600000
 
-static struct place one, two, hosts[WAITING];
+static struct place hosts[WAITING];
 static struct answer waiting[WAITING], given_back;
-
-static void open_both(void)
-{
-	host_open(&one, NULL, "one");
-	host_open(&two, &one, "two");
-}
-
-static void close_both(void)
-{
-	place_close(&two);
-	place_close(&one);
-}
 
 static void remove_claimed(struct place *place, struct answer *answer, const char *id, const char *what)
 {
@@ -285,10 +273,7 @@ static void test_restart(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, "appendonly yes\nappendfsync always\nmaxclients 1000");
+	hosts_begin("appendonly yes\nappendfsync always\nmaxclients 1000");
 	test_costs();
 	test_due();
 	test_taken_token();
@@ -296,7 +281,5 @@ int main(void)
 	test_sweeper_stopped();
 	test_aside();
 	test_restart();
-	redis_server_stop(&server);
-	scratch_remove();
-	return done_testing();
+	return hosts_end();
 }

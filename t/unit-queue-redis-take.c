@@ -2,8 +2,6 @@
  * SPDX-License-Identifier: MIT */
 #include "t/lib/redis_hosts.h"
 
-static struct place one, two;
-
 static void test_taken(void)
 {
 	struct outcomes done = { 0 };
@@ -65,17 +63,10 @@ static void test_marks(void)
 
 int main(void)
 {
-	setvbuf(stdout, NULL, _IOLBF, 0);
-	signal(SIGPIPE, SIG_IGN);
-	scratch_make();
-	redis_server_start(&server, NULL);
-	host_open(&one, NULL, "one");
-	host_open(&two, &one, "two");
+	hosts_begin(NULL);
+	open_both();
 	test_taken();
 	test_marks();
-	place_close(&two);
-	place_close(&one);
-	redis_server_stop(&server);
-	scratch_remove();
-	return done_testing();
+	close_both();
+	return hosts_end();
 }

@@ -2,17 +2,19 @@
 # SPDX-License-Identifier: MIT
 import hashlib
 import os
+import random
 import re
 import signal
 import socket
 import threading
 import time
 
-from .fixture import IS_ROOT, Failure, descendants, process_stat
+from .fixture import IS_ROOT, SLOW, Failure, descendants, process_stat, wait_for
 from .judge import Kill, Log, Message, Take, bounce_of, judge
 from .next_hop import NextHop
 from .peer import Client, dot_stuffed
-from .tap import diag
+from .operator import left_in_queues
+from .tap import diag, is_, ok
 
 # What a command does with a message: $1 the folder, $2 its id, $3 the recipient.
 COMMAND = '''#!/bin/sh
@@ -269,3 +271,38 @@ class Killer:
             if left <= 0:
                 return
             time.sleep(min(left, 0.02))
+
+
+def under_fire(t, killer, dice, kills, crowded, patience):
+    """Mail into both queues while somebody is killed again and again; senders wait while crowded(name of queue). Gives their
+    messages, once all were delivered: within `patience` seconds."""
+    killer.start(notify=True)
+    senders = [Sender(t.port(name), name, n, random.Random(dice.random()), 0.03 * SLOW)
+        for name in ('hop', 'run') for n in range(3)]
+    for sender in senders:
+        sender.start()
+    for _ in range(kills):
+        killer.watch((0.1 + 0.8 * dice.random()) * SLOW ** 0.5)
+        for sender in senders:
+            sender.hold(crowded(sender.queue))
+        killer.kill()
+    killer.kill('all')      # so that nobody waits for his next start
+    for sender in senders:
+        sender.stop()
+    killer.start(notify=True)
+    try:
+        ok(wait_for(lambda: left_in_queues(t) == {'hop': 0, 'run': 0}, patience, 'empty queues'), 'both queues are empty')
+    except Failure:
+        diag(f'{t.queuectl("status")}\n{t.queuectl("list")[:3000]}')
+        raise
+    is_(killer.master.stop(), 0, 'all end well')
+    return [message for sender in senders for message in sender.messages]
+
+
+def check_all(t, killer, messages, hop, kills):
+    """Nothing is lost, and nothing wrong."""
+    verdict = report(t, messages, hop.takes + takes_of_commands(t.path('saved')), killer.kills)
+    diag(verdict.summary)
+    ok(sum(message.code == 250 for message in messages) > kills, f'{kills} kills, and mail between them')
+    is_(len(verdict.lost), 0, 'nothing is lost')
+    is_(len(verdict.wrong), 0, 'nothing is doubled without a reason, changed, or taken against our word')

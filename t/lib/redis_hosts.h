@@ -26,6 +26,37 @@ MAYBE void host_open(struct place *place, const struct place *beside, const char
 	free(section);
 }
 
+MAYBE struct place one, two;	/* two hosts with one queue */
+
+MAYBE void open_both(void)
+{
+	host_open(&one, NULL, "one");
+	host_open(&two, &one, "two");
+}
+
+MAYBE void close_both(void)
+{
+	place_close(&two);
+	place_close(&one);
+}
+
+/* Begins a test program, with a server that has further lines of `conf` (NULL: none). */
+MAYBE void hosts_begin(const char *conf)
+{
+	setvbuf(stdout, NULL, _IOLBF, 0);
+	signal(SIGPIPE, SIG_IGN);
+	scratch_make();
+	redis_server_start(&server, conf);
+}
+
+/* Ends it; gives its status. */
+MAYBE int hosts_end(void)
+{
+	redis_server_stop(&server);
+	scratch_remove();
+	return done_testing();
+}
+
 /* Begins to wait. */
 MAYBE void begin_claim(struct place *place, size_t max, int64_t lease_ms, struct answer *answer)
 {

@@ -274,6 +274,22 @@ MAYBE struct envelope *message(const char *sender, const char *octets)
 	return envelope;
 }
 
+/* 260,000 octets in a file. */
+MAYBE struct envelope *spooled(const char *sender)
+{
+	struct envelope *envelope = message(sender, "Subject: large\r\n\r\n");
+	FILE *spool = tmpfile();
+
+	for (unsigned i = 0; spool && i < 10000; i++)
+		fputs("a line of the spool file\r\n", spool);
+	if (!spool || fflush(spool))
+		_exit(2);
+	envelope->content.fd = dup(fileno(spool));
+	envelope->content.fd_size = (uint64_t)ftell(spool);
+	fclose(spool);
+	return envelope;
+}
+
 /* The calls, made to wait. The code of the answer; 0 is success. */
 MAYBE unsigned do_write(struct place *place, struct envelope *const items[], size_t count, int64_t delay_ms)
 {
