@@ -72,6 +72,18 @@ class Peer:
         self.pending = bytes(data[looked:])
         return bytes(data[:looked])
 
+    def read_octets(self, count):
+        """So many, or fewer up to the end of the stream."""
+        data, self.pending = bytearray(self.pending), b''
+        while len(data) < count:
+            more = self._more()
+            self.pending = b''
+            if not more:
+                break
+            data += more
+        self.pending = bytes(data[count:])
+        return bytes(data[:count])
+
     def _more(self):
         try:
             more = self.sock.recv(65536)
