@@ -114,14 +114,13 @@ struct result {
 	unsigned settled, finished;
 };
 
-static void on_settled(void *arg, size_t index, const struct reply *reply, const char *host)
+static void on_settled(void *arg, size_t index, const struct relay_result *settled)
 {
 	struct result *result = arg;
 
 	(void)index;
-	(void)host;
 	result->settled++;
-	reply_copy(&result->reply, reply);
+	reply_copy(&result->reply, settled->reply);
 }
 
 static void on_finished(void *arg)

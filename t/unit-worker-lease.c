@@ -261,7 +261,7 @@ static void settle(struct relay_delivery *delivery, bool delivered)
 	if (delivered)
 		reply_set(&reply, 250, "2.0.0", "done");
 	storage.under_way--;
-	delivery->settled(delivery->arg, 0, &reply, "there");
+	delivery->settled(delivery->arg, 0, RELAY_RESULT(&reply, "there"));
 	delivery->finished(delivery->arg);
 	reply_release(&reply);
 }

@@ -83,7 +83,7 @@ static void settle_one(const struct relay_delivery *delivery, size_t index)
 		messages[message].settled[recipient] |= reply_is_success(&reply) || reply_is_permanent(&reply);
 	}
 	relay.settled++;
-	delivery->settled(delivery->arg, index, &reply, "there");
+	delivery->settled(delivery->arg, index, RELAY_RESULT(&reply, "there"));
 	reply_release(&reply);
 }
 

@@ -134,19 +134,19 @@ static void fetch(struct delivery *delivery)
 
 /* ---- the relay */
 
-static void on_settled(void *arg, size_t index, const struct reply *reply, const char *host)
+static void on_settled(void *arg, size_t index, const struct relay_result *result)
 {
 	struct delivery *delivery = arg;
 
 	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled ||
 			(delivery->left_out && delivery->left_out[index]))
 		BUG("recipient %zu was settled twice, or was not to be tried", index);
-	progress_settle(&delivery->progress[index], reply, host);
+	progress_settle(&delivery->progress[index], result->reply, result->host);
 	delivery->left--;
-	if (!reply_is_success(reply))
+	if (!reply_is_success(result->reply))
 		return;
-	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *reply, (char *)host,
-		delivery->attempt_ms });
+	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *result->reply,
+		(char *)result->host, delivery->attempt_ms });
 	delivery->unrecorded = true;
 	if (delivery->left)
 		delivery_next(delivery);

@@ -89,7 +89,7 @@ void outgoing_settle(struct outgoing *outgoing, size_t recipient, const struct r
 	outgoing->count--;
 	for (; at < outgoing->count; at++)
 		outgoing->open[at] = outgoing->open[at + 1];
-	outgoing->delivery.settled(outgoing->delivery.arg, recipient, reply, host);
+	outgoing->delivery.settled(outgoing->delivery.arg, recipient, RELAY_RESULT(reply, host));
 }
 
 void outgoing_finish(struct outgoing *outgoing, const struct reply *reply, const char *host)

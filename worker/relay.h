@@ -30,9 +30,20 @@ struct relay_setting {
 	bool allow_root;
 };
 
-/* What became of recipient `index` (in the stored list). A reply that is none: it was not attempted. `host` says
- * where it went, "" if nowhere. Borrowed. */
-typedef void relay_settled_fn(void *arg, size_t index, const struct reply *, const char *host);
+/* What became of one recipient. All borrowed. */
+struct relay_result {
+	const struct reply *reply;	/* none: it was not attempted */
+	const char *host;		/* that gave it, "mx.example.net[192.0.2.1]"; "": it got nowhere */
+	const char *tls;		/* "TLSv1.3": so it went there; NULL: in clear, or not by SMTP */
+	bool dsn_passed_on;		/* of a success: the next hop took over telling the sender (RFC 3461 5.2.2) */
+	/* Not attempted, as more wait there than the relay takes: due then at the earliest; 0: at once. */
+	int64_t later_ms;
+};
+/* For who knows only what was said, and where. */
+#define RELAY_RESULT(reply_, host_) (&(struct relay_result){ .reply = (reply_), .host = (host_) })
+
+/* Recipient `index` is that of the stored list. */
+typedef void relay_settled_fn(void *arg, size_t index, const struct relay_result *);
 typedef void relay_done_fn(void *arg);
 /* May the step be taken that cannot be taken back? WAIT: not known yet; STOP: no, the message is another worker's by now. */
 enum relay_go { RELAY_GO, RELAY_STOP, RELAY_WAIT };

@@ -33,7 +33,7 @@ static void settle_all(const struct relay_delivery *delivery, enum relay_go go)
 			continue;
 		if (go == RELAY_GO)
 			reply_set(&reply, 250, "2.0.0", "Message delivered; %s", delivery->envelope->id);
-		delivery->settled(delivery->arg, i, &reply, "blackhole");
+		delivery->settled(delivery->arg, i, RELAY_RESULT(&reply, "blackhole"));
 	}
 	reply_release(&reply);
 	delivery->finished(delivery->arg);

@@ -156,7 +156,8 @@ static void settle(const struct piped_call *call, const struct reply *reply)
 {
 	const struct piped *piped = call->piped;
 
-	piped->delivery.settled(piped->delivery.arg, call->recipient, reply, piped->owner->args.items[0]);
+	piped->delivery.settled(piped->delivery.arg, call->recipient,
+		RELAY_RESULT(reply, piped->owner->args.items[0]));
 }
 
 static void piped_free(struct piped *piped)

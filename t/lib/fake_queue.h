@@ -422,7 +422,7 @@ MAYBE void settle(struct scripted *scripted, size_t index)
 		reply_set(&reply, 550, "5.1.1", "never");
 	if (scripted->settled)
 		scripted->settled(index, how);
-	scripted->delivery.settled(scripted->delivery.arg, index, &reply, "there");
+	scripted->delivery.settled(scripted->delivery.arg, index, RELAY_RESULT(&reply, "there"));
 	reply_release(&reply);
 }
 

@@ -90,13 +90,12 @@ struct results {
 	unsigned settled[RECIPIENTS_MAX], finished;
 };
 
-static void on_settled(void *arg, size_t index, const struct reply *reply, const char *host)
+static void on_settled(void *arg, size_t index, const struct relay_result *result)
 {
 	struct results *results = arg;
 
-	(void)host;
 	results->settled[index]++;
-	reply_copy(&results->replies[index], reply);
+	reply_copy(&results->replies[index], result->reply);
 }
 
 static void on_finished(void *arg)
