@@ -52,10 +52,8 @@ static void step(struct connection *connection);
 
 static void take_question_back(struct connection *connection)
 {
-	const struct relay_delivery *delivery = &connection->outgoing->delivery;
-
 	if (connection->asks)
-		delivery->commit(delivery->arg, NULL, NULL);
+		outgoing_commit(connection->outgoing, NULL, NULL);
 	connection->asks = false;
 }
 
@@ -78,8 +76,7 @@ static void on_resumed(void *arg, enum relay_go go)
 
 static void ask_to_end_data(struct connection *connection)
 {
-	const struct relay_delivery *delivery = &connection->outgoing->delivery;
-	enum relay_go go = delivery->commit(delivery->arg, on_resumed, connection);
+	enum relay_go go = outgoing_commit(connection->outgoing, on_resumed, connection);
 
 	if (go == RELAY_WAIT)
 		connection->asks = true;
@@ -93,7 +90,7 @@ static void on_settled(void *arg, size_t recipient, const struct reply *reply)
 {
 	struct connection *connection = arg;
 
-	outgoing_settle(connection->outgoing, recipient, reply, connection->host);
+	outgoing_settle(connection->outgoing, recipient, RELAY_RESULT(reply, connection->host));
 }
 
 static void on_finished(void *arg, enum transaction_end end, const struct reply *why)
@@ -125,7 +122,7 @@ static void end_transaction(struct connection *connection)
 			outgoing_log_in_doubt(outgoing, connection->settings->relay, connection->host, why.text);
 		if (connection->end == TRANSACTION_BROKEN_OFF)
 			reply_release(&why);
-		outgoing_finish(outgoing, &why, connection->host);
+		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
 	}
 	reply_release(&why);
 }
@@ -175,7 +172,7 @@ static void feed(struct connection *connection)
 		if (is_about_sent(&connection->stream))
 			ask_to_end_data(connection);
 	} else if (result == MAIL_SOURCE_FAILED) {
-		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->delivery.envelope->id),
+		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->envelope->id),
 			LOG_TEXT("error", strerror(errno)));
 		reply_set(&why, 451, "4.3.0", "Message could not be read");
 		smtp_client_break_off(connection->client, &why);
@@ -481,7 +478,7 @@ const char *connection_host(const struct connection *connection)
 
 void connection_send(struct connection *connection, struct outgoing *outgoing)
 {
-	struct smtp_transaction transaction = { .envelope = outgoing->delivery.envelope, .count = outgoing->count,
+	struct smtp_transaction transaction = { .envelope = outgoing->envelope, .count = outgoing->count,
 		.size = outgoing->size, .eight_bit = outgoing->eight_bit, .utf8_header = outgoing->utf8_header,
 		.settled = on_settled, .finished = on_finished, .arg = connection };
 	struct reply why = { 0 };
@@ -496,7 +493,7 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 	mail_source_notify(outgoing->source, on_arrived, connection);
 	if (smtp_client_begin(connection->client, &transaction, &why) < 0) {
 		connection->outgoing = NULL;
-		outgoing_finish(outgoing, &why, connection->host);
+		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
 		reply_release(&why);
 		return;
 	}

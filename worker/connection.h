@@ -4,6 +4,7 @@
 #define SLIMTA_WORKER_CONNECTION_H
 
 #include "common/net/resolver.h"
+#include "common/smtp/client.h"
 #include "worker/outgoing.h"
 
 /* Lent for the connection's life. */

@@ -3,15 +3,11 @@
  * Callbacks only note what happened and wake up run(), which compares what is wanted with what is there. */
 #include "worker/destination.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "common/base/clock.h"
-#include "common/base/log.h"
 #include "common/base/memory.h"
-#include "worker/relay_drivers.h"
 
 #define SLOT_RETRY_MS 100		/* who waits for a slot tries again */
 #define YIELD_MS 300			/* so that another gets the slot that was given up for it */
@@ -33,7 +29,7 @@ struct destination {
 	struct destination_settings settings;
 	TAILQ_HEAD(, link) links;
 	unsigned count;			/* of links */
-	struct outgoing_list examined, line;	/* being examined; waiting */
+	struct outgoing_list line;	/* waiting */
 	struct event *wake, *bound;
 	int64_t no_more_until_ms;	/* beside those that work */
 	int64_t yield_until_ms;		/* to who waits for a slot that was given up */
@@ -72,7 +68,7 @@ static void on_returned(void *arg, struct connection *connection, struct outgoin
 
 	run_soon(destination);
 	if (outgoing->again || destination->draining) {
-		outgoing_finish(outgoing, why, connection_host(connection));
+		outgoing_finish(outgoing, RELAY_RESULT(why, connection_host(connection)));
 		return;
 	}
 	outgoing->again = true;
@@ -127,7 +123,7 @@ static void fail_first(struct destination *destination)
 
 	for (; destination->failed && (first = TAILQ_FIRST(&destination->line)); destination->failed--) {
 		TAILQ_REMOVE(&destination->line, first, link);
-		outgoing_finish(first, &destination->why, destination->why_host);
+		outgoing_refuse(first, RELAY_RESULT(&destination->why, destination->why_host));
 	}
 	destination->failed = 0;
 	reply_release(&destination->why);
@@ -224,7 +220,7 @@ static void use(struct destination *destination, struct link *link)
 			quit(link);
 		} else if (outgoing) {
 			TAILQ_REMOVE(&destination->line, outgoing, link);
-			relay_say_in_line(&outgoing->delivery, false);
+			outgoing_say_in_line(outgoing, false);
 			connection_send(link->connection, outgoing);
 		} else {
 			if (destination->draining)
@@ -288,18 +284,18 @@ static void settle_line(struct destination *destination)
 
 	while ((outgoing = TAILQ_FIRST(&destination->line))) {
 		TAILQ_REMOVE(&destination->line, outgoing, link);
-		outgoing_finish(outgoing, &(struct reply){ 0 }, "");
+		outgoing_finish(outgoing, RELAY_RESULT(&(struct reply){ 0 }, ""));
 	}
 }
 
 /* The first in line have each a connection that is being made: that is part of an attempt. */
-static void say_who_waits(const struct destination *destination)
+static void say_who_waits(struct destination *destination)
 {
 	size_t opening = count_opening(destination) + destination->failed;
-	const struct outgoing *outgoing;
+	struct outgoing *outgoing;
 
 	TAILQ_FOREACH(outgoing, &destination->line, link) {
-		relay_say_in_line(&outgoing->delivery, !opening);
+		outgoing_say_in_line(outgoing, !opening);
 		opening -= opening > 0;
 	}
 }
@@ -356,30 +352,10 @@ static void on_bound(evutil_socket_t fd, short what, void *arg)
 
 /* ---- messages */
 
-static void on_examined(void *arg, struct outgoing *outgoing)
+void destination_send(struct destination *destination, struct outgoing *outgoing)
 {
-	struct destination *destination = arg;
-	struct reply why = { 0 };
-
-	TAILQ_REMOVE(&destination->examined, outgoing, link);
-	if (errno) {
-		log_error("relay", "could not read a message", LOG_TEXT("id", outgoing->delivery.envelope->id),
-			LOG_TEXT("error", strerror(errno)));
-		reply_set(&why, 451, "4.3.0", "Message could not be read");
-		outgoing_finish(outgoing, &why, "");
-		reply_release(&why);
-		return;
-	}
 	TAILQ_INSERT_TAIL(&destination->line, outgoing, link);
 	run_soon(destination);
-}
-
-void destination_send(struct destination *destination, const struct relay_delivery *delivery)
-{
-	struct outgoing *outgoing = outgoing_new(destination->settings.connection.base, destination->settings.disk, delivery,
-		on_examined, destination);
-
-	TAILQ_INSERT_TAIL(&destination->examined, outgoing, link);
 }
 
 void destination_drain(struct destination *destination, int64_t bound_ms)
@@ -399,7 +375,6 @@ struct destination *destination_new(const struct destination_settings *settings)
 
 	destination->settings = *settings;
 	TAILQ_INIT(&destination->links);
-	TAILQ_INIT(&destination->examined);
 	TAILQ_INIT(&destination->line);
 	destination->wake = event_new(settings->connection.base, -1, 0, on_wake, destination);
 	destination->bound = event_new(settings->connection.base, -1, 0, on_bound, destination);
@@ -430,7 +405,6 @@ void destination_free(struct destination *destination)
 		slots_give(destination->settings.slots, link->slot);
 		free(link);
 	}
-	free_list(&destination->examined);
 	free_list(&destination->line);
 	reply_release(&destination->why);
 	free(destination->why_host);

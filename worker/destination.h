@@ -3,7 +3,6 @@
 #ifndef SLIMTA_WORKER_DESTINATION_H
 #define SLIMTA_WORKER_DESTINATION_H
 
-#include "common/base/pool.h"
 #include "worker/connection.h"
 #include "worker/slots.h"
 
@@ -11,7 +10,6 @@ struct destination;
 
 struct destination_settings {
 	struct connection_settings connection;
-	struct pool *disk;
 	struct slots *slots;		/* lent, as all of this */
 };
 
@@ -19,8 +17,8 @@ struct destination *destination_new(const struct destination_settings *);
 /* Drops all that is under way; nobody is told. NULL is fine. */
 void destination_free(struct destination *);
 
-/* Settles and finishes it from the loop, never inside this call. */
-void destination_send(struct destination *, const struct relay_delivery *);
+/* Takes it; settles, refuses or finishes it from the loop, never inside this call. */
+void destination_send(struct destination *, struct outgoing *);
 /* What waits is not attempted. What is under way has `bound_ms`; then it is broken off, where its final dot was not sent. */
 void destination_drain(struct destination *, int64_t bound_ms);
 

@@ -1,85 +1,139 @@
-/* outgoing.c - a message on its way to a next hop by SMTP
+/* outgoing.c - some recipients of a message, on their way to one next hop by SMTP
  * SPDX-License-Identifier: MIT */
 #include "worker/outgoing.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/base/text.h"
 #include "worker/relay_drivers.h"
+#include "worker/sending_parts.h"
 
-static void examine(struct outgoing *outgoing)
+/* ---- the question before the final dot */
+
+static void wake_up(struct sending *sending)
 {
-	const struct content *content = &outgoing->delivery.envelope->content;
-	uint64_t header = content->prepended.size + content->header_size + content->appended.size, at = 0;
-	enum mail_source_result result;
-	const char *data;
-	size_t size;
+	if (!sending->asked && !TAILQ_EMPTY(&sending->asking))
+		event_active(sending->wake, EV_TIMEOUT, 0);
+}
 
-	while ((result = mail_source_next(outgoing->source, &data, &size)) == MAIL_SOURCE_DATA) {
-		if (!text_is_ascii(data, size)) {
-			uint64_t of_header = at >= header ? 0 : header - at;
+/* The resumed may end the whole message. */
+static void tell(struct outgoing *outgoing, enum relay_go go)
+{
+	relay_resume_fn *resume = outgoing->resume;
 
-			outgoing->eight_bit = true;
-			if (of_header && !text_is_ascii(data, of_header < size ? (size_t)of_header : size))
-				outgoing->utf8_header = true;
-		}
-		at += size;
-		if (outgoing->eight_bit && at >= header)
-			break;
-	}
-	if (result == MAIL_SOURCE_LATER)
+	outgoing->resume = NULL;
+	wake_up(outgoing->sending);
+	resume(outgoing->resume_arg, go);
+}
+
+static void on_resumed(void *arg, enum relay_go go)
+{
+	struct sending *sending = arg;
+	struct outgoing *outgoing = sending->asked;
+
+	sending->asked = NULL;
+	tell(outgoing, go);
+}
+
+static enum relay_go ask(struct outgoing *outgoing)
+{
+	struct sending *sending = outgoing->sending;
+	enum relay_go go = sending->delivery.commit(sending->delivery.arg, on_resumed, sending);
+
+	if (go == RELAY_WAIT)
+		sending->asked = outgoing;
+	return go;
+}
+
+void outgoing_ask_next(struct sending *sending)
+{
+	struct outgoing *next = TAILQ_FIRST(&sending->asking);
+	enum relay_go go;
+
+	if (sending->asked || !next)
 		return;
-	if (result != MAIL_SOURCE_FAILED)
-		errno = 0;
-	outgoing->examined(outgoing->arg, outgoing);
+	TAILQ_REMOVE(&sending->asking, next, asking);
+	go = ask(next);
+	if (go != RELAY_WAIT)
+		tell(next, go);
 }
 
-static void on_arrived(void *arg)
+static void take_back(struct outgoing *outgoing)
 {
-	examine(arg);
+	struct sending *sending = outgoing->sending;
+
+	if (!outgoing->resume)
+		return;
+	outgoing->resume = NULL;
+	if (sending->asked != outgoing) {
+		TAILQ_REMOVE(&sending->asking, outgoing, asking);
+		return;
+	}
+	sending->asked = NULL;
+	sending->delivery.commit(sending->delivery.arg, NULL, NULL);
+	wake_up(sending);
 }
 
-static void on_wake(evutil_socket_t fd, short what, void *arg)
+enum relay_go outgoing_commit(struct outgoing *outgoing, relay_resume_fn *resume, void *resume_arg)
 {
-	(void)fd;
-	(void)what;
-	examine(arg);
+	struct sending *sending = outgoing->sending;
+	enum relay_go go = RELAY_WAIT;
+
+	take_back(outgoing);
+	if (!resume)
+		return RELAY_STOP;
+	if (sending->asked || !TAILQ_EMPTY(&sending->asking))
+		TAILQ_INSERT_TAIL(&sending->asking, outgoing, asking);
+	else
+		go = ask(outgoing);
+	if (go != RELAY_WAIT)
+		return go;
+	outgoing->resume = resume;
+	outgoing->resume_arg = resume_arg;
+	return RELAY_WAIT;
 }
 
-struct outgoing *outgoing_new(struct event_base *base, struct pool *disk, const struct relay_delivery *delivery,
-	void (*examined)(void *arg, struct outgoing *), void *arg)
+/* ---- in line: the message waits if all that is left of it does */
+
+static void say_in_line(const struct sending *sending)
 {
-	const struct envelope *envelope = delivery->envelope;
-	struct outgoing *outgoing = xcalloc(1, sizeof(*outgoing));
-
-	*outgoing = (struct outgoing){ .delivery = *delivery, .examined = examined, .arg = arg };
-	outgoing->open = xcalloc(envelope->recipient_count + 1, sizeof(*outgoing->open));
-	for (size_t i = 0; i < envelope->recipient_count; i++)
-		if (relay_is_open(delivery, i))
-			outgoing->open[outgoing->count++] = i;
-	outgoing->size = content_size(&envelope->content);
-	outgoing->source = mail_source_new(disk, &envelope->content, on_arrived, outgoing);
-	outgoing->wake = event_new(base, -1, 0, on_wake, outgoing);
-	if (!outgoing->wake)
-		BUG("no event for a message");
-	event_active(outgoing->wake, EV_TIMEOUT, 0);
-	return outgoing;
+	if (sending->count)
+		relay_say_in_line(&sending->delivery, sending->waiting == sending->count);
 }
+
+void outgoing_say_in_line(struct outgoing *outgoing, bool waits)
+{
+	if (outgoing->waits == waits)
+		return;
+	outgoing->waits = waits;
+	if (waits)
+		outgoing->sending->waiting++;
+	else
+		outgoing->sending->waiting--;
+	say_in_line(outgoing->sending);
+}
+
+/* ---- the end */
 
 void outgoing_free(struct outgoing *outgoing)
 {
+	struct sending *sending = outgoing->sending;
+
+	take_back(outgoing);
+	TAILQ_REMOVE(&sending->outgoings, outgoing, of_sending);
+	sending->count--;
+	sending->waiting -= outgoing->waits;
 	mail_source_free(outgoing->source);
-	event_free(outgoing->wake);
 	free(outgoing->open);
 	free(outgoing);
 }
 
-void outgoing_settle(struct outgoing *outgoing, size_t recipient, const struct reply *reply, const char *host)
+void outgoing_settle(struct outgoing *outgoing, size_t recipient, const struct relay_result *result)
 {
+	struct sending *sending = outgoing->sending;
 	size_t at = 0;
 
 	while (at < outgoing->count && outgoing->open[at] != recipient)
@@ -87,27 +141,36 @@ void outgoing_settle(struct outgoing *outgoing, size_t recipient, const struct r
 	if (at == outgoing->count)
 		BUG("recipient %zu is settled twice", recipient);
 	outgoing->count--;
-	for (; at < outgoing->count; at++)
-		outgoing->open[at] = outgoing->open[at + 1];
-	outgoing->delivery.settled(outgoing->delivery.arg, recipient, RELAY_RESULT(reply, host));
+	memmove(&outgoing->open[at], &outgoing->open[at + 1], (outgoing->count - at) * sizeof(*outgoing->open));
+	sending->left--;
+	sending->delivery.settled(sending->delivery.arg, recipient, result);
 }
 
-void outgoing_finish(struct outgoing *outgoing, const struct reply *reply, const char *host)
+void outgoing_finish(struct outgoing *outgoing, const struct relay_result *result)
 {
-	struct relay_delivery delivery = outgoing->delivery;
+	struct sending *sending = outgoing->sending;
 
-	while (outgoing->count)
-		outgoing_settle(outgoing, outgoing->open[0], reply, host);
+	for (size_t i = 0; i < outgoing->count; i++) {
+		sending->left--;
+		sending->delivery.settled(sending->delivery.arg, outgoing->open[i], result);
+	}
 	outgoing_free(outgoing);
-	delivery.finished(delivery.arg);
+	say_in_line(sending);
+	sending_end_if_over(sending);
+}
+
+void outgoing_refuse(struct outgoing *outgoing, const struct relay_result *why)
+{
+	if (outgoing->owner)
+		outgoing->owner->refused(outgoing->owner_arg, outgoing, why);
+	else
+		outgoing_finish(outgoing, why);
 }
 
 void outgoing_log_in_doubt(const struct outgoing *outgoing, const char *relay, const char *host, const char *reason)
 {
-	const struct envelope *envelope = outgoing->delivery.envelope;
-
 	for (size_t i = 0; i < outgoing->count; i++)
-		log_warn("relay", "in doubt", LOG_TEXT("id", envelope->id),
-			LOG_TEXT("recipient", envelope->recipients[outgoing->open[i]].address),
+		log_warn("relay", "in doubt", LOG_TEXT("id", outgoing->envelope->id),
+			LOG_TEXT("recipient", outgoing->envelope->recipients[outgoing->open[i]].address),
 			LOG_TEXT("relay", relay), LOG_TEXT("host", host), LOG_TEXT("reason", reason));
 }

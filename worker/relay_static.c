@@ -10,6 +10,7 @@
 #include "common/net/hosts.h"
 #include "worker/destination.h"
 #include "worker/relay_drivers.h"
+#include "worker/sending.h"
 
 #define CONNECTIONS_MAX 1000
 
@@ -22,6 +23,7 @@ struct static_relay {
 	struct resolver *resolver;
 	struct slots *slots;
 	struct destination *destination;
+	struct sendings sendings;
 };
 
 static const struct option rows[] = {
@@ -84,6 +86,13 @@ static void static_check(struct relay *relay, const struct config_node *section,
 	relay->answer_ms = self->data_timeout_ms;
 }
 
+static void on_examined(void *arg, struct sending *sending)
+{
+	struct static_relay *self = arg;
+
+	destination_send(self->destination, sending_add_all(sending, NULL, NULL));
+}
+
 static int static_open(struct relay *relay)
 {
 	struct static_relay *self = (struct static_relay *)relay;
@@ -92,7 +101,6 @@ static int static_open(struct relay *relay)
 		.connection = { .base = context->base, .relay = relay->name, .host = self->host, .port = self->port,
 			.connect_timeout_ms = self->connect_timeout_ms, .idle_timeout_ms = self->idle_timeout_ms,
 			.client = { self->ehlo_as, self->command_timeout_ms, self->data_timeout_ms } },
-		.disk = context->disk,
 	};
 
 	self->resolver = resolver_new(context->base, &context->process->resolver);
@@ -108,12 +116,13 @@ static int static_open(struct relay *relay)
 	settings.connection.resolver = self->resolver;
 	settings.slots = self->slots;
 	self->destination = destination_new(&settings);
+	sendings_init(&self->sendings, context->base, context->disk, on_examined, self);
 	return 0;
 }
 
 static void static_deliver(struct relay *relay, const struct relay_delivery *delivery)
 {
-	destination_send(((struct static_relay *)relay)->destination, delivery);
+	sending_new(&((struct static_relay *)relay)->sendings, delivery);
 }
 
 static void static_drain(struct relay *relay, int64_t bound_ms)
@@ -126,6 +135,7 @@ static void static_close(struct relay *relay)
 	struct static_relay *self = (struct static_relay *)relay;
 
 	destination_free(self->destination);
+	sendings_release(&self->sendings);
 	slots_close(self->slots);
 	resolver_free(self->resolver);
 }
