@@ -1,0 +1,157 @@
+/* connection_mail.c - a transaction on a connection: its recipients, its data, its end
+ * SPDX-License-Identifier: MIT */
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "worker/connection_private.h"
+
+#define UNSENT_MAX 131072	/* mail data that waits for the connection */
+#define UNSENT_DOT_MAX 16384	/* mail data that goes out with its dot */
+
+/* ---- the final dot */
+
+void connection_take_question_back(struct connection *connection)
+{
+	if (connection->asks)
+		outgoing_commit(connection->outgoing, NULL, NULL);
+	connection->asks = false;
+}
+
+static void end_data(struct connection *connection, enum relay_go go)
+{
+	if (go == RELAY_GO)
+		smtp_client_data_end(connection->client);
+	else
+		smtp_client_break_off(connection->client, NULL);
+}
+
+static void on_resumed(void *arg, enum relay_go go)
+{
+	struct connection *connection = arg;
+
+	connection->asks = false;
+	end_data(connection, go);
+	connection_step(connection);
+}
+
+static void ask_to_end_data(struct connection *connection)
+{
+	enum relay_go go = outgoing_commit(connection->outgoing, on_resumed, connection);
+
+	if (go == RELAY_WAIT)
+		connection->asks = true;
+	else
+		end_data(connection, go);
+}
+
+/* ---- the end of a transaction */
+
+static void on_settled(void *arg, size_t recipient, const struct reply *reply)
+{
+	struct connection *connection = arg;
+
+	outgoing_settle(connection->outgoing, recipient, RELAY_RESULT(reply, connection->host));
+}
+
+static void on_finished(void *arg, enum transaction_end end, const struct reply *why)
+{
+	struct connection *connection = arg;
+
+	connection->finished = true;
+	connection->end = end;
+	if (why)
+		reply_copy(&connection->why, why);
+}
+
+void connection_end_transaction(struct connection *connection)
+{
+	struct outgoing *outgoing = connection->outgoing;
+	struct reply why = { 0 };
+
+	if (!outgoing)
+		BUG("a transaction ended without a message");
+	reply_move(&why, &connection->why);
+	connection_take_question_back(connection);
+	connection->finished = false;
+	connection->outgoing = NULL;
+	if (connection->end == TRANSACTION_LOST && outgoing->count) {
+		mail_source_rewind(outgoing->source);	/* no read under way calls back here */
+		connection->owner->returned(connection->arg, connection, outgoing, &why);
+	} else {
+		if (connection->end == TRANSACTION_IN_DOUBT)
+			outgoing_log_in_doubt(outgoing, connection->settings->relay, connection->host, why.text);
+		if (connection->end == TRANSACTION_BROKEN_OFF)
+			reply_release(&why);
+		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
+	}
+	reply_release(&why);
+}
+
+/* ---- its data */
+
+/* The dot is not to wait here behind data that the peer does not take: what the peer says before is no reply to it,
+ * and without it nothing is in doubt. */
+static bool is_about_sent(const struct stream *stream)
+{
+	return !stream->blocked && stream->out.size <= UNSENT_DOT_MAX;
+}
+
+void connection_feed(struct connection *connection)
+{
+	enum mail_source_result result = MAIL_SOURCE_DATA;
+	struct reply why = { 0 };
+	const char *data;
+	size_t size;
+
+	while (connection->stream.out.size < UNSENT_MAX && result == MAIL_SOURCE_DATA) {
+		result = mail_source_next(connection->outgoing->source, &data, &size);
+		if (result == MAIL_SOURCE_DATA)
+			smtp_client_data(connection->client, data, size);
+	}
+	if (result == MAIL_SOURCE_END) {
+		if (is_about_sent(&connection->stream))
+			ask_to_end_data(connection);
+	} else if (result == MAIL_SOURCE_FAILED) {
+		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->envelope->id),
+			LOG_TEXT("error", strerror(errno)));
+		reply_set(&why, 451, "4.3.0", "Message could not be read");
+		smtp_client_break_off(connection->client, &why);
+		reply_release(&why);
+	}
+	stream_touch(&connection->stream);
+}
+
+/* ---- its beginning */
+
+static void on_arrived(void *arg)
+{
+	connection_step(arg);
+}
+
+void connection_send(struct connection *connection, struct outgoing *outgoing)
+{
+	struct smtp_transaction transaction = { .envelope = outgoing->envelope, .count = outgoing->count,
+		.size = outgoing->size, .eight_bit = outgoing->eight_bit, .utf8_header = outgoing->utf8_header,
+		.settled = on_settled, .finished = on_finished, .arg = connection };
+	struct reply why = { 0 };
+
+	connection->outgoing = outgoing;
+	connection->deliveries++;
+	free(connection->recipients);
+	connection->recipients = xcalloc(outgoing->count, sizeof(*connection->recipients));
+	memcpy(connection->recipients, outgoing->open, outgoing->count * sizeof(*outgoing->open));
+	transaction.recipients = connection->recipients;
+	mail_source_rewind(outgoing->source);
+	mail_source_notify(outgoing->source, on_arrived, connection);
+	if (smtp_client_begin(connection->client, &transaction, &why) < 0) {
+		connection->outgoing = NULL;
+		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
+		reply_release(&why);
+		return;
+	}
+	connection_arm(connection);
+	stream_touch(&connection->stream);
+}

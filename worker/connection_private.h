@@ -1,0 +1,61 @@
+/* connection_private.h - what the files of a connection share
+ * SPDX-License-Identifier: MIT
+ * What the client tells within a call is kept until that call is over; connection_step() then acts on it. */
+#ifndef SLIMTA_WORKER_CONNECTION_PRIVATE_H
+#define SLIMTA_WORKER_CONNECTION_PRIVATE_H
+
+#include "common/net/connector.h"
+#include "common/net/stream.h"
+#include "worker/connection.h"
+
+struct connection {
+	const struct connection_settings *settings;
+	const struct connection_owner *owner;
+	void *arg;
+	struct resolver_query *query;
+	struct connector *connector;
+	struct host_address addresses[HOST_ADDRESSES];
+	size_t count, next;		/* of addresses; those before `next` were tried */
+	char *host;
+	struct stream stream;
+	bool streaming;			/* until `closed` */
+	struct smtp_client *client;
+	struct event *timer, *wake;
+	int last;			/* the client's state that the timer was set for; -1: to be set anew */
+	bool was_ready;
+	unsigned deliveries;
+	int64_t since_ms, ready_since_ms;
+	struct reply failure;		/* the one to tell, of the addresses that failed */
+
+	struct outgoing *outgoing;
+	size_t *recipients;		/* of its transaction */
+	bool asks;			/* whether it may send the final dot */
+	bool finished;			/* the transaction is, and how: */
+	enum transaction_end end;
+	struct reply why;
+};
+
+/* ---- connection_address.c: to a stream with a client on it */
+
+/* The next address of the host, or the end, the owner's `closed`. Not while there is a stream. */
+void connection_try_next(struct connection *);
+void connection_look_up(struct connection *);		/* then the first of them */
+void connection_stop_trying(struct connection *);	/* no address is left */
+
+/* ---- connection_stream.c: what the next hop says and takes, and how long it may take for it */
+
+/* Takes the descriptor; the client awaits the greeting. */
+void connection_open_stream(struct connection *, int fd);
+/* Acts on what the client is now: to be called when anything has changed. */
+void connection_step(struct connection *);
+void connection_arm(struct connection *);	/* the timer, for the client's state */
+void connection_on_timer(evutil_socket_t fd, short what, void *arg);
+
+/* ---- connection_mail.c: a transaction */
+
+void connection_feed(struct connection *);	/* mail data, as the stream takes it */
+void connection_end_transaction(struct connection *);	/* one that the client has finished */
+/* Unasks whether the final dot may be sent, so that no answer comes. */
+void connection_take_question_back(struct connection *);
+
+#endif
