@@ -26,6 +26,8 @@ struct tls_settings {
 
 /* Rows of a client that verifies unless told otherwise: storages, look-ups. */
 extern const struct option tls_client_rows[];
+/* Rows of one that takes what TLS it gets unless told otherwise: relays by SMTP. */
+extern const struct option tls_relay_rows[];
 /* The row of the key `tls`: { "tls", TLS_FIELD(s, m), ... } with rows of the above. */
 #define TLS_ROW(s, m, ROWS, TEXT) \
 	{ "tls", OPTION_SECTION, OPTION_FIELD(s, m, struct tls_settings), NULL, 0, 0, TEXT, .rows = ROWS, \
@@ -43,6 +45,7 @@ struct tls_error {
 /* Reads the files. NULL with an error. */
 struct tls_context *tls_client_context_new(const struct tls_settings *, struct tls_error *);
 void tls_context_free(struct tls_context *);		/* NULL is fine; streams that use it go on */
+bool tls_context_verifies(const struct tls_context *);	/* it trusts no server without a good certificate */
 /* Makes a context for its errors alone, which go to their keys in `map`, the value of `tls`. */
 void tls_client_check(const struct tls_settings *, const struct config_node *map, struct config_errors *);
 
@@ -50,8 +53,21 @@ void tls_client_check(const struct tls_settings *, const struct config_node *map
  * must be for that, as the settings say. The handshake goes with what is first sent. An end without close_notify is an
  * error; `closed` gets EPROTO for what is TLS' own. */
 void tls_start_client(struct stream *, const struct tls_context *, const char *host);
+/* Begins the handshake now, for a client that is not the first to speak. Right behind tls_start_client(). */
+void tls_shake_hands(struct stream *);
 bool tls_is_shaking_hands(const struct stream *);	/* false where no TLS is spoken, too */
+const char *tls_version(const struct stream *);		/* "TLSv1.3"; NULL before the handshake is over, and without TLS */
+const char *tls_cipher(const struct stream *);		/* likewise, "TLS_AES_256_GCM_SHA384" */
+bool tls_is_resumed(const struct stream *);
 /* What TLS found wrong with the connection ("certificate verify failed: ..."); NULL: nothing. Borrowed; for `closed`. */
 const char *tls_problem(const struct stream *);
+
+/* What a server gave to go on with a session over later connections, which spares both the costly part of the handshake.
+ * For one host, context and purpose: what was verified once is not verified again. */
+struct tls_session;
+struct tls_session *tls_session_new(void);
+void tls_session_free(struct tls_session *);		/* NULL is fine; before that, streams that use it are released */
+/* The stream goes on with it where the server agrees, and puts into it what it gets. Right behind tls_start_client(). */
+void tls_use_session(struct stream *, struct tls_session *);
 
 #endif

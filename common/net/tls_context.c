@@ -121,11 +121,17 @@ struct tls_context *tls_client_context_new(const struct tls_settings *settings, 
 	context->ssl = SSL_CTX_new(TLS_client_method());
 	if (!context->ssl)
 		BUG("no TLS: %s", tls_openssl_error());
+	tls_session_keep(context->ssl);
 	if (set_up(context, settings, error) == 0)
 		return context;
 	ERR_clear_error();
 	tls_context_free(context);
 	return NULL;
+}
+
+bool tls_context_verifies(const struct tls_context *context)
+{
+	return context->verify;
 }
 
 void tls_context_free(struct tls_context *context)

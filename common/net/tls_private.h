@@ -12,6 +12,21 @@ struct tls_context {
 	bool verify, check_hostname;
 };
 
+struct tls {
+	SSL *ssl;
+	struct stream *stream;
+	struct tls_session *session;	/* lent; NULL: none is kept */
+	char *host;
+	char problem[256];
+	int error;		/* errno of the descriptor, of the last call */
+	bool ended;		/* the peer closed its side of the descriptor */
+	bool failed;
+	bool up;		/* the handshake was over */
+};
+
+/* Sessions of this context's connections, which are `struct tls` by SSL_get_app_data(), go to where these want them. */
+void tls_session_keep(SSL_CTX *);
+
 /* The oldest protocol that the settings allow, as OpenSSL has it. */
 int tls_min_version(const struct tls_settings *);
 

@@ -22,23 +22,25 @@ static const char *const requirements[] = {
 
 #define OF_PYTHON "means nothing here; it is an argument of Python's wrap_socket"
 
-const struct option tls_client_rows[] = {
-	{ "certfile", PATH_FIELD(tls_settings, certfile), NULL, 0, 0, "our certificate, with its chain, in PEM" },
-	{ "keyfile", PATH_FIELD(tls_settings, keyfile), NULL, 0, 0, "its private key; not given: in certfile too" },
-	{ "ca_certs", PATH_FIELD(tls_settings, ca_certs), NULL, 0, 0,
-		"file or directory of the authorities that are trusted; not given: those of the system" },
-	{ "cert_reqs", CHOICE_FIELD(tls_settings, cert_reqs), "required", 0, 0,
-		"whether the server's certificate is verified; optional is as required", .choices = requirements },
-	{ "check_hostname", BOOL_FIELD(tls_settings, check_hostname), "true", 0, 0,
-		"whether a certificate that is verified must be for the host's name, too" },
-	{ "ciphers", TEXT_FIELD(tls_settings, ciphers), NULL, 0, 0, "ciphers of TLS 1.2 and before, as OpenSSL lists them" },
-	{ "min_version", CHOICE_FIELD(tls_settings, min_version), "TLSv1.2", 0, 0, "the oldest protocol that is spoken",
-		.alias = "ssl_version", .choices = version_names },
-	{ "server_side", OPTION_IGNORED, .text = OF_PYTHON },
-	{ "do_handshake_on_connect", OPTION_IGNORED, .text = OF_PYTHON },
-	{ "suppress_ragged_eofs", OPTION_IGNORED, .text = OF_PYTHON },
+#define ROWS_OF_CLIENT(VERIFY) \
+	{ "certfile", PATH_FIELD(tls_settings, certfile), NULL, 0, 0, "our certificate, with its chain, in PEM" }, \
+	{ "keyfile", PATH_FIELD(tls_settings, keyfile), NULL, 0, 0, "its private key; not given: in certfile too" }, \
+	{ "ca_certs", PATH_FIELD(tls_settings, ca_certs), NULL, 0, 0, \
+		"file or directory of the authorities that are trusted; not given: those of the system" }, \
+	{ "cert_reqs", CHOICE_FIELD(tls_settings, cert_reqs), VERIFY, 0, 0, \
+		"whether the server's certificate is verified; optional is as required", .choices = requirements }, \
+	{ "check_hostname", BOOL_FIELD(tls_settings, check_hostname), "true", 0, 0, \
+		"whether a certificate that is verified must be for the host's name, too" }, \
+	{ "ciphers", TEXT_FIELD(tls_settings, ciphers), NULL, 0, 0, "ciphers of TLS 1.2 and before, as OpenSSL lists them" }, \
+	{ "min_version", CHOICE_FIELD(tls_settings, min_version), "TLSv1.2", 0, 0, "the oldest protocol that is spoken", \
+		.alias = "ssl_version", .choices = version_names }, \
+	{ "server_side", OPTION_IGNORED, .text = OF_PYTHON }, \
+	{ "do_handshake_on_connect", OPTION_IGNORED, .text = OF_PYTHON }, \
+	{ "suppress_ragged_eofs", OPTION_IGNORED, .text = OF_PYTHON }, \
 	{ 0 }
-};
+
+const struct option tls_client_rows[] = { ROWS_OF_CLIENT("required") };
+const struct option tls_relay_rows[] = { ROWS_OF_CLIENT("none") };
 
 void tls_settings_given(const struct config_node *node, void *field, struct config_errors *errors)
 {

@@ -13,17 +13,6 @@
 #include "common/net/stream.h"
 #include "common/net/tls_private.h"
 
-struct tls {
-	SSL *ssl;
-	struct stream *stream;
-	char *host;
-	char problem[256];
-	int error;		/* errno of the descriptor, of the last call */
-	bool ended;		/* the peer closed its side of the descriptor */
-	bool failed;
-	bool up;		/* the handshake was over */
-};
-
 /* --- below OpenSSL: the descriptor, as a plain stream uses it --- */
 
 static int below_write(BIO *bio, const char *data, size_t size, size_t *written)
@@ -201,6 +190,14 @@ static void tls_release(struct stream *stream)
 
 static const struct stream_io tls_io = { tls_read, tls_write, tls_finish, tls_release };
 
+/* As certificates and SNI have names (RFC 6066 3). */
+static char *without_dot(const char *host)
+{
+	size_t size = strlen(host);
+
+	return xstrndup(host, size > 1 && host[size - 1] == '.' ? size - 1 : size);
+}
+
 static void expect_host(struct tls *tls, const struct tls_context *context)
 {
 	struct host_address address;
@@ -227,15 +224,28 @@ void tls_start_client(struct stream *stream, const struct tls_context *context, 
 	BIO *below = below_new(tls);
 
 	tls->stream = stream;
-	tls->host = xstrdup(host);
+	tls->host = without_dot(host);
 	tls->ssl = SSL_new(context->ssl);
 	if (!tls->ssl)
 		BUG("no memory for TLS");
 	SSL_set_bio(tls->ssl, below, below);
 	SSL_set_connect_state(tls->ssl);
+	SSL_set_app_data(tls->ssl, tls);
 	expect_host(tls, context);
 	stream->io_data = tls;
 	stream->io = &tls_io;
+}
+
+void tls_shake_hands(struct stream *stream)
+{
+	struct tls *tls = stream->io_data;
+	int result;
+
+	ERR_clear_error();
+	errno = EPROTO;
+	result = tls->failed ? -1 : SSL_do_handshake(tls->ssl);
+	if (result != 1 && (tls->failed || result_of(tls, result, true) <= 0) && errno != EAGAIN)
+		stream_abort(stream, errno);
 }
 
 bool tls_is_shaking_hands(const struct stream *stream)
@@ -250,4 +260,32 @@ const char *tls_problem(const struct stream *stream)
 	const struct tls *tls = stream->io_data;
 
 	return tls && tls->problem[0] ? tls->problem : NULL;
+}
+
+static const struct tls *of_up(const struct stream *stream)
+{
+	const struct tls *tls = stream->io == &tls_io ? stream->io_data : NULL;
+
+	return tls && SSL_is_init_finished(tls->ssl) ? tls : NULL;
+}
+
+const char *tls_version(const struct stream *stream)
+{
+	const struct tls *tls = of_up(stream);
+
+	return tls ? SSL_get_version(tls->ssl) : NULL;
+}
+
+const char *tls_cipher(const struct stream *stream)
+{
+	const struct tls *tls = of_up(stream);
+
+	return tls ? SSL_get_cipher_name(tls->ssl) : NULL;
+}
+
+bool tls_is_resumed(const struct stream *stream)
+{
+	const struct tls *tls = of_up(stream);
+
+	return tls && SSL_session_reused(tls->ssl);
 }
