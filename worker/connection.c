@@ -40,10 +40,12 @@ struct connection *connection_open(const struct connection_settings *settings, c
 /* Where there is no time to do it well. */
 static void say_goodbye(struct connection *connection)
 {
-	struct buffer *out = &connection->stream.out;
+	struct stream *stream = &connection->stream;
 
+	if (tls_is_shaking_hands(stream))
+		return;
 	smtp_client_quit(connection->client);
-	if (out->size && send(connection->stream.fd, out->data, out->size, MSG_NOSIGNAL | MSG_DONTWAIT) < 0)
+	if (stream->out.size && stream->io->write(stream, stream->out.data, stream->out.size) < 0)
 		log_debug("relay", "could not say goodbye", LOG_TEXT("host", connection->host),
 			LOG_TEXT("error", strerror(errno)));
 }
@@ -67,6 +69,7 @@ void connection_free(struct connection *connection)
 	event_free(connection->wake);
 	reply_release(&connection->failure);
 	reply_release(&connection->why);
+	reply_release(&connection->tls_why);
 	free(connection->host);
 	free(connection->recipients);
 	free(connection);
@@ -101,6 +104,16 @@ int64_t connection_idle_ms(const struct connection *connection)
 const char *connection_host(const struct connection *connection)
 {
 	return connection->host;
+}
+
+const char *connection_tls(const struct connection *connection)
+{
+	return connection->streaming ? tls_version(&connection->stream) : NULL;
+}
+
+unsigned connection_tried(const struct connection *connection)
+{
+	return (unsigned)connection->next;
 }
 
 void connection_quit(struct connection *connection)

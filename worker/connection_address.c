@@ -1,8 +1,10 @@
 /* connection_address.c - from the name of a next hop to a stream: looked up, then address by address
  * SPDX-License-Identifier: MIT */
 #include <arpa/inet.h>
+#include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/un.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -42,6 +44,12 @@ static void on_connected(void *arg, int fd, int error)
 	connection_open_stream(connection, fd);
 }
 
+static void start(struct connection *connection, const struct sockaddr *address, socklen_t size)
+{
+	connection->connector = connector_start(connection->settings->base, address, size,
+		connection->settings->connect_timeout_ms, on_connected, connection);
+}
+
 static void connect_to(struct connection *connection, struct host_address *address)
 {
 	char text[HOST_ADDRESS_TEXT_SIZE];
@@ -53,23 +61,66 @@ static void connect_to(struct connection *connection, struct host_address *addre
 		address->v6.sin6_port = port;
 	free(connection->host);
 	connection->host = xasprintf("%s[%s]", connection->settings->host, host_address_text(address, text));
-	connection->connector = connector_start(connection->settings->base, &address->any, host_address_size(address),
-		connection->settings->connect_timeout_ms, on_connected, connection);
+	start(connection, &address->any, host_address_size(address));
+}
+
+/* One that is too long is cut: there is nothing there. */
+static void connect_to_path(struct connection *connection)
+{
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
+	const char *path = connection->settings->host;
+
+	memcpy(address.sun_path, path, strnlen(path, sizeof(address.sun_path) - 1));
+	start(connection, (const struct sockaddr *)&address, sizeof(address));
+}
+
+/* Of the stream that is closed. */
+static void note_closed(struct connection *connection, bool goes_on_in_clear)
+{
+	const struct connection_settings *settings = connection->settings;
+	const struct reply *why = &connection->tls_why;
+
+	if (goes_on_in_clear)
+		log_warn("relay", "went on in clear, as TLS failed", LOG_TEXT("relay", settings->relay),
+			LOG_TEXT("host", connection->host), LOG_INT("port", settings->port), LOG_TEXT("reason", why->text));
+	else
+		note_failure(connection, reply_is_none(why) ? smtp_client_why(connection->client) : why);
+	smtp_client_free(connection->client);
+	connection->client = NULL;
 }
 
 void connection_try_next(struct connection *connection)
 {
+	bool once_more = connection_goes_on_in_clear(connection);
+
 	if (connection->client && !connection->was_ready)
-		note_failure(connection, smtp_client_why(connection->client));
-	if (!connection->was_ready && connection->next < connection->count) {
-		smtp_client_free(connection->client);
-		connection->client = NULL;
-		connect_to(connection, &connection->addresses[connection->next++]);
+		note_closed(connection, once_more);
+	if (!connection->was_ready && (once_more || connection->next < connection->count)) {
+		connection->next += !once_more;
+		connection_choose_tls(connection, once_more);
+		if (connection->settings->host[0] == '/')
+			connect_to_path(connection);
+		else
+			connect_to(connection, &connection->addresses[connection->next - 1]);
 		return;
 	}
 	if (connection->was_ready)
 		reply_release(&connection->failure);
 	connection->owner->closed(connection->arg, connection, &connection->failure);
+}
+
+static void take_addresses(struct connection *connection, const struct host_address *addresses, size_t count)
+{
+	struct reply why = { 0 };
+
+	for (size_t i = 0; i < count && connection->count < CONNECTION_ADDRESSES; i++)
+		if (addresses[i].any.sa_family == AF_INET || !connection->settings->ipv4_only)
+			connection->addresses[connection->count++] = addresses[i];
+	if (connection->count)
+		return;
+	reply_set(&why, 451, "4.4.3", "No address of IPv4: %s", connection->settings->host);
+	note_failure(connection, &why);
+	reply_release(&why);
 }
 
 static void on_found(void *arg, const struct reply *why, const struct host_address *addresses, size_t count)
@@ -84,8 +135,7 @@ static void on_found(void *arg, const struct reply *why, const struct host_addre
 		note_failure(connection, &waits);
 		reply_release(&waits);
 	} else {
-		memcpy(connection->addresses, addresses, count * sizeof(*addresses));
-		connection->count = count;
+		take_addresses(connection, addresses, count);
 	}
 	connection_try_next(connection);
 }
@@ -94,6 +144,11 @@ void connection_look_up(struct connection *connection)
 {
 	const struct connection_settings *settings = connection->settings;
 
+	if (settings->host[0] == '/') {
+		connection->count = 1;
+		event_active(connection->wake, EV_TIMEOUT, 0);
+		return;
+	}
 	connection->query = resolver_addresses(settings->resolver, settings->host, on_found, connection);
 }
 

@@ -49,11 +49,17 @@ static void ask_to_end_data(struct connection *connection)
 
 /* ---- the end of a transaction */
 
+static struct relay_result result_of(const struct connection *connection, const struct reply *reply)
+{
+	return (struct relay_result){ .reply = reply, .host = connection->host, .tls = connection_tls(connection) };
+}
+
 static void on_settled(void *arg, size_t recipient, const struct reply *reply)
 {
 	struct connection *connection = arg;
+	struct relay_result result = result_of(connection, reply);
 
-	outgoing_settle(connection->outgoing, recipient, RELAY_RESULT(reply, connection->host));
+	outgoing_settle(connection->outgoing, recipient, &result);
 }
 
 static void on_finished(void *arg, enum transaction_end end, const struct reply *why)
@@ -69,6 +75,7 @@ static void on_finished(void *arg, enum transaction_end end, const struct reply 
 void connection_end_transaction(struct connection *connection)
 {
 	struct outgoing *outgoing = connection->outgoing;
+	struct relay_result result;
 	struct reply why = { 0 };
 
 	if (!outgoing)
@@ -85,7 +92,8 @@ void connection_end_transaction(struct connection *connection)
 			outgoing_log_in_doubt(outgoing, connection->settings->relay, connection->host, why.text);
 		if (connection->end == TRANSACTION_BROKEN_OFF)
 			reply_release(&why);
-		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
+		result = result_of(connection, &why);
+		outgoing_finish(outgoing, &result);
 	}
 	reply_release(&why);
 }
@@ -136,6 +144,7 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 	struct smtp_transaction transaction = { .envelope = outgoing->envelope, .count = outgoing->count,
 		.size = outgoing->size, .eight_bit = outgoing->eight_bit, .utf8_header = outgoing->utf8_header,
 		.settled = on_settled, .finished = on_finished, .arg = connection };
+	struct relay_result result;
 	struct reply why = { 0 };
 
 	connection->outgoing = outgoing;
@@ -148,7 +157,8 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 	mail_source_notify(outgoing->source, on_arrived, connection);
 	if (smtp_client_begin(connection->client, &transaction, &why) < 0) {
 		connection->outgoing = NULL;
-		outgoing_finish(outgoing, RELAY_RESULT(&why, connection->host));
+		result = result_of(connection, &why);
+		outgoing_finish(outgoing, &result);
 		reply_release(&why);
 		return;
 	}

@@ -8,15 +8,25 @@
 #include "common/net/stream.h"
 #include "worker/connection.h"
 
+enum connection_tls_state {
+	TLS_NONE,			/* on this stream */
+	TLS_BEGUN,			/* nothing has come through it yet */
+	TLS_WORKS,
+};
+
 struct connection {
 	const struct connection_settings *settings;
 	const struct connection_owner *owner;
 	void *arg;
 	struct resolver_query *query;
 	struct connector *connector;
-	struct host_address addresses[HOST_ADDRESSES];
+	struct host_address addresses[CONNECTION_ADDRESSES];
 	size_t count, next;		/* of addresses; those before `next` were tried */
 	char *host;
+	enum connection_tls_state tls;
+	bool in_clear;			/* without TLS this time: it failed here just now, or is known to */
+	bool tls_failed;		/* just now */
+	struct reply tls_why;		/* how TLS failed on the stream that is closed; none: it did not */
 	struct stream stream;
 	bool streaming;			/* until `closed` */
 	struct smtp_client *client;
@@ -41,6 +51,21 @@ struct connection {
 void connection_try_next(struct connection *);
 void connection_look_up(struct connection *);		/* then the first of them */
 void connection_stop_trying(struct connection *);	/* no address is left */
+
+/* ---- connection_tls.c: with TLS or without */
+
+/* For the stream to come: TLS has failed on the address just now. */
+void connection_choose_tls(struct connection *, bool failed_just_now);
+/* On the stream, whose peer awaits a handshake and has got all that was to go in clear. */
+void connection_start_tls(struct connection *);
+/* Something came through it. */
+void connection_note_tls(struct connection *);
+/* The stream is closed: sets tls_why where that is the fault of TLS. */
+void connection_note_tls_failure(struct connection *, int error);
+/* Whether the address whose TLS failed is to be tried once more, in clear. */
+bool connection_goes_on_in_clear(const struct connection *);
+/* It is ready. */
+void connection_remember_tls(struct connection *);
 
 /* ---- connection_stream.c: what the next hop says and takes, and how long it may take for it */
 

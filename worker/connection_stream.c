@@ -54,6 +54,8 @@ void connection_step(struct connection *connection)
 	connection_arm(connection);
 	if (smtp_client_state(connection->client) != SMTP_CLIENT_READY)
 		return;
+	if (!connection->was_ready)
+		connection_remember_tls(connection);
 	connection->was_ready = true;
 	connection->ready_since_ms = clock_boot_ms();
 	connection->owner->ready(connection->arg, connection);
@@ -65,8 +67,10 @@ void connection_on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	/* While the peer takes nothing, the stream's own time-out of a write runs. */
-	if (connection->stream.blocked)
+	/* A handshake has its time in all. Else, while the peer takes nothing, the stream's own time-out of a write runs. */
+	if (connection->tls == TLS_BEGUN && tls_is_shaking_hands(&connection->stream))
+		stream_abort(&connection->stream, ETIMEDOUT);
+	else if (connection->stream.blocked)
 		connection_arm(connection);
 	else if (smtp_client_state(connection->client) == SMTP_CLIENT_READY)
 		smtp_client_quit(connection->client);
@@ -82,7 +86,10 @@ void connection_on_timer(evutil_socket_t fd, short what, void *arg)
 static size_t on_input(void *arg, const char *data, size_t size)
 {
 	struct connection *connection = arg;
-	size_t taken = smtp_client_input(connection->client, data, size);
+	size_t taken;
+
+	connection_note_tls(connection);
+	taken = smtp_client_input(connection->client, data, size);
 
 	/* A line that comes octet by octet has the time of one. */
 	if (taken)
@@ -109,7 +116,9 @@ static void on_drained(void *arg)
 {
 	struct connection *connection = arg;
 
-	if (smtp_client_state(connection->client) == SMTP_CLIENT_SENDING || smtp_client_dot_sent(connection->client))
+	/* With a handshake behind it, the first command has the time of one. */
+	if (smtp_client_state(connection->client) == SMTP_CLIENT_SENDING || smtp_client_dot_sent(connection->client) ||
+			connection->tls == TLS_BEGUN)
 		connection->last = -1;
 	connection_step(connection);
 }
@@ -118,6 +127,7 @@ static void on_closed(void *arg, int error)
 {
 	struct connection *connection = arg;
 
+	connection_note_tls_failure(connection, error);
 	if (error == ETIMEDOUT)
 		smtp_client_timed_out(connection->client);
 	else
@@ -141,5 +151,9 @@ void connection_open_stream(struct connection *connection, int fd)
 	connection->stream.hear_out = true;
 	connection->client = smtp_client_new(&settings->client, &connection->stream.out);
 	connection->last = -1;
+	if (settings->tls && settings->tls_immediately) {
+		connection_start_tls(connection);
+		tls_shake_hands(&connection->stream);
+	}
 	connection_arm(connection);
 }
