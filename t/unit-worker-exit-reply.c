@@ -16,8 +16,9 @@ static struct pattern *compiled(const char *text)
 	return pattern;
 }
 
-static void gives(enum spawn_end end, uint32_t detail, const char *out, const char *err, const char *pattern_text,
-	const char *wanted)
+/* `by_status`: as a delivery agent's command, not one of one's own. */
+static void gives_as(bool by_status, enum spawn_end end, uint32_t detail, const char *out, const char *err,
+	const char *pattern_text, const char *wanted)
 {
 	struct spawn_result result = { .end = end, .detail = detail };
 	struct pattern *pattern = compiled(pattern_text);
@@ -26,7 +27,7 @@ static void gives(enum spawn_end end, uint32_t detail, const char *out, const ch
 
 	buffer_append_str(&result.output[SPAWN_STDOUT], out);
 	buffer_append_str(&result.output[SPAWN_STDERR], err);
-	exit_reply(&reply, &result, pattern);
+	exit_reply(&reply, &result, &(struct exit_rules){ pattern, by_status });
 	reply_append(&reply, &shown);
 	is_str(buffer_str(&shown), wanted, wanted);
 	buffer_release(&shown);
@@ -34,6 +35,12 @@ static void gives(enum spawn_end end, uint32_t detail, const char *out, const ch
 	pattern_free(pattern);
 	buffer_release(&result.output[SPAWN_STDOUT]);
 	buffer_release(&result.output[SPAWN_STDERR]);
+}
+
+static void gives(enum spawn_end end, uint32_t detail, const char *out, const char *err, const char *pattern_text,
+	const char *wanted)
+{
+	gives_as(false, end, detail, out, err, pattern_text, wanted);
 }
 
 static void exit_codes(void)
@@ -95,8 +102,27 @@ static void other_ends(void)
 	gives(SPAWN_LOST, 0, "", "", NULL, "450 4.3.0 Spawner ended while the command ran");
 }
 
+static void by_status(void)
+{
+	gives_as(true, SPAWN_EXITED, 0, "no", "", NULL, "250 2.0.0 Delivered");
+	gives_as(true, SPAWN_EXITED, 75, "5.1.1 no", "", NULL, "450 4.3.0 5.1.1 no");
+	gives_as(true, SPAWN_EXITED, 127, "", "", NULL, "450 4.3.0 Delivery failed (exit status 127)");
+	gives_as(true, SPAWN_EXITED, 1, "", "no\n", NULL, "550 5.3.0 no");
+	gives_as(true, SPAWN_EXITED, 65, "", "", NULL, "550 5.6.0 Delivery failed (exit status 65)");
+	gives_as(true, SPAWN_EXITED, 67, "", "Invalid user", NULL, "550 5.1.1 Invalid user");
+	gives_as(true, SPAWN_EXITED, 68, "", "x", NULL, "550 5.1.2 x");
+	gives_as(true, SPAWN_EXITED, 76, "", "x", NULL, "550 5.5.0 x");
+	gives_as(true, SPAWN_EXITED, 77, "", "Quota", NULL, "550 5.7.0 Quota");
+	gives_as(true, SPAWN_EXITED, 77, "5.2.2 Quota", "", NULL, "550 5.2.2 Quota");
+	gives_as(true, SPAWN_EXITED, 77, "4.2.2 Quota", "", NULL, "550 5.7.0 4.2.2 Quota");
+	gives_as(true, SPAWN_SIGNALLED, 15, "5.1.1 x", "", NULL, "450 4.3.0 Command was ended by signal 15");
+	gives_as(true, SPAWN_TIMED_OUT, 0, "5.1.1 x", "", NULL, "450 4.4.2 Delivery timed out");
+	gives_as(true, SPAWN_UNSTARTED, 13, "", "", NULL, "450 4.3.0 Command could not be started: Permission denied");
+}
+
 int main(void)
 {
+	by_status();
 	exit_codes();
 	texts();
 	patterns();

@@ -136,8 +136,42 @@ static void expanded_arguments(void)
 	command_release(&guarded);
 }
 
+/* `-f VALUE` of the relay's own: VALUE is what -f takes, so nothing is an option by what it begins with. */
+static void values_of_own_options(void)
+{
+	struct command command = command_of((const char *[]){ "lda", "-f", "{sender}", "-d", "{recipient}", "{client_ehlo}",
+		NULL });
+	struct macros macros = full;
+	char *why = NULL;
+	char **args;
+
+	command.options.fixed = 5;
+	macros.values[MACRO_SENDER] = NULL;
+	macros.values[MACRO_RECIPIENT] = "-e\"x y\"@example.org";
+	args = command_expand(&command, &macros, &why);
+	ok(args && !args[6], "six arguments, whatever they hold");
+	is_str(args[2], "", "the null sender is an argument too");
+	is_str(args[4], "-e\"x y\"@example.org", "and no recipient is an option");
+	command_free_args(args);
+	macros.values[MACRO_CLIENT_EHLO] = "-e";
+	ok(!command_expand(&command, &macros, &why), "behind those it would be one");
+	free(why);
+	command_release(&command);
+}
+
+static void uses(void)
+{
+	char *why = NULL;
+	struct template *template = template_parse("-d{{recipient}}{sender}", &why);
+
+	ok(template_uses(template, MACRO_SENDER) && !template_uses(template, MACRO_RECIPIENT), "what a template uses");
+	template_free(template);
+}
+
 int main(void)
 {
+	values_of_own_options();
+	uses();
 	templates();
 	values_stay_values();
 	clean_values();

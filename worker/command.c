@@ -20,27 +20,46 @@ static const struct config_node *key_node(const struct config_node *section, con
 	return node ? node : section;
 }
 
+/* Where argument `i` stands in the file: those the relay has itself come of its `path`. */
+static const struct config_node *argument_node(const struct command_options *options, size_t i,
+	const struct config_node *section)
+{
+	const struct config_node *list = key_node(section, options->args_key);
+
+	if (i < options->fixed)
+		return key_node(section, "path");
+	i -= options->fixed;
+	return list->kind == CONFIG_LIST && i < list->count ? list->items[i] : list;
+}
+
+static void parse_argument(struct command *command, size_t i, const struct config_node *node,
+	struct config_errors *errors)
+{
+	const char *text = command->options.args->items[i];
+	char *why = NULL;
+	struct template *template = template_parse(text, &why);
+
+	if (!template)
+		config_error_at_value(errors, node, "%s", why);
+	else if (i == 0 && (!*text || !template_is_constant(template)))
+		config_error_at_value(errors, node, "expected the name of a program, without fields");
+	else if (command->options.without_recipient && template_uses(template, MACRO_RECIPIENT))
+		config_error_at_value(errors, node, "{recipient} is known only where the command runs once for each");
+	free(why);
+	if (template)
+		command->templates[command->count++] = template;
+}
+
 static void parse_args(struct command *command, const struct config_node *section, struct config_errors *errors)
 {
 	const struct strings *args = command->options.args;
-	const struct config_node *list = key_node(section, "args");
+	const struct config_node *list = key_node(section, command->options.args_key);
 
 	command->templates = xcalloc(args->count + 1, sizeof(*command->templates));
 	if (!args->count && list != section)
 		config_error_at_value(errors, list, "expected a program and its arguments");
-	for (size_t i = 0; i < args->count; i++) {
-		const struct config_node *node = list->kind == CONFIG_LIST && i < list->count ? list->items[i] : list;
-		char *why = NULL;
-		struct template *template = template_parse(args->items[i], &why);
-
-		if (!template)
-			config_error_at_value(errors, node, "%s", why);
-		else if (i == 0 && (!*args->items[0] || !template_is_constant(template)))
-			config_error_at_value(errors, node, "expected the name of a program, without fields");
-		free(why);
-		if (template)
-			command->templates[command->count++] = template;
-	}
+	for (size_t i = 0; i < args->count; i++)
+		parse_argument(command, i, argument_node(&command->options, i, section), errors);
 }
 
 static void check_env(const struct command *command, const struct config_node *section, struct config_errors *errors)
@@ -205,7 +224,8 @@ char **command_expand(const struct command *command, const struct macros *macros
 
 		args[i] = template_expand(template, macros);
 		/* A peer chose this character, and could choose an option of the command by it. */
-		if (args[i][0] == '-' && !options_ended && template_begins_with_value(template)) {
+		if (i >= command->options.fixed && args[i][0] == '-' && !options_ended
+			&& template_begins_with_value(template)) {
 			*why = xasprintf("Argument %zu of the command would begin with \"-\"", i);
 			command_free_args(args);
 			return NULL;

@@ -21,7 +21,11 @@ struct command_identity {
 
 /* Keys of the section; borrowed while the command lives. */
 struct command_options {
-	const struct strings *args;
+	const struct strings *args;	/* templates: the program and its arguments */
+	const char *args_key;		/* of the section: all of `args`, but the first `fixed` */
+	size_t fixed;			/* the relay's own, of which a value is that of the option before it, whatever it
+					 * begins with */
+	bool without_recipient;		/* it runs once for several: {recipient} is an error */
 	const struct option_pairs *env;
 	const char *cwd;		/* NULL: "/" */
 	const char *user, *group;	/* NULL: those of the worker */
@@ -43,7 +47,8 @@ void command_init(struct command *, const struct command_options *, const struct
 void command_release(struct command *);		/* also of an all-zero one */
 
 /* The arguments, ends with NULL; free with command_free_args. NULL with *why (owned): a value may not be passed,
- * because it holds a control character or would begin an argument with "-" in front of an argument "--". */
+ * because it holds a control character or would begin an argument with "-" in front of an argument "--" (not of
+ * `fixed`). */
 char **command_expand(const struct command *, const struct macros *, char **why);
 void command_free_args(char **args);
 

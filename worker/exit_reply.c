@@ -8,6 +8,7 @@
 #include <signal.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sysexits.h>
 
 #include "common/base/memory.h"
 
@@ -123,19 +124,55 @@ static bool is_transient_exit(uint32_t status)
 	return (status >= 71 && status <= 75) || status == 78 || status == 126 || status == 127;
 }
 
-static void reply_to_failure(struct reply *reply, uint32_t status, const char *text)
+static void reply_transient(struct reply *reply, uint32_t status, const char *text)
+{
+	if (text)
+		reply_set(reply, 450, "4.3.0", "%s", text);
+	else
+		reply_set(reply, 450, "4.3.0", "Delivery failed (exit status %u)", status);
+}
+
+/* RFC 3463's word for those of <sysexits.h> that have one. */
+static const char *status_of_exit(uint32_t status)
+{
+	switch (status) {
+	case EX_DATAERR:
+		return "5.6.0";
+	case EX_NOUSER:
+		return "5.1.1";
+	case EX_NOHOST:
+		return "5.1.2";
+	case EX_PROTOCOL:
+		return "5.5.0";
+	case EX_NOPERM:
+		return "5.7.0";
+	default:
+		return "5.3.0";
+	}
+}
+
+static void reply_by_status(struct reply *reply, uint32_t status, const char *text)
 {
 	const char *rest;
 	size_t size = text ? leading_status(text, &rest) : 0;
 	char enhanced[sizeof("5.999.999")] = "";
 
-	if (is_transient_exit(status)) {
-		if (text)
-			reply_set(reply, 450, "4.3.0", "%s", text);
-		else
-			reply_set(reply, 450, "4.3.0", "Delivery failed (exit status %u)", status);
-		return;
+	if (size && *text == '5') {
+		memcpy(enhanced, text, size);
+		reply_set(reply, 550, enhanced, "%s", rest);
+	} else if (text) {
+		reply_set(reply, 550, status_of_exit(status), "%s", text);
+	} else {
+		reply_set(reply, 550, status_of_exit(status), "Delivery failed (exit status %u)", status);
 	}
+}
+
+static void reply_by_text(struct reply *reply, const char *text)
+{
+	const char *rest;
+	size_t size = text ? leading_status(text, &rest) : 0;
+	char enhanced[sizeof("5.999.999")] = "";
+
 	if (!size) {
 		reply_set(reply, 450, NULL, "%s", text ? text : "Delivery failed");
 		return;
@@ -144,7 +181,7 @@ static void reply_to_failure(struct reply *reply, uint32_t status, const char *t
 	reply_set(reply, *text == '5' ? 550 : 450, enhanced, "%s", rest);
 }
 
-static void reply_to_exit(struct reply *reply, const struct spawn_result *result, const struct pattern *pattern)
+static void reply_to_exit(struct reply *reply, const struct spawn_result *result, const struct exit_rules *rules)
 {
 	char *text;
 
@@ -152,16 +189,21 @@ static void reply_to_exit(struct reply *reply, const struct spawn_result *result
 		reply_set(reply, 250, "2.0.0", "Delivered");
 		return;
 	}
-	text = failure_text(result, pattern);
-	reply_to_failure(reply, result->detail, text);
+	text = failure_text(result, rules->pattern);
+	if (is_transient_exit(result->detail))
+		reply_transient(reply, result->detail, text);
+	else if (rules->by_status)
+		reply_by_status(reply, result->detail, text);
+	else
+		reply_by_text(reply, text);
 	free(text);
 }
 
-void exit_reply(struct reply *reply, const struct spawn_result *result, const struct pattern *pattern)
+void exit_reply(struct reply *reply, const struct spawn_result *result, const struct exit_rules *rules)
 {
 	switch (result->end) {
 	case SPAWN_EXITED:
-		reply_to_exit(reply, result, pattern);
+		reply_to_exit(reply, result, rules);
 		break;
 	case SPAWN_SIGNALLED:
 		reply_set(reply, 450, "4.3.0", "Command was ended by signal %u", result->detail);

@@ -12,7 +12,13 @@ struct pattern;
 struct pattern *pattern_compile(const char *text, char **why);
 void pattern_free(struct pattern *);		/* NULL is fine */
 
-/* Not for SPAWN_CANCELLED. `pattern` picks the text of a failure out of the output; NULL: there is none. */
-void exit_reply(struct reply *, const struct spawn_result *, const struct pattern *);
+/* How one kind of command tells of a failure; what is transient by exit status, signal or time-out is so for all. */
+struct exit_rules {
+	const struct pattern *pattern;	/* picks the text out of the output; NULL: all of it */
+	bool by_status;			/* any other exit status is permanent; else what the text begins with decides */
+};
+
+/* Not for SPAWN_CANCELLED. */
+void exit_reply(struct reply *, const struct spawn_result *, const struct exit_rules *);
 
 #endif

@@ -181,6 +181,14 @@ bool template_is_constant(const struct template *template)
 	return true;
 }
 
+bool template_uses(const struct template *template, enum macro macro)
+{
+	for (size_t i = 0; i < template->count; i++)
+		if (template->parts[i].has_value && template->parts[i].value == macro)
+			return true;
+	return false;
+}
+
 bool template_begins_with_value(const struct template *template)
 {
 	return template->parts[0].has_value && !*template->parts[0].literal;

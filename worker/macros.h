@@ -41,6 +41,7 @@ struct template *template_parse(const char *text, char **why);
 void template_free(struct template *);		/* NULL is fine */
 char *template_expand(const struct template *, const struct macros *);	/* owned */
 bool template_is_constant(const struct template *);
+bool template_uses(const struct template *, enum macro);
 /* True if the argument begins with a value, so that a peer decides its first character. */
 bool template_begins_with_value(const struct template *);
 

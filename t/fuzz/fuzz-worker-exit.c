@@ -36,12 +36,14 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	cut = data[1] < size - 2 ? data[1] : size - 2;
 	buffer_append(&result.output[SPAWN_STDOUT], data + 2, cut);
 	buffer_append(&result.output[SPAWN_STDERR], data + 2 + cut, size - 2 - cut);
-	exit_reply(&reply, &result, pattern);
+	exit_reply(&reply, &result, &(struct exit_rules){ pattern, false });
 	check(&reply);
 	if (result.detail == 0 ? reply.code != 250 : reply.code == 250)
 		BUG("exit status %u gives %u", result.detail, reply.code);
-	exit_reply(&reply, &result, NULL);
+	exit_reply(&reply, &result, &(struct exit_rules){ NULL, data[1] & 1 });
 	check(&reply);
+	if (result.detail == 0 ? reply.code != 250 : reply.code == 250)
+		BUG("exit status %u gives %u by itself", result.detail, reply.code);
 	reply_release(&reply);
 	buffer_release(&result.output[SPAWN_STDOUT]);
 	buffer_release(&result.output[SPAWN_STDERR]);
