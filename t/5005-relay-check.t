@@ -47,7 +47,7 @@ def checks(t):
 
 
 def kinds(t):
-    for name, error in (('mx', 'not built into this slimta yet'), ('maildrop', 'not built into this slimta yet'),
+    for name, error in (('http', 'not built into this slimta yet'), ('custom', 'not built into this slimta yet'),
             ('pip', r'"pip".*did you mean "pipe"'), ('carrier-pigeon', '"carrier-pigeon"')):
         bad = t.run('slimta-worker', *ROOT, '-c', t.config(config(f'type: {name}')), '--check')
         is_(bad.returncode, 1, f'type {name} is an error')

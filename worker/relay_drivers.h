@@ -6,6 +6,8 @@
 #include "worker/relay.h"
 
 extern const struct relay_driver relay_blackhole;
+extern const struct relay_driver relay_dovecot;
+extern const struct relay_driver relay_maildrop;
 extern const struct relay_driver relay_pipe;
 extern const struct relay_driver relay_static;
 

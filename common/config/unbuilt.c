@@ -56,10 +56,8 @@ static const struct unbuilt table[] = {
 	{ "policy", "type=spamassassin" },
 
 	{ "relay", "type=custom" },
-	{ "relay", "type=dovecot" },
 	{ "relay", "type=http" },
 	{ "relay", "type=lmtp" },
-	{ "relay", "type=maildrop" },
 	{ "relay", "type=mx" },
 	{ "relay.static", "auth_without_tls" },
 	{ "relay.static", "credentials" },
