@@ -35,6 +35,7 @@ static const char usage[] =
 	"  -H, --hold               send none: greet, say when all are, and keep the sessions until the end of stdin\n"
 	"  -f, --from ADDRESS       (load@bench.example)\n"
 	"  -t, --to ADDRESS         (sink@bench.example; of several recipients rN.ADDRESS)\n"
+	"  -N, --domains N          message number K goes to the domain dM.DOMAIN of that, M being the rest of K by N\n"
 	"  -T, --timeout SECONDS    without a reply, then the message is lost (60)\n"
 	"  -h, --help               print this\n"
 	"\n"
@@ -220,10 +221,11 @@ static void take_options(int argc, char **argv)
 		{ "duration", 1, NULL, 'D' }, { "per-connection", 1, NULL, 'c' }, { "recipients", 1, NULL, 'n' },
 		{ "size", 1, NULL, 'z' }, { "pipelining", 0, NULL, 'p' }, { "rate", 1, NULL, 'r' }, { "delay", 1, NULL, 'd' },
 		{ "skip", 1, NULL, 'k' }, { "block", 1, NULL, 'b' }, { "first", 1, NULL, 'i' }, { "hold", 0, NULL, 'H' },
-		{ "from", 1, NULL, 'f' }, { "to", 1, NULL, 't' }, { "timeout", 1, NULL, 'T' }, { "help", 0, NULL, 'h' }, { 0 } };
+		{ "from", 1, NULL, 'f' }, { "to", 1, NULL, 't' }, { "domains", 1, NULL, 'N' },
+		{ "timeout", 1, NULL, 'T' }, { "help", 0, NULL, 'h' }, { 0 } };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:m:D:c:n:z:pr:d:k:b:i:Hf:t:T:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:m:D:c:n:z:pr:d:k:b:i:Hf:t:N:T:h", options, NULL)) != -1) {
 		switch (option) {
 		case 's': settings.sessions = option_number("--sessions", optarg, 1, 60000); break;
 		case 'm': settings.messages = option_number("--messages", optarg, 1, 100000000); break;
@@ -240,6 +242,7 @@ static void take_options(int argc, char **argv)
 		case 'H': settings.hold = true; break;
 		case 'f': settings.from = optarg; break;
 		case 't': settings.to = optarg; break;
+		case 'N': settings.domains = option_number("--domains", optarg, 1, 1000000); break;
 		case 'T': settings.timeout_us = 1000000 * option_number("--timeout", optarg, 1, 86400); break;
 		case 'h': fputs(usage, stdout); exit(0);
 		default: fputs("Try: load --help\n", stderr); exit(2);

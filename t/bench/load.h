@@ -10,7 +10,7 @@
 struct settings {
 	struct sockaddr_in address;
 	uint64_t sessions, messages, recipients, size, per_connection, rate, pause_us, duration_us, timeout_us;
-	uint64_t skip, block, first;
+	uint64_t skip, block, first, domains;
 	bool pipelining, hold;
 	const char *from, *to;
 };

@@ -129,11 +129,17 @@ static enum progress flush(struct session *session)
 
 static void say_recipients(struct session *session, uint64_t from, uint64_t to)
 {
+	const char *at = strrchr(settings.to, '@');
+	size_t local_size = at && settings.domains ? (size_t)(at - settings.to) + 1 : 0;
+
 	for (uint64_t i = from; i < to; i++) {
-		if (settings.recipients == 1)
-			buffer_appendf(&session->out, "RCPT TO:<%s>\r\n", settings.to);
-		else
-			buffer_appendf(&session->out, "RCPT TO:<r%llu.%s>\r\n", (unsigned long long)i, settings.to);
+		buffer_append_str(&session->out, "RCPT TO:<");
+		if (settings.recipients > 1)
+			buffer_appendf(&session->out, "r%llu.", (unsigned long long)i);
+		buffer_append(&session->out, settings.to, local_size);
+		if (local_size)
+			buffer_appendf(&session->out, "d%llu.", (unsigned long long)(session->sequence % settings.domains));
+		buffer_appendf(&session->out, "%s>\r\n", settings.to + local_size);
 	}
 }
 

@@ -88,6 +88,10 @@ def furnish(folder):
         with open(copy, 'w', encoding='utf-8') as out:
             out.write(text)
         subprocess.run(['mount', '--bind', copy, f'/etc/{name}'], check=True)
+    names = os.path.join(folder, 'resolv.conf')
+    with open(names, 'w', encoding='ascii') as out:
+        out.write('nameserver 127.0.0.1\n')
+    quiet('mount', '--bind', names, '/etc/resolv.conf', check=False)
 
 
 class Places:

@@ -16,7 +16,8 @@ from . import place
 from .cases import BACKLOG, Clock
 from .figures import table
 from .redis import OnRedis, OnRedisAlways
-from .redis_cases import RedisCases, why_not
+from .destinations_cases import DestinationCases
+from .redis_cases import why_not
 from .servers import PEERS, Slimta, raise_descriptors
 from .tools import Tools
 
@@ -38,6 +39,7 @@ def quick(cases, arguments, redis):
     if redis:
         yield 'redis', lambda: cases.accept_redis(OnRedisAlways, 20, 4, more, mark=0.4, cpu_mark=0.15)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), mark=0.8)
+    yield 'destinations', lambda: cases.destinations(rounds, late_mark=1.3, connections_mark=0.25, memory_mark=100)
     yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8)
     if redis:
         yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
@@ -63,6 +65,8 @@ def full(cases, arguments, redis):
                 yield 'redis', lambda k=kind, s=sessions, m=mark: cases.accept_redis(k, s, 4, more, m,
                     cpu_mark=0.15 if s == 20 else None)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), more, mark=0.8)
+    yield 'destinations', lambda: cases.destinations(rounds, late_mark=1.3, connections_mark=0.25, memory_mark=100,
+        postfix=True)
     yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8, postfix=True)
     if redis:
         yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
@@ -72,7 +76,7 @@ def measure(folder, why, arguments):
     say = lambda text: print(f'# {text}', file=sys.stderr, flush=True)
     clock = Clock(FULL_SECONDS if arguments.full else SECONDS)
     places = place.Places(folder, arguments.on_disk)
-    cases = RedisCases(places, Tools(Slimta.build, clock), clock, not why, say)
+    cases = DestinationCases(places, Tools(Slimta.build, clock), clock, not why, say)
     no_redis = why_not()
     began = time.time()
     report = {'began': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(began)), 'machine': place.machine(folder),
@@ -122,7 +126,7 @@ def parse():
     parser.add_argument('--full', action='store_true', help='all cases, also those without a mark: about an hour')
     parser.add_argument('--rounds', type=int, help='of each case and server; default: 3, on redis 5')
     parser.add_argument('--only', action='append',
-        choices=('accept', 'through', 'lone', 'idle', 'redis', 'workers', 'backlog', 'queued'),
+        choices=('accept', 'through', 'lone', 'idle', 'redis', 'workers', 'destinations', 'backlog', 'queued'),
         help='this case; may be given several times')
     parser.add_argument('--backlog', type=int, default=BACKLOG,
         help='messages that are queued by that case; by the case queued twice as many')

@@ -12,11 +12,11 @@
 #include <sys/signalfd.h>
 #include <sys/socket.h>
 #include <netinet/tcp.h>
-#include <arpa/inet.h>
 #include <unistd.h>
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "t/bench/sink_hosts.h"
 #include "t/bench/tool.h"
 
 #define HEAD_MAX     4096	/* octets of a message in which the X-Bench field is looked for */
@@ -29,35 +29,50 @@ static const char usage[] =
 	"Takes all mail by SMTP and forgets it; prints how much it was, as one line of JSON, when it gets SIGTERM or SIGINT.\n"
 	"The address is 127.0.0.1:2526 where none is given; port 0 is any free one. The first line tells which.\n"
 	"\n"
-	"  -m, --messages N      print the figures also when N different messages have come\n"
+	"  -m, --messages N      print the figures also when N different messages have come (to hosts that are fast)\n"
 	"  -k, --skip N          measure rate and delay without the first N\n"
 	"  -d, --delay MS        time from the end of a message to its reply\n"
 	"  -r, --refuse STEP:CODE[:N]  answer with CODE, where N is given only each Nth time; STEP is connect, MAIL, RCPT, DATA\n"
 	"                        or end (of the message); may be given once for each\n"
+	"  -F, --fast N          listen on N addresses, the one given and those behind it (1)\n"
+	"  -S, --slow N          and on N more, that greet after --greet-after\n"
+	"  -Z, --silent N        and on N more, that answer no SYN\n"
+	"  -g, --greet-after MS  (5000)\n"
 	"  -h, --help            print this\n";
 
 enum step { CONNECT, MAIL, RCPT, DATA, END, STEPS };
 static const char *const step_names[STEPS] = { "connect", "MAIL", "RCPT", "DATA", "end" };
 
+/* Those that wait for as long, first come first served. */
+TAILQ_HEAD(session_list, session);
+struct delay {
+	uint64_t us;
+	struct session_list list;
+};
+
 struct session {
 	int fd;
+	struct host *host;
 	struct buffer in, out;
 	bool in_data, ending, has_sender;
 	unsigned recipients;
 	uint64_t octets;
 	size_t head_size;
 	char head[HEAD_MAX];
-	int64_t reply_us;	/* when the message is answered; 0: none waits for that */
+	struct delay *delay;	/* of the reply that is awaited */
+	int64_t reply_us;
 	TAILQ_ENTRY(session) link, delayed_link;
 };
-static TAILQ_HEAD(session_list, session) all = TAILQ_HEAD_INITIALIZER(all), delayed = TAILQ_HEAD_INITIALIZER(delayed);
+static struct session_list all = TAILQ_HEAD_INITIALIZER(all);
+static struct delay greeting = { 5000000, TAILQ_HEAD_INITIALIZER(greeting.list) };
+static struct delay answer = { 0, TAILQ_HEAD_INITIALIZER(answer.list) };
 
 static struct {
 	unsigned code;
 	uint64_t each, asked;
 } refusals[STEPS];
 
-static uint64_t wanted, skipped, delay_us;
+static uint64_t wanted, skipped;
 static uint64_t messages, twice, unmarked, octets, refused, connections, sessions, most_sessions;
 static int64_t first_us, last_us;
 static uint8_t *seen;
@@ -75,6 +90,7 @@ static void print_figures(void)
 		(unsigned long long)messages, (unsigned long long)twice, (unsigned long long)unmarked,
 		(unsigned long long)octets, (unsigned long long)refused, (unsigned long long)connections,
 		(unsigned long long)most_sessions, seconds, seconds > 0 ? (double)counted / seconds : 0);
+	hosts_print();
 	samples_print(stdout, "delay_ms", &delays);
 	puts("}");
 	fflush(stdout);
@@ -116,11 +132,12 @@ static void count_message(const struct session *session)
 	}
 	messages++;
 	last_us = clock_us();
+	host_took(session->host, last_us);
 	if (messages <= skipped || !first_us)
 		first_us = last_us;
 	if (messages > skipped && stamp_us)
 		samples_add(&delays, last_us - stamp_us);
-	if (messages == wanted)
+	if (session->host->kind == HOST_FAST && host_figures[HOST_FAST].messages == wanted)
 		print_figures();
 }
 
@@ -135,9 +152,10 @@ static unsigned refuse(enum step step)
 
 static void session_free(struct session *session)
 {
-	if (session->reply_us)
-		TAILQ_REMOVE(&delayed, session, delayed_link);
+	if (session->delay)
+		TAILQ_REMOVE(&session->delay->list, session, delayed_link);
 	TAILQ_REMOVE(&all, session, link);
+	host_disconnected(session->host);
 	close(session->fd);
 	sessions--;
 	buffer_release(&session->in);
@@ -164,6 +182,18 @@ static void answer_message(struct session *session)
 	reply(session, code, "250 2.0.0 forgotten\r\n");
 }
 
+static void greet(struct session *session)
+{
+	reply(session, refuse(CONNECT), "220 sink ESMTP\r\n");
+}
+
+static void reply_later(struct session *session, struct delay *delay)
+{
+	session->delay = delay;
+	session->reply_us = clock_us() + (int64_t)delay->us;
+	TAILQ_INSERT_TAIL(&delay->list, session, delayed_link);
+}
+
 static void keep_head(struct session *session, const char *data, size_t size)
 {
 	size_t room = HEAD_MAX - session->head_size;
@@ -186,12 +216,11 @@ static bool take_data(struct session *session)
 		return false;
 	session->in_data = false;
 	session->octets -= 2;
-	if (!delay_us) {
+	if (!answer.us) {
 		answer_message(session);
 		return true;
 	}
-	session->reply_us = clock_us() + (int64_t)delay_us;
-	TAILQ_INSERT_TAIL(&delayed, session, delayed_link);
+	reply_later(session, &answer);
 	return false;
 }
 
@@ -271,7 +300,7 @@ static bool flush(struct session *session)
 
 static bool session_work(struct session *session)
 {
-	while (!session->ending && !session->reply_us && (session->in_data ? take_data(session) : take_line(session)))
+	while (!session->ending && !session->delay && (session->in_data ? take_data(session) : take_line(session)))
 		;
 	return flush(session);
 }
@@ -298,32 +327,40 @@ static void session_event(struct session *session)
 		session_free(session);
 }
 
-static void answer_delayed(void)
+static void answer_delayed(struct delay *delay)
 {
 	struct session *session;
 	int64_t now = clock_us();
 
-	while ((session = TAILQ_FIRST(&delayed)) && session->reply_us <= now) {
-		TAILQ_REMOVE(&delayed, session, delayed_link);
-		session->reply_us = 0;
-		answer_message(session);
+	while ((session = TAILQ_FIRST(&delay->list)) && session->reply_us <= now) {
+		TAILQ_REMOVE(&delay->list, session, delayed_link);
+		session->delay = NULL;
+		if (delay == &greeting)
+			greet(session);
+		else
+			answer_message(session);
 		if (!session_work(session))
 			session_free(session);
 	}
 }
 
-static void session_new(int fd)
+static void session_new(struct host *host, int fd)
 {
 	struct session *session = xcalloc(1, sizeof(*session));
 	struct epoll_event event = { .events = EPOLLIN | EPOLLOUT | EPOLLRDHUP | EPOLLET, .data.ptr = session };
 
 	session->fd = fd;
+	session->host = host;
+	host_connected(host);
 	TAILQ_INSERT_TAIL(&all, session, link);
 	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &(int){ 1 }, sizeof(int));
 	connections++;
 	if (++sessions > most_sessions)
 		most_sessions = sessions;
-	reply(session, refuse(CONNECT), "220 sink ESMTP\r\n");
+	if (host->kind == HOST_SLOW)
+		reply_later(session, &greeting);
+	else
+		greet(session);
 	if (epoll_ctl(poller, EPOLL_CTL_ADD, fd, &event) != 0 || !flush(session))
 		session_free(session);
 }
@@ -345,15 +382,20 @@ static void take_refusal(char *text)
 static struct sockaddr_in take_options(int argc, char **argv)
 {
 	static const struct option options[] = { { "messages", 1, NULL, 'm' }, { "skip", 1, NULL, 'k' },
-		{ "delay", 1, NULL, 'd' }, { "refuse", 1, NULL, 'r' }, { "help", 0, NULL, 'h' }, { 0 } };
+		{ "delay", 1, NULL, 'd' }, { "refuse", 1, NULL, 'r' }, { "fast", 1, NULL, 'F' }, { "slow", 1, NULL, 'S' },
+		{ "silent", 1, NULL, 'Z' }, { "greet-after", 1, NULL, 'g' }, { "help", 0, NULL, 'h' }, { 0 } };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "m:k:d:r:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "m:k:d:r:F:S:Z:g:h", options, NULL)) != -1) {
 		switch (option) {
 		case 'm': wanted = option_number("--messages", optarg, 1, SEQUENCE_MAX); break;
 		case 'k': skipped = option_number("--skip", optarg, 0, SEQUENCE_MAX); break;
-		case 'd': delay_us = 1000 * option_number("--delay", optarg, 0, 3600000); break;
+		case 'd': answer.us = 1000 * option_number("--delay", optarg, 0, 3600000); break;
 		case 'r': take_refusal(optarg); break;
+		case 'F': hosts_wanted[HOST_FAST] = option_number("--fast", optarg, 0, 10000); break;
+		case 'S': hosts_wanted[HOST_SLOW] = option_number("--slow", optarg, 0, 10000); break;
+		case 'Z': hosts_wanted[HOST_SILENT] = option_number("--silent", optarg, 0, 10000); break;
+		case 'g': greeting.us = 1000 * option_number("--greet-after", optarg, 0, 3600000); break;
 		case 'h': fputs(usage, stdout); exit(0);
 		default: fputs("Try: sink --help\n", stderr); exit(2);
 		}
@@ -361,22 +403,6 @@ static struct sockaddr_in take_options(int argc, char **argv)
 	if (argc - optind > 1)
 		die("takes one address");
 	return option_address(optind < argc ? argv[optind] : "127.0.0.1:2526");
-}
-
-static int open_listener(struct sockaddr_in address)
-{
-	int fd = socket(AF_INET, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	socklen_t size = sizeof(address);
-	char text[INET_ADDRSTRLEN];
-
-	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &(int){ 1 }, sizeof(int));
-	if (bind(fd, (struct sockaddr *)&address, sizeof(address)) != 0 || listen(fd, SOMAXCONN) != 0)
-		die("cannot listen: %s", strerror(errno));
-	getsockname(fd, (struct sockaddr *)&address, &size);
-	inet_ntop(AF_INET, &address.sin_addr, text, sizeof(text));
-	printf("{\"listening\": \"%s:%u\"}\n", text, ntohs(address.sin_port));
-	fflush(stdout);
-	return fd;
 }
 
 static int open_signals(void)
@@ -392,50 +418,57 @@ static int open_signals(void)
 
 static int wait_ms(void)
 {
-	struct session *next = TAILQ_FIRST(&delayed);
-	int64_t left = next ? next->reply_us - clock_us() : 0;
+	struct session *next[] = { TAILQ_FIRST(&greeting.list), TAILQ_FIRST(&answer.list) };
+	int64_t now = clock_us(), least = -1;
 
-	return !next ? -1 : left > 0 ? (int)(left / 1000) + 1 : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(next); i++) {
+		int64_t left = !next[i] ? -1 : next[i]->reply_us > now ? (next[i]->reply_us - now) / 1000 + 1 : 0;
+
+		if (left >= 0 && (least < 0 || left < least))
+			least = left;
+	}
+	return (int)least;
 }
 
-static void accept_all(int listener)
+static void accept_all(struct host *host)
 {
 	int fd;
 
-	while ((fd = accept4(listener, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
-		session_new(fd);
+	while ((fd = accept4(host->fd, NULL, NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0)
+		session_new(host, fd);
 }
 
 int main(int argc, char **argv)
 {
 	struct sockaddr_in address = take_options(argc, argv);
-	int listener = open_listener(address), signals = open_signals();
-	/* The two descriptors are known by the address of where their number stands. */
-	struct epoll_event of_listener = { .events = EPOLLIN, .data.ptr = &listener };
+	int signals = open_signals();
+	/* Known by the address of where its number stands. */
 	struct epoll_event of_signals = { .events = EPOLLIN, .data.ptr = &signals };
 	bool ended = false;
 
 	raise_descriptors();
 	poller = epoll_create1(EPOLL_CLOEXEC);
-	epoll_ctl(poller, EPOLL_CTL_ADD, listener, &of_listener);
+	hosts_open(address, poller);
 	epoll_ctl(poller, EPOLL_CTL_ADD, signals, &of_signals);
 	while (!ended) {
 		struct epoll_event events[64];
 		int count = epoll_wait(poller, events, ARRAY_SIZE(events), wait_ms());
 
 		for (int i = 0; i < count; i++) {
-			if (events[i].data.ptr == &listener)
-				accept_all(listener);
+			if (hosts_have(events[i].data.ptr))
+				accept_all(events[i].data.ptr);
 			else if (events[i].data.ptr == &signals)
 				ended = true;
 			else
 				session_event(events[i].data.ptr);
 		}
-		answer_delayed();
+		answer_delayed(&greeting);
+		answer_delayed(&answer);
 	}
 	print_figures();
 	while (!TAILQ_EMPTY(&all))
 		session_free(TAILQ_FIRST(&all));
+	hosts_close();
 	samples_release(&delays);
 	free(seen);
 	return 0;

@@ -13,9 +13,9 @@ class Tools:
     def __init__(self, build, clock):
         self.build, self.clock = build, clock
 
-    def load(self, port, *options, timeout=120):
+    def load(self, port, *options, timeout=120, address='127.0.0.1'):
         """Runs load to its end; gives its figures."""
-        command = [f'{self.build}/t/bench/load', *map(str, options), f'127.0.0.1:{port}']
+        command = [f'{self.build}/t/bench/load', *map(str, options), f'{address}:{port}']
         try:
             done = subprocess.run(command, capture_output=True, text=True, timeout=self.clock.limit(timeout), check=False)
         except subprocess.TimeoutExpired:
@@ -24,15 +24,15 @@ class Tools:
             raise Trouble(done.stderr.strip())
         return json.loads(done.stdout)
 
-    def all_accepted(self, port, *options, timeout=120):
+    def all_accepted(self, port, *options, timeout=120, address='127.0.0.1'):
         """The same where anything but a 250 for each message is trouble."""
-        figures = self.load(port, *options, timeout=timeout)
+        figures = self.load(port, *options, timeout=timeout, address=address)
         if figures['deferred'] or figures['failed'] or figures['lost']:
             raise Trouble(f"{figures['deferred']} deferred, {figures['failed']} failed, {figures['lost']} lost")
         return figures
 
-    def sink(self, port, *options):
-        return Sink(self, [f'{self.build}/t/bench/sink', *map(str, options), f'127.0.0.1:{port}'])
+    def sink(self, port, *options, address='127.0.0.1'):
+        return Sink(self, [f'{self.build}/t/bench/sink', *map(str, options), f'{address}:{port}'])
 
     def idle(self, port, count):
         return Idle(self, [f'{self.build}/t/bench/load', '--hold', '--sessions', str(count), f'127.0.0.1:{port}'])
@@ -76,6 +76,11 @@ class Sink(Talker):
     def figures(self, timeout=120):
         """When it has as many messages as it waits for."""
         return self.line(timeout)
+
+    def end(self):
+        """Ends it; gives all that it had."""
+        self.process.terminate()
+        return self.line(20)
 
 
 class Idle(Talker):

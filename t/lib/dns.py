@@ -46,10 +46,10 @@ class DnsServer:
     """`answer(name, type)` gives an Answer, octets to be sent behind the id, None for silence. Names are in lower case,
     without the dot at the end. `asked` is a list of (name, type)."""
 
-    def __init__(self, answer):
+    def __init__(self, answer, port=0):
         self.answer, self.asked, self.errors = answer, [], []
         self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(('127.0.0.1', 0))
+        self.socket.bind(('127.0.0.1', port))
         self.address = f'127.0.0.1@{self.socket.getsockname()[1]}'
         self.thread = threading.Thread(target=self._serve, daemon=True)
         self.thread.start()
