@@ -1,9 +1,10 @@
 /* dns_answer.c - the records in an answer of the DNS
  * SPDX-License-Identifier: MIT
- * RFC 1035 4.1. Names are passed over, never followed: which name an answer belongs to was the resolver's to check. */
+ * RFC 1035 4.1. Names of records are passed over, never followed: which name an answer belongs to was the resolver's to
+ * check. */
 #include "common/net/dns_answer.h"
 
-#include <stdbool.h>
+#include <ctype.h>
 
 #define HEADER_SIZE 12
 #define CLASS_IN 1
@@ -18,7 +19,7 @@ static bool has(const struct cursor *cursor, size_t size)
 	return (size_t)(cursor->end - cursor->at) >= size;
 }
 
-static unsigned get16(const unsigned char *at)
+unsigned dns_get16(const unsigned char *at)
 {
 	return (unsigned)at[0] << 8 | at[1];
 }
@@ -59,9 +60,9 @@ static bool take_record(struct cursor *cursor, unsigned *type, unsigned *class, 
 {
 	if (!skip_name(cursor) || !has(cursor, 10))
 		return false;
-	*type = get16(cursor->at);
-	*class = get16(cursor->at + 2);
-	record->size = get16(cursor->at + 8);
+	*type = dns_get16(cursor->at);
+	*class = dns_get16(cursor->at + 2);
+	record->size = dns_get16(cursor->at + 8);
 	cursor->at += 10;
 	if (!has(cursor, record->size))
 		return false;
@@ -72,7 +73,15 @@ static bool take_record(struct cursor *cursor, unsigned *type, unsigned *class, 
 
 static bool is_of_size(enum dns_type type, size_t size)
 {
-	return size == (type == DNS_A ? 4 : 16);
+	switch (type) {
+	case DNS_A:
+		return size == 4;
+	case DNS_AAAA:
+		return size == 16;
+	case DNS_MX:
+		return size > 2;
+	}
+	return false;
 }
 
 int dns_answer_rcode(const unsigned char *packet, size_t size)
@@ -91,10 +100,10 @@ long dns_answer_records(const unsigned char *packet, size_t size, enum dns_type 
 	if (dns_answer_rcode(packet, size) < 0)
 		return -1;
 	cursor.at += HEADER_SIZE;
-	for (unsigned left = get16(packet + 4); left; left--)
+	for (unsigned left = dns_get16(packet + 4); left; left--)
 		if (!skip_question(&cursor))
 			return -1;
-	for (unsigned left = get16(packet + 6); left; left--) {
+	for (unsigned left = dns_get16(packet + 6); left; left--) {
 		if (!take_record(&cursor, &type, &class, &record))
 			return -1;
 		if (type != wanted || class != CLASS_IN)
@@ -106,4 +115,66 @@ long dns_answer_records(const unsigned char *packet, size_t size, enum dns_type 
 		count++;
 	}
 	return count;
+}
+
+/* ---- names in records */
+
+struct name_reader {
+	const unsigned char *packet;
+	size_t size;
+	size_t at, start;	/* of the labels being read: a pointer leads to before them */
+	size_t end;		/* of the name where it stands; 0 until that is known */
+	char *out;
+	size_t length;
+};
+
+static bool take_pointer(struct name_reader *reader, unsigned high)
+{
+	size_t target;
+
+	if (reader->at >= reader->size)
+		return false;
+	target = (size_t)(high & 0x3f) << 8 | reader->packet[reader->at++];
+	if (!reader->end)
+		reader->end = reader->at;
+	if (target >= reader->start)
+		return false;
+	reader->at = reader->start = target;
+	return true;
+}
+
+static bool take_label(struct name_reader *reader, size_t length)
+{
+	if (length > 63 || reader->size - reader->at < length || reader->length + 1 + length >= DNS_NAME_SIZE)
+		return false;
+	if (reader->length)
+		reader->out[reader->length++] = '.';
+	for (; length; length--) {
+		unsigned char c = reader->packet[reader->at++];
+		bool is_of_host = c < 0x80 && (isalnum(c) || c == '-' || c == '_');
+
+		reader->out[reader->length++] = is_of_host ? (char)tolower(c) : '?';
+	}
+	return true;
+}
+
+bool dns_answer_name(const unsigned char *packet, size_t size, const struct dns_record *record, size_t offset,
+	char name[DNS_NAME_SIZE])
+{
+	size_t at = (size_t)(record->data - packet) + offset;
+	struct name_reader reader = { .packet = packet, .size = size, .at = at, .start = at, .out = name };
+
+	while (reader.at < size) {
+		unsigned length = packet[reader.at++];
+
+		if (length >= 0xc0 ? !take_pointer(&reader, length) : length && !take_label(&reader, length))
+			return false;
+		if (length)
+			continue;
+		name[reader.length] = '\0';
+		if (!reader.end)
+			reader.end = reader.at;
+		return reader.end == (size_t)(record->data - packet) + record->size;
+	}
+	return false;
 }

@@ -1,14 +1,13 @@
-/* resolver.c - names to addresses, on the loop
+/* resolver.c - questions to the DNS, on the loop
  * SPDX-License-Identifier: MIT
  * libunbound gives up when it likes, so every query has a deadline of its own here. It may also answer within the call
  * that asks, and calls back with the packet of a failed answer: such a packet is not looked at. */
-#include "common/net/resolver.h"
+#include "common/net/resolver_private.h"
 
 #include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/queue.h>
 #include <unbound.h>
 #include <unbound-event.h>
 #include <unistd.h>
@@ -17,37 +16,16 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
-#include "common/net/dns_answer.h"
 
 #define HOSTS_PATH "/etc/hosts"
 #define HOSTS_MAX 4194304
 #define RESOLV_CONF_PATH "/etc/resolv.conf"
 #define ROOT_KEY_PATH "/usr/share/dns/root.key"
 #define CLASS_IN 1
-#define BOGUS 1			/* what libunbound calls an answer whose signatures are wrong */
 
-enum outcome { PENDING, FOUND, NONE, FAILED };
-
-/* The question for one of the two types. */
-struct part {
-	struct resolver_query *query;
-	enum dns_type type;
-	enum outcome outcome;
-	int id;
-};
-
-struct resolver_query {
-	TAILQ_ENTRY(resolver_query) link;
-	struct resolver *resolver;
-	char *name;
-	bool known;			/* without asking */
-	struct event *timer;		/* the deadline; activated when all is known */
-	struct part parts[2];
-	struct host_address addresses[HOST_ADDRESSES];
-	size_t count;
-	resolver_addresses_fn *done;
-	void *arg;
-};
+/* What libunbound says of an answer: its signatures are wrong, or right from a trusted key on. */
+#define BOGUS 1
+#define SECURE 2
 
 struct resolver {
 	struct event_base *base;
@@ -140,22 +118,12 @@ struct resolver *resolver_new(struct event_base *base, const struct process_reso
 
 /* ---- answers */
 
-static void take_addresses(struct part *part, const unsigned char *packet, size_t size)
+static void tell_if_known(struct resolver_query *query)
 {
-	struct resolver_query *query = part->query;
-	struct dns_record records[HOST_ADDRESSES];
-	size_t room = HOST_ADDRESSES - query->count;
-	long count = dns_answer_records(packet, size, part->type, records, room);
-
-	part->outcome = count < 0 ? FAILED : count ? FOUND : NONE;
-	for (long i = 0; i < count && (size_t)i < room; i++) {
-		struct host_address *address = &query->addresses[query->count++];
-
-		if (part->type == DNS_A)
-			host_address_v4(address, records[i].data);
-		else
-			host_address_v6(address, records[i].data);
-	}
+	for (size_t i = 0; i < query->part_count; i++)
+		if (query->parts[i].outcome == PENDING)
+			return;
+	event_active(query->timer, EV_TIMEOUT, 0);
 }
 
 static void on_answer(void *arg, int code, void *packet, int size, int secure, char *why, int limited)
@@ -173,61 +141,36 @@ static void on_answer(void *arg, int code, void *packet, int size, int secure, c
 	else if (rcode != DNS_NOERROR)
 		part->outcome = FAILED;
 	else
-		take_addresses(part, packet, (size_t)size);
-	if (query->parts[0].outcome != PENDING && query->parts[1].outcome != PENDING)
-		event_active(query->timer, EV_TIMEOUT, 0);
+		part->outcome = query->kind->take(query, part->type, packet, (size_t)size);
+	query->secure = query->secure && secure == SECURE;
+	tell_if_known(query);
 }
 
 static void release_query(struct resolver_query *query)
 {
-	TAILQ_REMOVE(&query->resolver->queries, query, link);
-	for (size_t i = 0; i < ARRAY_SIZE(query->parts); i++)
-		if (query->parts[i].outcome == PENDING)
-			ub_cancel(query->resolver->unbound, query->parts[i].id);
-	event_free(query->timer);
 	free(query->name);
+	mx_records_release(&query->mx);
 	free(query);
 }
 
-/* A family that nobody answered for does not matter where the other one was found. */
-static void tell(struct resolver_query *query)
+static void leave(struct resolver_query *query)
 {
-	const struct part *parts = query->parts;
-	struct reply why = { 0 };
-
-	if (query->count)
-		query->done(query->arg, NULL, query->addresses, query->count);
-	else if (parts[0].outcome == NONE && parts[1].outcome == NONE)
-		reply_set(&why, 550, "5.1.2", "No usable DNS records found: %s", query->name);
-	else
-		reply_set(&why, 451, "4.4.3", "DNS lookup failed: %s", query->name);
-	if (!reply_is_none(&why))
-		query->done(query->arg, &why, NULL, 0);
-	reply_release(&why);
-}
-
-/* IPv6 first: the parts may have been answered in any order. */
-static int by_family(const void *a, const void *b)
-{
-	sa_family_t left = ((const struct host_address *)a)->any.sa_family;
-	sa_family_t right = ((const struct host_address *)b)->any.sa_family;
-
-	return (left == AF_INET) - (right == AF_INET);
+	TAILQ_REMOVE(&query->resolver->queries, query, link);
+	for (size_t i = 0; i < query->part_count; i++)
+		if (query->parts[i].outcome == PENDING)
+			ub_cancel(query->resolver->unbound, query->parts[i].id);
+	event_free(query->timer);
 }
 
 static void on_timer(evutil_socket_t fd, short what, void *arg)
 {
-	struct resolver_query *query = arg, told;
+	struct resolver_query *query = arg;
 
 	(void)fd;
 	(void)what;
-	told = *query;
-	told.name = xstrdup(query->name);
-	if (!query->known)
-		qsort(told.addresses, told.count, sizeof(told.addresses[0]), by_family);
+	leave(query);
+	query->kind->tell(query);
 	release_query(query);
-	tell(&told);
-	free(told.name);
 }
 
 /* ---- questions */
@@ -245,42 +188,39 @@ static void ask(struct part *part)
 	log_warn("resolver", "could not ask", LOG_TEXT("name", query->name), LOG_TEXT("error", ub_strerror(code)));
 }
 
-static bool is_known(struct resolver_query *query)
+void resolver_ask(struct resolver *resolver, struct resolver_query *query, const enum dns_type *types, size_t count)
 {
-	if (host_address_parse(&query->addresses[0], query->name))
-		query->count = 1;
-	else
-		query->count = hosts_find(query->resolver->hosts, query->name, query->addresses);
-	return query->count > 0;
-}
-
-struct resolver_query *resolver_addresses(struct resolver *resolver, const char *name, resolver_addresses_fn *done,
-	void *arg)
-{
-	static const enum dns_type types[] = { DNS_AAAA, DNS_A };
-	struct resolver_query *query = xcalloc(1, sizeof(*query));
-
-	*query = (struct resolver_query){ .resolver = resolver, .name = xstrdup(name), .done = done, .arg = arg };
+	query->resolver = resolver;
+	query->secure = count > 0;
 	query->timer = event_new(resolver->base, -1, 0, on_timer, query);
 	if (!query->timer)
 		BUG("no event for a query");
 	TAILQ_INSERT_TAIL(&resolver->queries, query, link);
 	event_add(query->timer, &resolver->timeout);
-	query->known = is_known(query);
-	for (size_t i = 0; i < ARRAY_SIZE(types); i++) {
-		query->parts[i] = (struct part){ .query = query, .type = types[i], .outcome = query->known ? NONE : PENDING };
-		if (!query->known)
-			ask(&query->parts[i]);
-	}
-	if (query->parts[0].outcome != PENDING && query->parts[1].outcome != PENDING)
-		event_active(query->timer, EV_TIMEOUT, 0);
-	return query;
+	/* An answer may come within the call that asks, and is not all of it then. */
+	for (query->part_count = 0; query->part_count < count; query->part_count++)
+		query->parts[query->part_count] = (struct part){ .query = query, .type = types[query->part_count] };
+	for (size_t i = 0; i < count; i++)
+		ask(&query->parts[i]);
+	tell_if_known(query);
+}
+
+const struct hosts *resolver_hosts(const struct resolver *resolver)
+{
+	return resolver->hosts;
+}
+
+int resolver_add_anchor(struct resolver *resolver, const char *path)
+{
+	return ub_ctx_add_ta_file(resolver->unbound, path) ? -1 : 0;
 }
 
 void resolver_cancel(struct resolver_query *query)
 {
-	if (query)
-		release_query(query);
+	if (!query)
+		return;
+	leave(query);
+	release_query(query);
 }
 
 void resolver_free(struct resolver *resolver)
@@ -290,7 +230,7 @@ void resolver_free(struct resolver *resolver)
 	if (!resolver)
 		return;
 	while ((query = TAILQ_FIRST(&resolver->queries)))
-		release_query(query);
+		resolver_cancel(query);
 	if (resolver->unbound)
 		ub_ctx_delete(resolver->unbound);
 	hosts_free(resolver->hosts);

@@ -1,4 +1,4 @@
-/* resolver.h - names to addresses, on the loop
+/* resolver.h - names to addresses, domains to the hosts that take their mail, on the loop
  * SPDX-License-Identifier: MIT
  * Literals, /etc/hosts and localhost are known here; for the rest libunbound asks the servers of process.resolver, or
  * those of /etc/resolv.conf. A cache is part of it. */
@@ -8,6 +8,7 @@
 #include "common/config/process.h"
 #include "common/message/reply.h"
 #include "common/net/hosts.h"
+#include "common/net/mx.h"
 
 struct event_base;
 struct resolver;
@@ -16,6 +17,8 @@ struct resolver_query;
 /* To be made by the process that uses it, not before a fork. Reads /etc/hosts. NULL (logged) where the servers or,
  * with dnssec, the trust anchor of the root cannot be had. */
 struct resolver *resolver_new(struct event_base *, const struct process_resolver *);
+/* Below this key, one or more lines of a zone file, answers are believed too; for tests, before the first query. 0 or -1. */
+int resolver_add_anchor(struct resolver *, const char *path);
 /* Queries under way are dropped: their callbacks do not run. NULL is fine. */
 void resolver_free(struct resolver *);
 
@@ -25,6 +28,15 @@ typedef void resolver_addresses_fn(void *arg, const struct reply *why, const str
 
 /* Calls back once, from the loop, never inside this call. The query is gone then. */
 struct resolver_query *resolver_addresses(struct resolver *, const char *name, resolver_addresses_fn *, void *arg);
+
+/* `why` NULL: the hosts that take the mail of a domain; with a count of 0 it is the domain itself, which has no MX record.
+ * 550 5.1.2: there is no such domain, or none of its MX records names a host. 556 5.1.10: it takes no mail (RFC 7505).
+ * 451 4.4.3: nobody could say, not within the time, or nothing that can be read. `records` are borrowed. `secure`: DNSSEC
+ * proves the records, or that there are none. */
+typedef void resolver_mx_fn(void *arg, const struct reply *why, const struct mx_records *records, bool secure);
+/* As resolver_addresses(); `domain` as idn_to_ascii() gives it. */
+struct resolver_query *resolver_mx(struct resolver *, const char *domain, resolver_mx_fn *, void *arg);
+
 void resolver_cancel(struct resolver_query *);	/* its callback does not run; NULL is fine */
 
 #endif

@@ -1,10 +1,12 @@
 /* resolve.c - looks names up as the programs do, for tests: resolve SERVER DNSSEC TIMEOUT_MS NAME...
  * SPDX-License-Identifier: MIT
  * Prints a line a name as the answers come. A name with a `-` before it is cancelled at once; `/` frees the resolver
- * with all that is under way. */
+ * with all that is under way; `mx:` asks for the hosts of a domain (PREFERENCE:NAME..., `*` for secure);
+ * `anchor:PATH` believes what that key proves; `+` waits for all before it. */
 #include <event2/event.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
@@ -33,6 +35,36 @@ static void on_found(void *arg, const struct reply *why, const struct host_addre
 	--*asked->left;
 }
 
+static void on_mx(void *arg, const struct reply *why, const struct mx_records *records, bool secure)
+{
+	struct asked *asked = arg;
+	struct buffer line = { 0 };
+
+	if (asked->in_call)
+		BUG("called back within the call");
+	buffer_append(&line, secure ? "*" : "", secure);
+	if (why)
+		reply_append(why, &line);
+	for (size_t i = 0; i < records->count; i++)
+		buffer_appendf(&line, "%s%u:%s", i ? " " : "", records->items[i].preference, records->items[i].name);
+	printf("%s: %s\n", asked->name, buffer_str(&line));
+	buffer_release(&line);
+	--*asked->left;
+}
+
+static struct resolver_query *ask(struct resolver *resolver, struct asked *asked)
+{
+	if (text_has_prefix(asked->name, "mx:"))
+		return resolver_mx(resolver, asked->name + strlen("mx:"), on_mx, asked);
+	return resolver_addresses(resolver, asked->name, on_found, asked);
+}
+
+static void wait_for(struct event_base *base, const unsigned *left)
+{
+	while (*left)
+		event_base_loop(base, EVLOOP_ONCE);
+}
+
 int main(int argc, char **argv)
 {
 	struct event_base *base = event_base_new();
@@ -55,16 +87,24 @@ int main(int argc, char **argv)
 			event_base_loop(base, EVLOOP_NONBLOCK);
 			break;
 		}
+		if (argv[i][0] == '+') {
+			wait_for(base, &left);
+			continue;
+		}
+		if (text_has_prefix(argv[i], "anchor:")) {
+			if (resolver_add_anchor(resolver, argv[i] + strlen("anchor:")))
+				return 2;
+			continue;
+		}
 		all[i] = (struct asked){ argv[i] + cancel, true, &left };
-		query = resolver_addresses(resolver, all[i].name, on_found, &all[i]);
+		query = ask(resolver, &all[i]);
 		all[i].in_call = false;
 		if (cancel)
 			resolver_cancel(query);
 		else
 			left++;
 		if (i == argc - 1)
-			while (left)
-				event_base_loop(base, EVLOOP_ONCE);
+			wait_for(base, &left);
 	}
 	resolver_free(resolver);
 	strings_release(&options.servers);
