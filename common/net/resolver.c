@@ -142,7 +142,7 @@ static void on_answer(void *arg, int code, void *packet, int size, int secure, c
 		part->outcome = FAILED;
 	else
 		part->outcome = query->kind->take(query, part->type, packet, (size_t)size);
-	query->secure = query->secure && secure == SECURE;
+	part->secure = secure == SECURE;
 	tell_if_known(query);
 }
 
@@ -191,7 +191,6 @@ static void ask(struct part *part)
 void resolver_ask(struct resolver *resolver, struct resolver_query *query, const enum dns_type *types, size_t count)
 {
 	query->resolver = resolver;
-	query->secure = count > 0;
 	query->timer = event_new(resolver->base, -1, 0, on_timer, query);
 	if (!query->timer)
 		BUG("no event for a query");

@@ -30,7 +30,7 @@ static void tell(struct resolver_query *query)
 		reply_set(&why, 556, "5.1.10", "The domain takes no mail: %s", query->name);
 	else if (result_of(query) == MX_UNUSABLE)
 		reply_set(&why, 550, "5.1.2", "No usable DNS records found: %s", query->name);
-	query->mx_done(query->arg, reply_is_none(&why) ? NULL : &why, &query->mx, query->secure);
+	query->mx_done(query->arg, reply_is_none(&why) ? NULL : &why, &query->mx, query->parts[0].secure);
 	reply_release(&why);
 }
 

@@ -16,6 +16,7 @@ struct part {
 	struct resolver_query *query;
 	enum dns_type type;
 	enum outcome outcome;
+	bool secure;		/* DNSSEC proves its answer */
 	int id;
 };
 
@@ -34,7 +35,6 @@ struct resolver_query {
 	struct event *timer;		/* the deadline; activated when all is known */
 	struct part parts[2];
 	size_t part_count;
-	bool secure;			/* all answers so far are, which is more than that they are not bogus */
 	void *arg;
 
 	bool known;			/* without asking, or even where nobody answers */

@@ -5,16 +5,17 @@ import socket
 import struct
 import threading
 
-A, CNAME, TXT, AAAA = 1, 5, 16, 28
+A, CNAME, MX, TXT, AAAA = 1, 5, 15, 16, 28
 NXDOMAIN, SERVFAIL = 3, 2
 
 
 def encode_name(name):
-    return b''.join(bytes([len(label)]) + label.encode() for label in name.rstrip('.').split('.')) + b'\0'
+    return b''.join(bytes([len(label)]) + label.encode() for label in name.rstrip('.').split('.') if label) + b'\0'
 
 
 class Answer:
-    """`records`: (type, data) of the name asked for, or (name, type, data); data of A and AAAA is text, of CNAME a name."""
+    """`records`: (type, data) of the name asked for, or (name, type, data); data of A and AAAA is text, of CNAME a name,
+    of MX (preference, name)."""
 
     def __init__(self, *records, rcode=0, ttl=60):
         self.records, self.rcode, self.ttl = records, rcode, ttl
@@ -27,6 +28,8 @@ class Answer:
                 data = ipaddress.ip_address(data).packed
             elif kind == CNAME:
                 data = encode_name(data)
+            elif kind == MX:
+                data = struct.pack('>H', data[0]) + encode_name(data[1])
             out += encode_name(owner) + struct.pack('>HHIH', kind, 1, self.ttl, len(data)) + data
         return header(query, len(self.records), self.rcode) + question(query) + out
 
