@@ -114,7 +114,8 @@ void connection_feed(struct connection *connection)
 	const char *data;
 	size_t size;
 
-	while (connection->stream.out.size < UNSENT_MAX && result == MAIL_SOURCE_DATA) {
+	while (connection->stream.out.size < UNSENT_MAX && result == MAIL_SOURCE_DATA &&
+			smtp_client_state(connection->client) == SMTP_CLIENT_SENDING) {
 		result = mail_source_next(connection->outgoing->source, &data, &size);
 		if (result == MAIL_SOURCE_DATA)
 			smtp_client_data(connection->client, data, size);
@@ -146,6 +147,7 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 		.settled = on_settled, .finished = on_finished, .arg = connection };
 	struct relay_result result;
 	struct reply why = { 0 };
+	bool another_may;
 
 	connection->outgoing = outgoing;
 	connection->deliveries++;
@@ -155,7 +157,7 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 	transaction.recipients = connection->recipients;
 	mail_source_rewind(outgoing->source);
 	mail_source_notify(outgoing->source, on_arrived, connection);
-	if (smtp_client_begin(connection->client, &transaction, &why) < 0) {
+	if (smtp_client_begin(connection->client, &transaction, &why, &another_may) < 0) {
 		connection->outgoing = NULL;
 		result = result_of(connection, &why);
 		outgoing_finish(outgoing, &result);

@@ -149,7 +149,7 @@ void connection_open_stream(struct connection *connection, int fd)
 	connection->streaming = true;
 	stream_open(&connection->stream, settings->base, fd, settings->client.data_timeout_ms, &handler, connection);
 	connection->stream.hear_out = true;
-	connection->client = smtp_client_new(&settings->client, &connection->stream.out);
+	connection->client = smtp_client_new(&settings->client, SMTP_TLS_NEVER, &connection->stream.out);
 	connection->last = -1;
 	if (settings->tls && settings->tls_immediately) {
 		connection_start_tls(connection);

@@ -3,28 +3,44 @@
 #include "common/smtp/client_offer.h"
 
 #include <string.h>
+#include <strings.h>
 
+#include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/smtp/client.h"
-#include "common/smtp/session.h"
+
+static const struct {
+	const char *keyword;
+	enum client_extension extension;
+} extensions[] = {
+	{ "SIZE", OFFER_SIZE },
+	{ "8BITMIME", OFFER_8BITMIME },
+	{ "PIPELINING", OFFER_PIPELINING },
+	{ "SMTPUTF8", OFFER_SMTPUTF8 },
+	{ "STARTTLS", OFFER_STARTTLS },
+	{ "DSN", OFFER_DSN },
+};
+
+static unsigned find_extension(const char *keyword, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++)
+		if (strncasecmp(extensions[i].keyword, keyword, size) == 0 && !extensions[i].keyword[size])
+			return extensions[i].extension;
+	return 0;
+}
 
 /* A line of the reply to EHLO behind its first. */
 static void read_extension(struct client_offer *offer, const char *line, size_t size)
 {
 	size_t name = 0;
-	char keyword[32];
 	unsigned extension;
 
 	while (name < size && line[name] != ' ' && line[name] != '=')
 		name++;
-	if (!name || name >= sizeof(keyword))
-		return;
-	memcpy(keyword, line, name);
-	keyword[name] = '\0';
-	extension = extension_find(keyword);
+	extension = find_extension(line, name);
 	offer->extensions |= extension;
-	if (extension == EXTENSION_SIZE && name < size)
+	if (extension == OFFER_SIZE && name < size)
 		parse_u64(line + name + 1, size - name - 1, UINT64_MAX, &offer->max_size_bytes);
 }
 
@@ -40,24 +56,42 @@ void client_offer_read(struct client_offer *offer, const char *text)
 	}
 }
 
-int client_offer_check(const struct client_offer *offer, const struct smtp_transaction *transaction, struct reply *why)
+void client_offer_release(struct client_offer *offer)
+{
+	*offer = (struct client_offer){ 0 };
+}
+
+/* What is missing there may be offered by another server. */
+static void check_extensions(const struct client_offer *offer, const struct smtp_transaction *transaction,
+	struct reply *why)
 {
 	const struct envelope *envelope = transaction->envelope;
-	unsigned extensions = offer->extensions;
 
-	/* Only addresses get into a queue; what was put there otherwise could be another command. */
-	if (!address_is_mailbox(envelope->sender, ADDRESS_REVERSE_PATH, true))
-		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
-	else if (!address_is_ascii(envelope->sender) && !(extensions & EXTENSION_SMTPUTF8))
+	if (!address_is_ascii(envelope->sender) && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
-	else if (transaction->utf8_header && envelope->smtputf8 && !(extensions & EXTENSION_SMTPUTF8))
+	else if (transaction->utf8_header && envelope->smtputf8 && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 554, "5.6.9", "Header needs SMTPUTF8, which the next hop does not offer");
-	else if (envelope->body == BODY_BINARYMIME)
-		reply_set(why, 554, "5.6.3", "Conversion not allowed: DATA takes no binary content");
-	else if (transaction->eight_bit && !(extensions & EXTENSION_8BITMIME))
+	else if (transaction->eight_bit && !(offer->extensions & OFFER_8BITMIME))
 		reply_set(why, 554, "5.6.3", "Conversion not allowed: the next hop does not offer 8BITMIME");
 	else if (offer->max_size_bytes && transaction->size > offer->max_size_bytes)
 		reply_set(why, 552, "5.3.4", "Message is larger than the next hop takes");
+}
+
+int client_offer_check(const struct client_offer *offer, const struct smtp_transaction *transaction, struct reply *why,
+	bool *another_may)
+{
+	const struct envelope *envelope = transaction->envelope;
+
+	*another_may = false;
+	/* Only addresses get into a queue; what was put there otherwise could be another command. */
+	if (!address_is_mailbox(envelope->sender, ADDRESS_REVERSE_PATH, true)) {
+		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
+	} else if (envelope->body == BODY_BINARYMIME) {
+		reply_set(why, 554, "5.6.3", "Conversion not allowed: DATA takes no binary content");
+	} else {
+		check_extensions(offer, transaction, why);
+		*another_may = !reply_is_none(why);
+	}
 	return reply_is_none(why) ? 0 : -1;
 }
 
@@ -65,7 +99,7 @@ int client_offer_check_recipient(const struct client_offer *offer, const char *a
 {
 	if (!address_is_mailbox(address, ADDRESS_FORWARD_PATH, true))
 		reply_set(why, 553, "5.1.3", "Recipient address cannot be sent");
-	else if (!address_is_ascii(address) && !(offer->extensions & EXTENSION_SMTPUTF8))
+	else if (!address_is_ascii(address) && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Recipient address needs SMTPUTF8, which the next hop does not offer");
 	return reply_is_none(why) ? 0 : -1;
 }
@@ -86,10 +120,10 @@ void client_offer_append_mail(const struct client_offer *offer, const struct smt
 	struct buffer *out)
 {
 	buffer_appendf(out, "MAIL FROM:<%s>", transaction->envelope->sender);
-	if (offer->extensions & EXTENSION_SIZE)
+	if (offer->extensions & OFFER_SIZE)
 		buffer_appendf(out, " SIZE=%llu", (unsigned long long)transaction->size);
-	if (offer->extensions & EXTENSION_8BITMIME && transaction->eight_bit)
+	if (offer->extensions & OFFER_8BITMIME && transaction->eight_bit)
 		buffer_append_str(out, " BODY=8BITMIME");
-	if (offer->extensions & EXTENSION_SMTPUTF8 && needs_utf8(transaction))
+	if (offer->extensions & OFFER_SMTPUTF8 && needs_utf8(transaction))
 		buffer_append_str(out, " SMTPUTF8");
 }

@@ -17,6 +17,7 @@ struct client_harness {
 	struct envelope *envelope;
 	size_t recipients[200];
 	struct smtp_transaction transaction;
+	bool another_may;		/* of what could not begin */
 	bool open;			/* a transaction is */
 	bool data_ended;		/* its final dot was sent */
 	unsigned settled, finished;
@@ -38,7 +39,7 @@ static inline void client_harness_settled(void *arg, size_t recipient, const str
 
 static inline void client_harness_finished(void *arg, enum transaction_end end, const struct reply *why)
 {
-	static const char *const names[] = { "done", "lost", "broken", "in doubt", "broken off" };
+	static const char *const names[] = { "done", "rest", "lost", "broken", "in doubt", "broken off" };
 	struct client_harness *h = arg;
 
 	if (!h->open)
@@ -57,8 +58,9 @@ static inline void client_harness_finished(void *arg, enum transaction_end end, 
 static inline void client_harness_init(struct client_harness *h, size_t recipients)
 {
 	memset(h, 0, sizeof(*h));
-	h->settings = (struct smtp_client_settings){ "mx.example", 30000, 60000 };
-	h->client = smtp_client_new(&h->settings, &h->out);
+	h->settings = (struct smtp_client_settings){ .ehlo_as = "mx.example", .command_timeout_ms = 30000,
+		.data_timeout_ms = 60000 };
+	h->client = smtp_client_new(&h->settings, SMTP_TLS_NEVER, &h->out);
 	h->envelope = envelope_new();
 	h->envelope->sender = xstrdup("s@example.org");
 	for (size_t i = 0; i < recipients; i++) {
@@ -71,6 +73,14 @@ static inline void client_harness_init(struct client_harness *h, size_t recipien
 	h->transaction = (struct smtp_transaction){ .envelope = h->envelope, .recipients = h->recipients,
 		.count = recipients, .size = 12, .settled = client_harness_settled, .finished = client_harness_finished,
 		.arg = h };
+}
+
+/* Begins anew, with settings that were changed. */
+static inline void client_harness_renew(struct client_harness *h, enum smtp_client_tls tls)
+{
+	smtp_client_free(h->client);
+	buffer_reset(&h->out);
+	h->client = smtp_client_new(&h->settings, tls, &h->out);
 }
 
 static inline void client_harness_release(struct client_harness *h)
@@ -117,7 +127,7 @@ static inline int client_harness_begin(struct client_harness *h)
 	buffer_reset(&h->out);
 	h->open = true;
 	h->data_ended = false;
-	if (smtp_client_begin(h->client, &h->transaction, &why) < 0) {
+	if (smtp_client_begin(h->client, &h->transaction, &why, &h->another_may) < 0) {
 		code = why.code ? why.code : -1;
 		h->open = false;
 	}
