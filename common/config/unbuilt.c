@@ -59,13 +59,6 @@ static const struct unbuilt table[] = {
 	{ "relay", "type=http" },
 	{ "relay", "type=lmtp" },
 	{ "relay", "type=mx" },
-	{ "relay.static", "auth_without_tls" },
-	{ "relay.static", "credentials" },
-	{ "relay.static", "ipv4_only" },
-	{ "relay.static", "require_tls" },
-	{ "relay.static", "source_address" },
-	{ "relay.static", "tls" },
-	{ "relay.static", "tls_immediately" },
 };
 
 static bool kind_matches(const char *pattern, const char *kind)
