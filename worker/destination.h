@@ -1,5 +1,6 @@
-/* destination.h - a next hop: its connections, and the line of messages that wait for one
- * SPDX-License-Identifier: MIT */
+/* destination.h - one next hop: its connections, and the line of messages that wait for one
+ * SPDX-License-Identifier: MIT
+ * For destinations.c. */
 #ifndef SLIMTA_WORKER_DESTINATION_H
 #define SLIMTA_WORKER_DESTINATION_H
 
@@ -8,18 +9,27 @@
 
 struct destination;
 
+/* Lent, as all of this. */
 struct destination_settings {
-	struct connection_settings connection;
-	struct slots *slots;		/* lent, as all of this */
+	struct connection_settings connection;	/* whose host and port are each one's own */
+	struct slots_table *slots;
+	unsigned concurrent_connections;
 };
 
-struct destination *destination_new(const struct destination_settings *);
+/* From the loop. It has neither connections nor a line, until destination_send(). */
+struct destination_owner {
+	void (*rests)(void *arg, struct destination *);
+	void (*over)(void *arg, struct destination *);	/* nor is anything remembered: to be freed */
+};
+
+/* `host` is copied. `requiretls`: for messages that ask for it. */
+struct destination *destination_new(const struct destination_settings *, const char *host, unsigned port, bool requiretls,
+	const struct destination_owner *, void *arg);
 /* Drops all that is under way; nobody is told. NULL is fine. */
 void destination_free(struct destination *);
 
-/* Takes it; settles, refuses or finishes it from the loop, never inside this call. */
 void destination_send(struct destination *, struct outgoing *);
-/* What waits is not attempted. What is under way has `bound_ms`; then it is broken off, where its final dot was not sent. */
-void destination_drain(struct destination *, int64_t bound_ms);
+void destination_drain(struct destination *);		/* begins nothing more */
+void destination_break_off(struct destination *);	/* what has not sent its final dot */
 
 #endif

@@ -1,11 +1,10 @@
 /* relay_static.c - gives all messages to one next hop by SMTP
  * SPDX-License-Identifier: MIT */
-#include <errno.h>
 #include <string.h>
 
-#include "common/base/log.h"
 #include "common/message/address.h"
-#include "worker/destination.h"
+#include "common/net/resolver.h"
+#include "worker/destinations.h"
 #include "worker/relay_drivers.h"
 #include "worker/sending.h"
 #include "worker/smtp_options.h"
@@ -17,8 +16,7 @@ struct static_relay {
 	unsigned port;
 
 	struct resolver *resolver;
-	struct slots *slots;
-	struct destination *destination;
+	struct destinations *destinations;
 	struct sendings sendings;
 };
 
@@ -56,32 +54,20 @@ static void on_examined(void *arg, struct sending *sending)
 {
 	struct static_relay *self = arg;
 
-	destination_send(self->destination, sending_add_all(sending, NULL, NULL));
+	destinations_send(self->destinations, self->host, self->port, sending_add_all(sending, NULL, NULL));
 }
 
 static int static_open(struct relay *relay)
 {
 	struct static_relay *self = (struct static_relay *)relay;
 	const struct relay_context *context = &relay->context;
-	struct destination_settings settings = {
-		.connection = { .base = context->base, .relay = relay->name, .host = self->host, .port = self->port,
-			.connect_timeout_ms = self->smtp.connect_timeout_ms, .idle_timeout_ms = self->smtp.idle_timeout_ms,
-			.client = { self->smtp.ehlo_as, self->smtp.command_timeout_ms, self->smtp.data_timeout_ms } },
-	};
 
 	self->resolver = resolver_new(context->base, &context->process->resolver);
 	if (!self->resolver)
 		return -1;
-	self->slots = slots_open(context->process->runtime_dir, relay->name, self->host, self->port,
-		self->smtp.concurrent_connections);
-	if (!self->slots) {
-		log_error("relay", "could not open the table of destinations",
-			LOG_TEXT("runtime_dir", context->process->runtime_dir), LOG_TEXT("error", strerror(errno)));
+	self->destinations = destinations_new(relay, &self->smtp, self->resolver);
+	if (!self->destinations)
 		return -1;
-	}
-	settings.connection.resolver = self->resolver;
-	settings.slots = self->slots;
-	self->destination = destination_new(&settings);
 	sendings_init(&self->sendings, context->base, context->disk, on_examined, self);
 	return 0;
 }
@@ -93,16 +79,15 @@ static void static_deliver(struct relay *relay, const struct relay_delivery *del
 
 static void static_drain(struct relay *relay, int64_t bound_ms)
 {
-	destination_drain(((struct static_relay *)relay)->destination, bound_ms);
+	destinations_drain(((struct static_relay *)relay)->destinations, bound_ms);
 }
 
 static void static_close(struct relay *relay)
 {
 	struct static_relay *self = (struct static_relay *)relay;
 
-	destination_free(self->destination);
+	destinations_free(self->destinations);
 	sendings_release(&self->sendings);
-	slots_close(self->slots);
 	resolver_free(self->resolver);
 }
 
