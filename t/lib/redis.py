@@ -9,6 +9,7 @@ import os
 import signal
 import subprocess
 
+from .certificates import Certificates
 from .fixture import Failure, Process, wait_for
 from .resp import Resp, RespError
 
@@ -212,22 +213,7 @@ def cluster(t, nodes=3, **how):
 def certificates(t, name='tls'):
     """A folder with ca.crt, server.crt and .key (for localhost and 127.0.0.1), wrong.crt and .key (for another name, by the
     same CA), client.crt and .key, and other.crt (of a CA that signed none of them)."""
-    folder = t.folder(name)
-
-    def openssl(*args):
-        done = subprocess.run(['openssl', *args], cwd=folder, capture_output=True, text=True, timeout=60, check=False)
-        if done.returncode:
-            raise Failure(f"openssl {args[0]}: {done.stderr[-400:]}")
-
-    for ca in ('ca', 'other'):
-        openssl('req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2',
-            '-keyout', f'{ca}.key', '-out', f'{ca}.crt', '-subj', f'/CN=test {ca}')
-    for who, names in (('server', 'DNS:localhost,IP:127.0.0.1'), ('wrong', 'DNS:wrong.example'), ('client', 'DNS:client.example')):
-        openssl('req', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-keyout', f'{who}.key',
-            '-out', f'{who}.csr', '-subj', f'/CN={who}')
-        t.write(f'{name}/{who}.ext', f'subjectAltName={names}\n')
-        openssl('x509', '-req', '-in', f'{who}.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial', '-days', '2',
-            '-extfile', f'{who}.ext', '-out', f'{who}.crt')
-    for key in os.listdir(folder):
-        os.chmod(os.path.join(folder, key), 0o644)
-    return folder
+    made = Certificates(t, name=name)
+    for who in ('server', 'wrong', 'client'):
+        made.make(who)
+    return made.folder
