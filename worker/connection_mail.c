@@ -51,7 +51,8 @@ static void ask_to_end_data(struct connection *connection)
 
 static struct relay_result result_of(const struct connection *connection, const struct reply *reply)
 {
-	return (struct relay_result){ .reply = reply, .host = connection->host, .tls = connection_tls(connection) };
+	return (struct relay_result){ .reply = reply, .host = connection->host, .tls = connection_tls(connection),
+		.dsn_passed_on = reply_is_success(reply) && smtp_client_passes_dsn(connection->client) };
 }
 
 static void on_settled(void *arg, size_t recipient, const struct reply *reply)
@@ -72,6 +73,15 @@ static void on_finished(void *arg, enum transaction_end end, const struct reply 
 		reply_copy(&connection->why, why);
 }
 
+static void give_back(struct connection *connection, const struct reply *why)
+{
+	struct outgoing *outgoing = connection->outgoing;
+
+	connection->outgoing = NULL;
+	mail_source_rewind(outgoing->source);	/* no read under way calls back here */
+	connection->owner->returned(connection->arg, connection, outgoing, why);
+}
+
 void connection_end_transaction(struct connection *connection)
 {
 	struct outgoing *outgoing = connection->outgoing;
@@ -83,11 +93,13 @@ void connection_end_transaction(struct connection *connection)
 	reply_move(&why, &connection->why);
 	connection_take_question_back(connection);
 	connection->finished = false;
-	connection->outgoing = NULL;
-	if (connection->end == TRANSACTION_LOST && outgoing->count) {
-		mail_source_rewind(outgoing->source);	/* no read under way calls back here */
-		connection->owner->returned(connection->arg, connection, outgoing, &why);
+	if (connection->end == TRANSACTION_REST && outgoing->count) {
+		outgoing->again = false;	/* it got on */
+		connection->rest = true;
+	} else if (connection->end == TRANSACTION_LOST && outgoing->count) {
+		give_back(connection, &why);
 	} else {
+		connection->outgoing = NULL;
 		if (connection->end == TRANSACTION_IN_DOUBT)
 			outgoing_log_in_doubt(outgoing, connection->settings->relay, connection->host, why.text);
 		if (connection->end == TRANSACTION_BROKEN_OFF)
@@ -140,16 +152,17 @@ static void on_arrived(void *arg)
 	connection_step(arg);
 }
 
-void connection_send(struct connection *connection, struct outgoing *outgoing)
+/* Sends what is open of the message; where that cannot go this way, it is off our hands. */
+static void begin(struct connection *connection)
 {
+	struct outgoing *outgoing = connection->outgoing;
 	struct smtp_transaction transaction = { .envelope = outgoing->envelope, .count = outgoing->count,
 		.size = outgoing->size, .eight_bit = outgoing->eight_bit, .utf8_header = outgoing->utf8_header,
 		.settled = on_settled, .finished = on_finished, .arg = connection };
 	struct relay_result result;
 	struct reply why = { 0 };
-	bool another_may;
+	bool another_may = false;
 
-	connection->outgoing = outgoing;
 	connection->deliveries++;
 	free(connection->recipients);
 	connection->recipients = xcalloc(outgoing->count, sizeof(*connection->recipients));
@@ -159,11 +172,34 @@ void connection_send(struct connection *connection, struct outgoing *outgoing)
 	mail_source_notify(outgoing->source, on_arrived, connection);
 	if (smtp_client_begin(connection->client, &transaction, &why, &another_may) < 0) {
 		connection->outgoing = NULL;
+		mail_source_rewind(outgoing->source);
 		result = result_of(connection, &why);
-		outgoing_finish(outgoing, &result);
+		if (another_may)
+			outgoing_refuse(outgoing, &result);
+		else
+			outgoing_finish(outgoing, &result);
 		reply_release(&why);
 		return;
 	}
 	connection_arm(connection);
 	stream_touch(&connection->stream);
+}
+
+void connection_send(struct connection *connection, struct outgoing *outgoing)
+{
+	connection->outgoing = outgoing;
+	begin(connection);
+}
+
+void connection_take_up_rest(struct connection *connection)
+{
+	enum smtp_client_state state = smtp_client_state(connection->client);
+
+	if (!connection->rest || (state != SMTP_CLIENT_READY && state != SMTP_CLIENT_ENDED))
+		return;
+	connection->rest = false;
+	if (state == SMTP_CLIENT_READY)
+		begin(connection);
+	else
+		give_back(connection, smtp_client_why(connection->client));
 }

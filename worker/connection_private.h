@@ -40,6 +40,7 @@ struct connection {
 	struct outgoing *outgoing;
 	size_t *recipients;		/* of its transaction */
 	bool asks;			/* whether it may send the final dot */
+	bool rest;			/* what is left of the message waits for the client to be ready */
 	bool finished;			/* the transaction is, and how: */
 	enum transaction_end end;
 	struct reply why;
@@ -54,10 +55,11 @@ void connection_stop_trying(struct connection *);	/* no address is left */
 
 /* ---- connection_tls.c: with TLS or without */
 
-/* For the stream to come: TLS has failed on the address just now. */
+/* For the stream to come; `failed_just_now`: TLS, on its address. */
 void connection_choose_tls(struct connection *, bool failed_just_now);
-/* On the stream, whose peer awaits a handshake and has got all that was to go in clear. */
-void connection_start_tls(struct connection *);
+enum smtp_client_tls connection_client_tls(const struct connection *);	/* what the client is to do of it */
+void connection_start_tls(struct connection *);		/* on the stream, with its first octet */
+void connection_answer_starttls(struct connection *);	/* the client wants it now */
 /* Something came through it. */
 void connection_note_tls(struct connection *);
 /* The stream is closed: sets tls_why where that is the fault of TLS. */
@@ -80,6 +82,8 @@ void connection_on_timer(evutil_socket_t fd, short what, void *arg);
 
 void connection_feed(struct connection *);	/* mail data, as the stream takes it */
 void connection_end_transaction(struct connection *);	/* one that the client has finished */
+/* What a transaction left of its message goes on, as soon as it may; where it cannot, it is the owner's. */
+void connection_take_up_rest(struct connection *);
 /* Unasks whether the final dot may be sent, so that no answer comes. */
 void connection_take_question_back(struct connection *);
 

@@ -41,11 +41,14 @@ static void end_stream(struct connection *connection)
 
 void connection_step(struct connection *connection)
 {
+	if (smtp_client_state(connection->client) == SMTP_CLIENT_WANTS_TLS)
+		connection_answer_starttls(connection);
 	if (connection->outgoing && !connection->finished && !connection->asks &&
 			smtp_client_state(connection->client) == SMTP_CLIENT_SENDING)
 		connection_feed(connection);
 	if (connection->finished)
 		connection_end_transaction(connection);
+	connection_take_up_rest(connection);
 	if (smtp_client_state(connection->client) == SMTP_CLIENT_ENDED)
 		end_stream(connection);
 	stream_touch(&connection->stream);
@@ -135,6 +138,7 @@ static void on_closed(void *arg, int error)
 	event_del(connection->timer);
 	if (connection->finished)
 		connection_end_transaction(connection);
+	connection_take_up_rest(connection);
 	connection->streaming = false;
 	stream_release(&connection->stream);
 	/* The next address, or the end, in a turn of its own: this struct may go then. */
@@ -149,11 +153,9 @@ void connection_open_stream(struct connection *connection, int fd)
 	connection->streaming = true;
 	stream_open(&connection->stream, settings->base, fd, settings->client.data_timeout_ms, &handler, connection);
 	connection->stream.hear_out = true;
-	connection->client = smtp_client_new(&settings->client, SMTP_TLS_NEVER, &connection->stream.out);
+	connection->client = smtp_client_new(&settings->client, connection_client_tls(connection), &connection->stream.out);
 	connection->last = -1;
-	if (settings->tls && settings->tls_immediately) {
+	if (connection_client_tls(connection) == SMTP_TLS_STARTED)
 		connection_start_tls(connection);
-		tls_shake_hands(&connection->stream);
-	}
 	connection_arm(connection);
 }

@@ -3,12 +3,14 @@
  * RFC 3207. */
 #include <errno.h>
 #include <string.h>
+#include <sys/socket.h>
 
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "worker/connection_private.h"
 
 #define CLEAR_MS 600000
+#define DISCARD_MAX 65536
 
 void next_hop_memory_release(struct next_hop_memory *memory)
 {
@@ -33,7 +35,18 @@ void connection_choose_tls(struct connection *connection, bool failed_just_now)
 	reply_release(&connection->tls_why);
 }
 
-void connection_start_tls(struct connection *connection)
+enum smtp_client_tls connection_client_tls(const struct connection *connection)
+{
+	const struct connection_settings *settings = connection->settings;
+
+	if (!settings->tls || connection->in_clear)
+		return SMTP_TLS_NEVER;
+	if (settings->tls_immediately)
+		return SMTP_TLS_STARTED;
+	return may_go_in_clear(settings) ? SMTP_TLS_OFFERED : SMTP_TLS_REQUIRED;
+}
+
+static void begin(struct connection *connection)
 {
 	const struct connection_settings *settings = connection->settings;
 	struct next_hop_memory *memory = settings->memory;
@@ -44,6 +57,42 @@ void connection_start_tls(struct connection *connection)
 	if (memory)
 		tls_use_session(&connection->stream, memory->session);
 	connection->tls = TLS_BEGUN;
+}
+
+void connection_start_tls(struct connection *connection)
+{
+	begin(connection);
+	tls_shake_hands(&connection->stream);
+}
+
+/* What waits to be read was said in clear: the server is to speak next when it was spoken to by TLS. */
+static size_t throw_away(int fd)
+{
+	char octets[4096];
+	size_t size = 0;
+	ssize_t got;
+
+	while (size < DISCARD_MAX && (got = recv(fd, octets, sizeof(octets), MSG_DONTWAIT)) > 0)
+		size += (size_t)got;
+	return size;
+}
+
+void connection_answer_starttls(struct connection *connection)
+{
+	size_t discarded = smtp_client_discarded(connection->client) + throw_away(connection->stream.fd);
+
+	if (discarded)
+		log_warn("relay", "threw away what stood in clear behind the answer to STARTTLS",
+			LOG_TEXT("relay", connection->settings->relay), LOG_TEXT("host", connection->host),
+			LOG_INT("octets", (int64_t)discarded));
+	/* An answer that came before the question. */
+	if (connection->stream.out.size) {
+		stream_abort(&connection->stream, EPROTO);
+		return;
+	}
+	begin(connection);
+	smtp_client_tls_started(connection->client);	/* the handshake goes with what it says */
+	connection->last = -1;
 }
 
 void connection_note_tls(struct connection *connection)
