@@ -88,8 +88,14 @@ static void test_too_many(void)
 	client_harness_hear(&h, "250 ok\r\n250 ok\r\n552 5.5.3 too many\r\n552 5.2.2 full\r\n354 go\r\n");
 	client_harness_data(&h, "x");
 	client_harness_hear(&h, "250 taken\r\n");
-	close_client("1: 452 4.5.3 too many\n2: 552 5.2.2 full\n0: 250 2.0.0 taken\ndone\n", SMTP_CLIENT_READY,
+	close_client("2: 552 5.2.2 full\n0: 250 2.0.0 taken\nrest: 452 4.5.3 too many\n", SMTP_CLIENT_READY,
 		"who was one too many goes again");
+	open_client(2, GREETED);
+	client_harness_hear(&h, "250 ok\r\n552 5.5.3 too many\r\n250 ok\r\n354 go\r\n");
+	client_harness_data(&h, "x");
+	client_harness_hear(&h, "250 taken\r\n");
+	close_client("0: 452 4.5.3 too many\n1: 250 2.0.0 taken\ndone\n", SMTP_CLIENT_READY,
+		"later, if nobody was accepted before");
 }
 
 /* Replies in one piece, some of which come before what they would be replies to. */
@@ -277,7 +283,7 @@ static void test_needs(void)
 		{ GREETED, "\xc3\xa4@x", "r@x", false, false, true, 1, 0, "MAIL FROM:<\xc3\xa4@x> SIZE=1 SMTPUTF8\r\n" },
 		{ GREETED, "s@x", "\xc3\xa4@x", false, false, true, 1, 0, "MAIL FROM:<s@x> SIZE=1 SMTPUTF8\r\n" },
 		{ PLAIN, "\xc3\xa4@x", "r@x", false, false, true, 1, 553, NULL },
-		{ PLAIN, "s@x", "\xc3\xa4@x", false, false, true, 1, -1, NULL },
+		{ PLAIN, "s@x", "\xc3\xa4@x", false, false, true, 1, 553, NULL },
 		{ GREETED, "s\r\nDATA@x", "r@x", false, false, false, 1, 553, NULL },
 		{ GREETED, "s@x", "r@x>\r\nDATA\r\n", false, false, false, 1, -1, NULL },
 		/* One address, or none. */

@@ -69,9 +69,12 @@ void client_end(struct smtp_client *client, enum transaction_end end, const stru
 		reply_copy(&client->why, why);
 	if (client->in_transaction && !reply_is_none(&client->mail_refused) && end != TRANSACTION_BROKEN_OFF)
 		client_settle_all(client, &client->mail_refused);	/* its reply came, whatever did not */
+	if (client->in_transaction && client->dot_sent && end != TRANSACTION_DONE) {
+		client_settle_rest(client);
+		end = TRANSACTION_IN_DOUBT;
+	}
 	if (client->in_transaction)
-		client_finish(client, client->dot_sent && end != TRANSACTION_DONE ? TRANSACTION_IN_DOUBT : end,
-			&client->why);
+		client_finish(client, end, &client->why);
 }
 
 void client_end_with(struct smtp_client *client, enum transaction_end end, unsigned code, const char *status,
@@ -134,7 +137,7 @@ static void run_unasked(struct smtp_client *client, const struct reply *reply)
 	} else if (reply->code < 400) {
 		client_broken(client, VERB_MESSAGE);
 	} else {
-		client_settle_all(client, reply);
+		client_settle_accepted(client, reply);
 		client_end(client, TRANSACTION_DONE, reply);
 	}
 }
@@ -214,7 +217,9 @@ void smtp_client_free(struct smtp_client *client)
 	client_reply_reset(&client->reader);
 	reply_release(&client->why);
 	reply_release(&client->mail_refused);
-	free(client->fates);
+	reply_release(&client->rest);
+	client_forget_recipients(client);
+	client_offer_release(&client->offer);
 	free(client);
 }
 

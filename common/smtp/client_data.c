@@ -8,7 +8,8 @@
 /* It asked for a message that nobody is there for. In LMTP (RFC 2033 4.2) no reply would come. */
 static void send_nothing(struct smtp_client *client)
 {
-	client_settle_all(client, &client->mail_refused);
+	if (!reply_is_none(&client->mail_refused))
+		client_settle_all(client, &client->mail_refused);
 	if (client->settings->lmtp) {
 		client_end_with(client, TRANSACTION_DONE, 451, "4.5.0", "354 without a recipient");
 		return;
@@ -36,7 +37,10 @@ void client_on_data(struct smtp_client *client, const struct awaited *awaited, c
 		return;
 	}
 	client->needs_reset = reply_is_none(&client->mail_refused);
-	client_settle_all(client, reply_is_none(&client->mail_refused) ? reply : &client->mail_refused);
+	if (client->needs_reset)
+		client_settle_accepted(client, reply);
+	else
+		client_settle_all(client, &client->mail_refused);
 	client_complete(client);
 }
 

@@ -101,6 +101,8 @@ void client_on_ehlo(struct smtp_client *client, const struct awaited *awaited, c
 {
 	(void)awaited;
 	if (reply_is_success(reply)) {
+		client->offer.tls = client->tls == SMTP_TLS_STARTED;
+		client->offer.lmtp = client->settings->lmtp;
 		client_offer_read(&client->offer, buffer_str(&client->reader.text));
 		on_greeted(client);
 	} else if (reply_is_permanent(reply)) {

@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "common/smtp/client_offer.h"
 
+#include <stddef.h>
 #include <string.h>
 #include <strings.h>
 
@@ -9,6 +10,8 @@
 #include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/smtp/client.h"
+
+#define LIMIT_MAX 999999	/* RFC 9422 3.1: six digits */
 
 static const struct {
 	const char *keyword;
@@ -20,6 +23,8 @@ static const struct {
 	{ "SMTPUTF8", OFFER_SMTPUTF8 },
 	{ "STARTTLS", OFFER_STARTTLS },
 	{ "DSN", OFFER_DSN },
+	{ "LIMITS", OFFER_LIMITS },
+	{ "REQUIRETLS", OFFER_REQUIRETLS },
 };
 
 static unsigned find_extension(const char *keyword, size_t size)
@@ -28,6 +33,35 @@ static unsigned find_extension(const char *keyword, size_t size)
 		if (strncasecmp(extensions[i].keyword, keyword, size) == 0 && !extensions[i].keyword[size])
 			return extensions[i].extension;
 	return 0;
+}
+
+/* "NAME=NUMBER" (RFC 9422 3). What is none, or 0, is no limit. */
+static void read_limit(struct client_limits *limits, const char *word, size_t size)
+{
+	static const struct {
+		const char *name;
+		size_t offset;
+	} rows[] = {
+		{ "MAILMAX=", offsetof(struct client_limits, mails) },
+		{ "RCPTMAX=", offsetof(struct client_limits, recipients) },
+		{ "RCPTDOMAINMAX=", offsetof(struct client_limits, domains) },
+	};
+
+	for (size_t i = 0; i < ARRAY_SIZE(rows); i++) {
+		size_t name = strlen(rows[i].name);
+
+		if (size > name && strncasecmp(rows[i].name, word, name) == 0)
+			parse_u64(word + name, size - name, LIMIT_MAX, (uint64_t *)((char *)limits + rows[i].offset));
+	}
+}
+
+static void read_limits(struct client_limits *limits, const char *text, size_t size)
+{
+	for (size_t at = 0, word; at < size; at += word + 1) {
+		for (word = 0; at + word < size && text[at + word] != ' ';)
+			word++;
+		read_limit(limits, text + at, word);
+	}
 }
 
 /* A line of the reply to EHLO behind its first. */
@@ -42,6 +76,8 @@ static void read_extension(struct client_offer *offer, const char *line, size_t 
 	offer->extensions |= extension;
 	if (extension == OFFER_SIZE && name < size)
 		parse_u64(line + name + 1, size - name - 1, UINT64_MAX, &offer->max_size_bytes);
+	if (extension == OFFER_LIMITS)
+		read_limits(&offer->limits, line + name, size - name);
 }
 
 void client_offer_read(struct client_offer *offer, const char *text)
@@ -67,7 +103,9 @@ static void check_extensions(const struct client_offer *offer, const struct smtp
 {
 	const struct envelope *envelope = transaction->envelope;
 
-	if (!address_is_ascii(envelope->sender) && !(offer->extensions & OFFER_SMTPUTF8))
+	if (envelope->requiretls && !offer->lmtp && !(offer->tls && offer->extensions & OFFER_REQUIRETLS))
+		reply_set(why, 550, "5.7.30", "REQUIRETLS is needed, which the next hop does not offer");
+	else if (!address_is_ascii(envelope->sender) && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");
 	else if (transaction->utf8_header && envelope->smtputf8 && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 554, "5.6.9", "Header needs SMTPUTF8, which the next hop does not offer");
@@ -95,35 +133,15 @@ int client_offer_check(const struct client_offer *offer, const struct smtp_trans
 	return reply_is_none(why) ? 0 : -1;
 }
 
-int client_offer_check_recipient(const struct client_offer *offer, const char *address, struct reply *why)
+int client_offer_check_recipient(const struct client_offer *offer, const char *address, struct reply *why,
+	bool *another_may)
 {
-	if (!address_is_mailbox(address, ADDRESS_FORWARD_PATH, true))
+	*another_may = false;
+	if (!address_is_mailbox(address, ADDRESS_FORWARD_PATH, true)) {
 		reply_set(why, 553, "5.1.3", "Recipient address cannot be sent");
-	else if (!address_is_ascii(address) && !(offer->extensions & OFFER_SMTPUTF8))
+	} else if (!address_is_ascii(address) && !(offer->extensions & OFFER_SMTPUTF8)) {
 		reply_set(why, 553, "5.6.7", "Recipient address needs SMTPUTF8, which the next hop does not offer");
+		*another_may = true;
+	}
 	return reply_is_none(why) ? 0 : -1;
-}
-
-static bool needs_utf8(const struct smtp_transaction *transaction)
-{
-	const struct envelope *envelope = transaction->envelope;
-
-	if (!address_is_ascii(envelope->sender) || (envelope->smtputf8 && transaction->utf8_header))
-		return true;
-	for (size_t i = 0; i < transaction->count; i++)
-		if (!address_is_ascii(envelope->recipients[transaction->recipients[i]].address))
-			return true;
-	return false;
-}
-
-void client_offer_append_mail(const struct client_offer *offer, const struct smtp_transaction *transaction,
-	struct buffer *out)
-{
-	buffer_appendf(out, "MAIL FROM:<%s>", transaction->envelope->sender);
-	if (offer->extensions & OFFER_SIZE)
-		buffer_appendf(out, " SIZE=%llu", (unsigned long long)transaction->size);
-	if (offer->extensions & OFFER_8BITMIME && transaction->eight_bit)
-		buffer_append_str(out, " BODY=8BITMIME");
-	if (offer->extensions & OFFER_SMTPUTF8 && needs_utf8(transaction))
-		buffer_append_str(out, " SMTPUTF8");
 }

@@ -18,21 +18,30 @@ enum client_extension {
 	OFFER_SMTPUTF8 = 8,
 	OFFER_STARTTLS = 16,
 	OFFER_DSN = 32,
+	OFFER_LIMITS = 64,
+	OFFER_REQUIRETLS = 128,
+};
+
+/* RFC 9422; 0: none. */
+struct client_limits {
+	uint64_t mails;			/* a connection */
+	uint64_t recipients, domains;	/* a transaction */
 };
 
 /* All-zero: nothing. */
 struct client_offer {
 	unsigned extensions;
 	uint64_t max_size_bytes;	/* 0: not known */
+	struct client_limits limits;
+	bool tls, lmtp;			/* that was said in TLS; by LMTP, which has no REQUIRETLS */
 };
 
 /* The text of the reply, its lines separated by \n. */
 void client_offer_read(struct client_offer *, const char *text);
 void client_offer_release(struct client_offer *);	/* to nothing */
-/* 0, or -1 with why the message, or one address, cannot go there. */
+/* 0, or -1 with why the message, or one address, cannot go there; `another_may`: for something that is not offered. */
 int client_offer_check(const struct client_offer *, const struct smtp_transaction *, struct reply *why, bool *another_may);
-int client_offer_check_recipient(const struct client_offer *, const char *address, struct reply *why);
-/* The command without its line end. */
-void client_offer_append_mail(const struct client_offer *, const struct smtp_transaction *, struct buffer *out);
+int client_offer_check_recipient(const struct client_offer *, const char *address, struct reply *why,
+	bool *another_may);
 
 #endif

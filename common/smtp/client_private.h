@@ -23,7 +23,12 @@ struct awaited {
 	size_t more;			/* replies that it has behind its next */
 };
 
-enum fate { FATE_OPEN, FATE_ACCEPTED, FATE_SETTLED };
+enum fate {
+	FATE_OPEN,
+	FATE_ELSEWHERE,		/* not to be sent to this server */
+	FATE_ACCEPTED,
+	FATE_SETTLED,
+};
 
 struct smtp_client {
 	const struct smtp_client_settings *settings;
@@ -40,9 +45,15 @@ struct smtp_client {
 	bool was_ready;
 
 	struct smtp_transaction transaction;
+	uint64_t mails;			/* transactions so far */
 	bool in_transaction, data_asked, in_data, dot_sent, needs_reset;
+	bool utf8;			/* its commands have characters beyond ASCII */
+	bool full;			/* the server wants no more recipients in it */
 	unsigned char *fates;		/* one a recipient of the transaction */
-	size_t next, accepted;
+	size_t open;			/* those that are not settled */
+	size_t next, named, accepted;
+	size_t *domains, domain_count;	/* recipients whose domains are those of all that were named */
+	struct reply rest;		/* why some are to go in another */
 	size_t answered;		/* LMTP: those before this one have the reply for the message */
 	struct reply mail_refused;
 	struct dots dots;
@@ -67,10 +78,12 @@ client_reply_fn client_on_greeting, client_on_ehlo, client_on_helo, client_on_st
 void client_settle(struct smtp_client *, size_t at, const struct reply *);
 void client_settle_all(struct smtp_client *, const struct reply *);
 void client_settle_accepted(struct smtp_client *, const struct reply *);
+void client_settle_rest(struct smtp_client *);	/* those that the message did not go to */
 /* The server has answered all of it. */
 void client_complete(struct smtp_client *);
-/* What follows may not look at the transaction any more. */
+/* What follows may not look at the transaction any more. Done, but with open recipients: there is a rest. */
 void client_finish(struct smtp_client *, enum transaction_end, const struct reply *why);
+void client_forget_recipients(struct smtp_client *);
 client_reply_fn client_on_mail, client_on_rcpt, client_on_rset;
 
 /* ---- client_data.c: the mail data and its outcome */

@@ -1,8 +1,11 @@
 /* client_transaction.c - the client's side of SMTP: MAIL, RCPT, and what becomes of each recipient
  * SPDX-License-Identifier: MIT */
 #include <stdlib.h>
+#include <string.h>
+#include <strings.h>
 
 #include "common/base/memory.h"
+#include "common/smtp/client_parameters.h"
 #include "common/smtp/client_private.h"
 
 /* ---- results */
@@ -14,6 +17,7 @@ void client_settle(struct smtp_client *client, size_t at, const struct reply *re
 	if (client->fates[at] == FATE_SETTLED)
 		return;
 	client->fates[at] = FATE_SETTLED;
+	client->open--;
 	transaction->settled(transaction->arg, transaction->recipients[at], reply);
 }
 
@@ -30,25 +34,56 @@ void client_settle_accepted(struct smtp_client *client, const struct reply *repl
 			client_settle(client, i, reply);
 }
 
+void client_forget_recipients(struct smtp_client *client)
+{
+	free(client->fates);
+	client->fates = NULL;
+	free(client->domains);
+	client->domains = NULL;
+	client->domain_count = 0;
+}
+
+/* Some were not sent, or refused for their number alone. */
+static const struct reply *rest_of(struct smtp_client *client)
+{
+	if (reply_is_none(&client->rest))
+		reply_set(&client->rest, 452, "4.5.3", "The next hop takes fewer recipients at once");
+	return &client->rest;
+}
+
+void client_settle_rest(struct smtp_client *client)
+{
+	for (size_t i = 0; i < client->transaction.count; i++)
+		if (client->fates[i] != FATE_ACCEPTED)
+			client_settle(client, i, rest_of(client));
+}
+
 void client_finish(struct smtp_client *client, enum transaction_end end, const struct reply *why)
 {
 	struct smtp_transaction transaction = client->transaction;
 
+	if (end == TRANSACTION_DONE && client->open) {
+		end = TRANSACTION_REST;
+		why = rest_of(client);
+	}
 	client->in_transaction = false;
 	client->in_data = client->dot_sent = false;
 	reply_release(&client->mail_refused);
-	free(client->fates);
-	client->fates = NULL;
+	client_forget_recipients(client);
 	transaction.finished(transaction.arg, end, why);
 }
 
 void client_complete(struct smtp_client *client)
 {
-	if (client->needs_reset)
+	bool last = client->offer.limits.mails && client->mails >= client->offer.limits.mails;
+
+	if (client->needs_reset && !last)
 		client_send(client, VERB_RSET, "RSET");
 	else
 		client->state = SMTP_CLIENT_READY;
 	client_finish(client, TRANSACTION_DONE, NULL);
+	if (last)
+		smtp_client_quit(client);
 }
 
 void client_on_rset(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
@@ -62,15 +97,45 @@ void client_on_rset(struct smtp_client *client, const struct awaited *awaited, c
 
 /* ---- commands */
 
+static const struct recipient *recipient_at(const struct smtp_client *client, size_t at)
+{
+	return &client->transaction.envelope->recipients[client->transaction.recipients[at]];
+}
+
+static const char *domain_at(const struct smtp_client *client, size_t at)
+{
+	const char *sign = strrchr(recipient_at(client, at)->address, '@');
+
+	return sign ? sign + 1 : "";
+}
+
+/* RCPTDOMAINMAX: one of a domain too many goes in another transaction. */
+static bool takes_domain(struct smtp_client *client, size_t at)
+{
+	const char *domain = domain_at(client, at);
+
+	if (!client->offer.limits.domains)
+		return true;
+	for (size_t i = 0; i < client->domain_count; i++)
+		if (strcasecmp(domain_at(client, client->domains[i]), domain) == 0)
+			return true;
+	if (client->domain_count >= client->offer.limits.domains)
+		return false;
+	client->domains = xgrow(client->domains, client->domain_count, sizeof(*client->domains));
+	client->domains[client->domain_count++] = at;
+	return true;
+}
+
 static void send_recipient(struct smtp_client *client)
 {
-	const struct smtp_transaction *transaction = &client->transaction;
+	uint64_t most = client->offer.limits.recipients;
 	size_t at = client->next++;
 
-	if (client->fates[at] == FATE_SETTLED)
+	if (client->fates[at] != FATE_OPEN || client->full || (most && client->named >= most) || !takes_domain(client, at))
 		return;
-	buffer_appendf(client->out, "RCPT TO:<%s>\r\n",
-		transaction->envelope->recipients[transaction->recipients[at]].address);
+	client->named++;
+	client_append_recipient(&client->offer, recipient_at(client, at), client->utf8, client->out);
+	buffer_append_str(client->out, "\r\n");
 	client_await(client, (struct awaited){ VERB_RCPT, at });
 }
 
@@ -93,7 +158,8 @@ static void go_on(struct smtp_client *client)
 		return;
 	/* Nobody was accepted, or not even the sender. */
 	client->needs_reset = reply_is_none(&client->mail_refused);
-	client_settle_all(client, &client->mail_refused);
+	if (!client->needs_reset)
+		client_settle_all(client, &client->mail_refused);
 	client_complete(client);
 }
 
@@ -105,14 +171,22 @@ void client_on_mail(struct smtp_client *client, const struct awaited *awaited, c
 	go_on(client);
 }
 
-/* "Too many recipients" of servers older than RFC 5321, by whose 4.5.3.1.10 these go again. */
-static void settle_too_many(struct smtp_client *client, size_t at, const struct reply *reply)
+/* RFC 5321 4.5.3.1.10; older servers have 552 for it, others no enhanced status. */
+static bool is_too_many(const struct reply *reply)
 {
-	struct reply later = { 0 };
+	bool says_so = reply->subject == 5 && reply->detail == 3;
 
-	reply_set(&later, 452, "4.5.3", "%s", reply->text);
-	client_settle(client, at, &later);
-	reply_release(&later);
+	return reply->code == 452 ? says_so || (!reply->subject && !reply->detail) : reply->code == 552 && says_so;
+}
+
+/* It goes at once where others were accepted, so that each transaction brings us on; else later. */
+static void on_too_many(struct smtp_client *client, size_t at, const struct reply *reply)
+{
+	reply_set(&client->rest, 452, "4.5.3", "%s", reply->text);
+	if (client->accepted)
+		client->full = true;
+	else
+		client_settle(client, at, &client->rest);
 }
 
 void client_on_rcpt(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
@@ -120,8 +194,8 @@ void client_on_rcpt(struct smtp_client *client, const struct awaited *awaited, c
 	if (reply_is_none(&client->mail_refused) && reply_is_success(reply)) {
 		client->fates[awaited->recipient] = FATE_ACCEPTED;
 		client->accepted++;
-	} else if (reply_is_none(&client->mail_refused) && reply->code == 552 && reply->subject == 5 && reply->detail == 3) {
-		settle_too_many(client, awaited->recipient, reply);
+	} else if (reply_is_none(&client->mail_refused) && is_too_many(reply)) {
+		on_too_many(client, awaited->recipient, reply);
 	} else if (reply_is_none(&client->mail_refused)) {
 		client_settle(client, awaited->recipient, reply);
 	}
@@ -130,23 +204,39 @@ void client_on_rcpt(struct smtp_client *client, const struct awaited *awaited, c
 
 /* ---- beginning and breaking off */
 
-/* Settles those whose address cannot be sent; how many are left. */
-static size_t check_recipients(struct smtp_client *client)
+/* Settles those whose address cannot be sent; how many are left for this transaction. `why`: of those that another
+ * server may take, while this one does not. */
+static size_t check_recipients(struct smtp_client *client, struct reply *why)
 {
-	const struct smtp_transaction *transaction = &client->transaction;
-	struct reply why = { 0 };
-	size_t left = transaction->count;
+	size_t left = client->transaction.count;
 
-	for (size_t i = 0; i < transaction->count; i++) {
-		const char *address = transaction->envelope->recipients[transaction->recipients[i]].address;
+	for (size_t i = 0; i < client->transaction.count; i++) {
+		struct reply here = { 0 };
+		bool another_may;
 
-		if (client_offer_check_recipient(&client->offer, address, &why) == 0)
+		if (client_offer_check_recipient(&client->offer, recipient_at(client, i)->address, &here, &another_may) == 0)
 			continue;
-		client_settle(client, i, &why);
-		reply_release(&why);
+		if (another_may) {
+			client->fates[i] = FATE_ELSEWHERE;
+			reply_copy(why, &here);
+		} else {
+			client_settle(client, i, &here);
+		}
+		reply_release(&here);
 		left--;
 	}
 	return left;
+}
+
+static void open_transaction(struct smtp_client *client, const struct smtp_transaction *transaction)
+{
+	client->transaction = *transaction;
+	client->fates = xcalloc(transaction->count + 1, 1);
+	client->open = transaction->count;
+	client->next = client->named = client->accepted = client->answered = 0;
+	client->data_asked = client->needs_reset = client->full = false;
+	client->utf8 = client_needs_utf8(&client->offer, transaction);
+	reply_release(&client->rest);
 }
 
 int smtp_client_begin(struct smtp_client *client, const struct smtp_transaction *transaction, struct reply *why,
@@ -157,17 +247,16 @@ int smtp_client_begin(struct smtp_client *client, const struct smtp_transaction 
 		BUG("a transaction begins in state %d", client->state);
 	if (client_offer_check(&client->offer, transaction, why, another_may) < 0)
 		return -1;
-	client->transaction = *transaction;
-	client->fates = xcalloc(transaction->count + 1, 1);
-	client->next = client->accepted = client->answered = 0;
-	client->data_asked = client->needs_reset = false;
-	if (!check_recipients(client)) {
-		free(client->fates);
-		client->fates = NULL;
+	open_transaction(client, transaction);
+	if (!check_recipients(client, why)) {
+		*another_may = client->open;
+		client_forget_recipients(client);
 		return -1;
 	}
+	reply_release(why);
 	client->in_transaction = true;
-	client_offer_append_mail(&client->offer, transaction, client->out);
+	client->mails++;
+	client_append_mail(&client->offer, transaction, client->utf8, client->out);
 	client_send(client, VERB_MAIL, "");
 	if (client->offer.extensions & OFFER_PIPELINING)
 		go_on(client);

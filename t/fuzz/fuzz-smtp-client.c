@@ -61,6 +61,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	if (size < 1)
 		return 0;
 	client_harness_init(&h, data[0] % 100 + 1);
+	h.again = true;
 	for (data++, size--; size > 1;) {
 		size_t piece = data[0];
 		bool was_open = h.open;

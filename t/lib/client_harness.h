@@ -16,6 +16,9 @@ struct client_harness {
 	struct buffer results;		/* "0: 250 2.0.0 Ok\n" for each recipient, "done\n" or another end */
 	struct envelope *envelope;
 	size_t recipients[200];
+	bool is_settled[200];
+	bool again;			/* the same message begins more than once */
+	bool rest;			/* some are to go in another transaction */
 	struct smtp_transaction transaction;
 	bool another_may;		/* of what could not begin */
 	bool open;			/* a transaction is */
@@ -31,6 +34,9 @@ static inline void client_harness_settled(void *arg, size_t recipient, const str
 		BUG("a result of code %u", reply->code);
 	if (reply_is_success(reply) && !h->data_ended)
 		BUG("delivered without its data");
+	if (h->is_settled[recipient] && !h->again)
+		BUG("settled twice");
+	h->is_settled[recipient] = true;
 	h->settled++;
 	buffer_appendf(&h->results, "%zu: ", recipient);
 	reply_append(reply, &h->results);
@@ -45,6 +51,7 @@ static inline void client_harness_finished(void *arg, enum transaction_end end, 
 	if (!h->open)
 		BUG("finished twice");
 	h->open = false;
+	h->rest = end == TRANSACTION_REST;
 	h->finished++;
 	buffer_append_str(&h->results, names[end]);
 	if (end != TRANSACTION_DONE && !reply_is_none(why)) {
@@ -133,6 +140,21 @@ static inline int client_harness_begin(struct client_harness *h)
 	}
 	reply_release(&why);
 	return code;
+}
+
+/* Those that are left go on. */
+static inline int client_harness_begin_rest(struct client_harness *h)
+{
+	size_t left = 0;
+
+	for (size_t i = 0; i < h->transaction.count; i++)
+		if (!h->is_settled[h->recipients[i]])
+			h->recipients[left++] = h->recipients[i];
+	if (left == h->transaction.count || !left)
+		BUG("a rest of %zu of %zu", left, h->transaction.count);
+	h->transaction.count = left;
+	h->rest = false;
+	return client_harness_begin(h);
 }
 
 static inline void client_harness_data(struct client_harness *h, const char *data)

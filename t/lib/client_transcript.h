@@ -68,6 +68,8 @@ static inline void transcript_drive(struct transcript_run *run)
 		run->begun = true;
 		client_harness_begin(h);
 	}
+	if (smtp_client_state(h->client) == SMTP_CLIENT_READY && h->rest)
+		client_harness_begin_rest(h);
 	if (smtp_client_state(h->client) == SMTP_CLIENT_SENDING)
 		client_harness_data(h, run->kind->data);
 	transcript_take(run);
