@@ -22,6 +22,7 @@ struct bounce_result {
 	const struct reply *reply;	/* that decided, or the last one; maybe none */
 	const char *host;		/* the remote MTA that gave it, NAME or NAME[ADDRESS]; NULL or "": none did */
 	int64_t attempt_ms;		/* wall clock of the last attempt; 0 = not known */
+	const char *tls;		/* "TLSv1.3": under which it was given; NULL or "": in clear, or not known */
 };
 
 /* Whether the sender wants to know (RFC 3461 5.2): by NOTIFY, else of failure and delay. */
@@ -51,7 +52,7 @@ struct bounce_options {
  * writes the same message as the one before, who died. Where recipients fail one after the other,
  * the owed groups are to be written as they were recorded, before there are further results.
  *
- * The original comes back whole if it failed, was not sent with RET=HDRS, is not too large, and has
+ * The original comes back whole if it failed, was not sent with RET=HDRS or REQUIRETLS, is not too large, and has
  * no NUL, bare CR or LF, or line over 998 octets; else its header, of that 64 KB at most. Where the
  * way back is ASCII all is 7-bit, but for an original with 8-bit octets in its body (8BITMIME):
  * addresses as utf-8-addr-xtext, UTF-8 headers in quoted-printable. Where `to` needs SMTPUTF8, the

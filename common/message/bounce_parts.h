@@ -31,6 +31,9 @@ static inline enum bounce_action bounce_action(const struct bounce *b)
  * not ASCII is escaped as \x{HEX} unless `utf8`. */
 void bounce_append(struct buffer *out, const char *text, bool utf8);
 
+/* "NAME (ADDRESS)" of "NAME[ADDRESS]". */
+void bounce_append_host(struct buffer *out, const char *host, bool utf8);
+
 /* The third part: the original (`*whole`) or its header. 0, or -1 with errno. */
 int bounce_make_returned(const struct bounce *, struct bounce_part *, bool *whole);
 /* The second one: message/delivery-status. */

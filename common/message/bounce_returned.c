@@ -71,7 +71,8 @@ static bool is_whole_wanted(const struct bounce *b)
 {
 	uint64_t size = content_size(&b->original->content);
 
-	return bounce_action(b) == BOUNCE_FAILED && b->original->ret != 'H' && size > 0 &&
+	/* RFC 8689 5: REQUIRETLS is RET=HDRS, whatever RET says. */
+	return bounce_action(b) == BOUNCE_FAILED && b->original->ret != 'H' && !b->original->requiretls && size > 0 &&
 		size <= b->options->size_limit_bytes;
 }
 

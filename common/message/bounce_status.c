@@ -208,7 +208,7 @@ static void put_diagnostic(const struct reply *reply, bool utf8, size_t most, st
 }
 
 /* "NAME[ADDRESS]", as relays say whom they spoke to, has its address as a comment; one without a name is a literal. */
-static void append_host(struct buffer *out, const char *host, bool utf8)
+void bounce_append_host(struct buffer *out, const char *host, bool utf8)
 {
 	const char *open = strrchr(host, '[');
 	size_t name_size = open ? (size_t)(open - host) : 0, size = strlen(host);
@@ -242,7 +242,7 @@ static void put_recipient(const struct bounce *b, const struct bounce_result *re
 	put_status(result, out);
 	if (result->host && result->host[0]) {
 		buffer_append_str(value, "dns; ");
-		append_host(value, result->host, utf8);
+		bounce_append_host(value, result->host, utf8);
 		put_field(out, "Remote-MTA", value, LINE_WIDTH);
 	}
 	if (!reply_is_none(result->reply))

@@ -18,6 +18,11 @@ static const char *const headings[] = {
 	[BOUNCE_RELAYED] = "Passed on to a host that will not tell when it delivers, for:",
 };
 
+static const char *text_or_none(const char *text)
+{
+	return text ? text : "";
+}
+
 static void put_recipients(const struct bounce *b, struct buffer *out)
 {
 	buffer_appendf(out, "%s\r\n", headings[bounce_action(b)]);
@@ -29,6 +34,29 @@ static void put_recipients(const struct bounce *b, struct buffer *out)
 	if (b->count > NAMED_MAX)
 		buffer_appendf(out, "and %zu more.\r\n", b->count - NAMED_MAX);
 	buffer_append_str(out, "\r\n");
+}
+
+static bool is_same_host(const struct bounce_result *one, const struct bounce_result *other)
+{
+	return strcmp(text_or_none(one->host), text_or_none(other->host)) == 0 &&
+		strcmp(text_or_none(one->tls), text_or_none(other->tls)) == 0;
+}
+
+/* Of several that say the same, each stands in the second part. */
+static void put_host(const struct bounce *b, struct buffer *out)
+{
+	const struct bounce_result *result = &b->group[0];
+
+	for (size_t i = 1; i < b->count; i++)
+		if (!is_same_host(result, &b->group[i]))
+			return;
+	buffer_append_str(out, "The host was ");
+	bounce_append_host(out, result->host, true);
+	if (*text_or_none(result->tls)) {
+		buffer_append_str(out, ", over ");
+		bounce_append(out, result->tls, true);
+	}
+	buffer_append_str(out, ".\r\n");
 }
 
 /* Every line of it with its code, as the next hop said it. */
@@ -43,6 +71,8 @@ static void put_reply(const struct bounce *b, struct buffer *out)
 	buffer_append_str(out, remote ? "Destination host responded:\r\n" : "The reason:\r\n");
 	reply_append_wire(result->reply, false, &wire);
 	buffer_append(out, wire.data, wire.size);
+	if (remote)
+		put_host(b, out);
 	buffer_append_str(out, "\r\n");
 	buffer_release(&wire);
 }

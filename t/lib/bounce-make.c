@@ -1,7 +1,7 @@
 /* bounce-make.c - notifications, for tests: a JSON object a line in, a list a line out
  * SPDX-License-Identifier: MIT
  * In: {"envelope": {...}, "content": HEX, "prepended": HEX, "split": octets in memory, the others
- * in a file, "results": [{"index", "action", "code", "status", "text": HEX, "host", "attempt"}],
+ * in a file, "results": [{"index", "action", "code", "status", "text": HEX, "host", "attempt", "tls"}],
  * "hostname", "limit", "to", "now", "until"}. Out: [{"envelope": {...}, "content": HEX}]. */
 #include <err.h>
 #include <stdio.h>
@@ -88,7 +88,7 @@ static struct bounce_result read_result(const json_t *in)
 	buffer_release(&text);
 	return (struct bounce_result){ .index = (size_t)number_of(in, "index"),
 		.action = read_action(text_of(in, "action")), .reply = reply,
-		.host = text_of(in, "host"), .attempt_ms = number_of(in, "attempt") };
+		.host = text_of(in, "host"), .attempt_ms = number_of(in, "attempt"), .tls = text_of(in, "tls") };
 }
 
 static json_t *notification(const struct envelope *envelope)
