@@ -40,6 +40,7 @@ static json_t *entry_json(const char *queue, const struct list_entry *entry, con
 	json_object_set_new(object, "recipients", recipients);
 	json_object_set_new(object, "origin", *entry->origin ? json_string(entry->origin) : json_null());
 	json_object_set_new(object, "suspended", suspended_json(suspended));
+	json_object_set_new(object, "waits", json_text(entry->waits));
 	add_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
 	json_object_set_new(object, "last", entry->last ? reply_to_json(entry->last) : json_null());
 	return object;
@@ -72,7 +73,8 @@ static void put_suspended_names(struct buffer *out, const struct suspension *con
 		buffer_appendf(out, " +%zu", count - 1);
 }
 
-/* Why it is still there: a worker has it, it is held, its destination is suspended, or this is what the last attempt got. */
+/* Why it is still there: a worker has it, it is held, its destination is suspended or has too much to do, or this
+ * is what the last attempt got. */
 static void put_why(struct buffer *out, const struct list_entry *entry, const struct suspension *const suspended[])
 {
 	bool answered = entry->last && !reply_is_none(entry->last);
@@ -85,11 +87,15 @@ static void put_why(struct buffer *out, const struct list_entry *entry, const st
 		buffer_append_str(out, " (held: ");
 		put_text(out, entry->held);
 		buffer_append_char(out, ')');
-	} else if (suspended || answered) {
+	} else if (suspended || entry->waits || answered) {
 		buffer_append_str(out, " (");
 		if (suspended)
 			put_suspended_names(out, suspended);
-		if (suspended && answered)
+		if (suspended && (entry->waits || answered))
+			buffer_append_str(out, "; ");
+		if (entry->waits)
+			put_text(out, entry->waits);
+		if (entry->waits && answered)
 			buffer_append_str(out, "; ");
 		if (answered)
 			put_reply(out, entry->last);

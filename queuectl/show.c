@@ -49,6 +49,15 @@ static void put_outcome(struct buffer *out, const struct outcome *outcome)
 		return;
 	}
 	buffer_appendf(out, " %s", names[outcome->kind]);
+	if (outcome->host && *outcome->host) {
+		buffer_append_str(out, " (");
+		put_text(out, outcome->host);
+		if (outcome->tls && *outcome->tls) {
+			buffer_append_str(out, ", ");
+			put_text(out, outcome->tls);
+		}
+		buffer_append_char(out, ')');
+	}
 	if (outcome->reply.code) {
 		buffer_append_str(out, ": ");
 		put_reply(out, &outcome->reply);
@@ -117,6 +126,10 @@ static void print_attempts(const struct message_state *state)
 			buffer_append_str(&value, " ");
 			put_text(&value, attempt->host);
 		}
+		if (attempt->tls && *attempt->tls) {
+			buffer_append_str(&value, " ");
+			put_text(&value, attempt->tls);
+		}
 		buffer_append_str(&value, " ");
 		put_reply(&value, &attempt->reply);
 		print_line("attempt", &value);
@@ -179,9 +192,10 @@ static json_t *recipients_json(const struct peeked *peeked)
 	for (size_t i = 0; i < peeked->envelope->recipient_count; i++) {
 		const struct outcome *outcome = outcomes_find(&peeked->state.done, i);
 
-		json_array_append_new(list, json_pack("{s:o, s:s, s:o}", "address",
+		json_array_append_new(list, json_pack("{s:o, s:s, s:o, s:o, s:o}", "address",
 			json_text(peeked->envelope->recipients[i].address), "state",
-			outcome ? outcome_name(outcome->kind) : "waits", "reply",
+			outcome ? outcome_name(outcome->kind) : "waits", "host", json_text(outcome ? outcome->host : NULL),
+			"tls", json_text(outcome ? outcome->tls : NULL), "reply",
 			outcome && outcome->reply.code ? reply_to_json(&outcome->reply) : json_null()));
 	}
 	return list;
@@ -193,9 +207,9 @@ static json_t *attempts_json(const struct message_state *state)
 	json_t *list = json_array();
 
 	for (unsigned i = 0; i < state->last_count; i++)
-		json_array_append_new(list, json_pack("{s:s, s:o, s:o}", "time",
-			clock_iso8601(time, state->last[i].time_ms), "host", json_text(state->last[i].host), "reply",
-			reply_to_json(&state->last[i].reply)));
+		json_array_append_new(list, json_pack("{s:s, s:o, s:o, s:o}", "time",
+			clock_iso8601(time, state->last[i].time_ms), "host", json_text(state->last[i].host), "tls",
+			json_text(state->last[i].tls), "reply", reply_to_json(&state->last[i].reply)));
 	return list;
 }
 

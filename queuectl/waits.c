@@ -65,6 +65,10 @@ static void put_past(struct buffer *out, const struct message_state *state)
 			state->strikes == 1 ? "" : "s");
 	else if (state->suspect)
 		buffer_append_str(out, "; a worker died in its delivery, or beside it, so it is tried alone");
+	if (state->waits) {
+		buffer_append_str(out, "; it was not attempted when it was due: ");
+		put_text(out, state->waits);
+	}
 	if (!state->last_count)
 		return;
 	buffer_append_str(out, "; the last attempt got ");

@@ -134,7 +134,8 @@ static bool same_outcomes(const struct outcomes *a, const struct outcomes *b)
 static bool same_state(const struct message_state *a, const struct message_state *b)
 {
 	return a->attempts == b->attempts && a->strikes == b->strikes && a->suspect == b->suspect &&
-		same_text(a->held, b->held) && same_text(a->bounce, b->bounce) && a->last_count == b->last_count &&
+		same_text(a->held, b->held) && same_text(a->bounce, b->bounce) && same_text(a->waits, b->waits) &&
+		a->last_count == b->last_count &&
 		(!a->last_count || a->last[a->last_count - 1].time_ms == b->last[b->last_count - 1].time_ms) &&
 		same_outcomes(&a->done, &b->done);
 }
@@ -276,7 +277,7 @@ static void defer(void)
 	struct model *model = pick(true, true);
 	struct attempt attempt = { .time_ms = 1 + draw(100000), .host = (char *)"mx.example.com" };
 	struct outcomes done = { 0 };
-	bool attempted = draw(2), with_attempt = attempted && draw(4);
+	bool attempted = draw(2), with_attempt = draw(4);
 	int64_t delay_ms = draw(2) ? 0 : HOUR_MS;
 	struct lease *lease;
 
@@ -289,12 +290,7 @@ static void defer(void)
 	model->touched = true;
 	model->due = delay_ms == 0;
 	outcomes_merge(&model->state.done, &done);
-	if (attempted) {
-		model->state.attempts++;
-		message_state_survived(&model->state);
-	}
-	if (with_attempt)
-		message_state_add_attempt(&model->state, attempt.time_ms, attempt.host, &attempt.reply);
+	message_state_defer(&model->state, attempted, with_attempt ? &attempt : NULL);
 	model_obey(model, attempted);
 	expect(do_defer(&worker, lease, delay_ms, attempted, &done, with_attempt ? &attempt : NULL) == 0, "given back", model);
 	outcomes_release(&done);
@@ -428,6 +424,7 @@ static void open_again(void)
 		if (!lease)
 			continue;
 		model->touched = model->due = true;
+		message_state_defer(&model->state, false, NULL);
 		expect(do_defer(&worker, lease, 0, false, NULL, NULL) == 0, "given back", model);
 	}
 }

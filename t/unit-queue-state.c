@@ -94,16 +94,20 @@ static void test_marks(void)
 static void test_round_trip(void)
 {
 	struct message_state state = { .attempts = 12, .strikes = 2, .suspect = true, .held = xstrdup("operator"),
-		.bounce = xstrdup("admin") }, back;
-	struct reply reply = { 0 };
+		.bounce = xstrdup("admin"), .waits = xstrdup("a line") }, back;
+	struct attempt attempt = { 0 };
 	json_t *other = json_pack("{s:s, s:i}", "later", "kept", "attempts", 1), *object;
 	const char *why;
 
 	for (int i = 0; i < 12; i++) {
-		reply_set(&reply, 450, "4.2.0", "try %d", i);
-		message_state_add_attempt(&state, 1000 + i, i == 11 ? "mx\xff.example.com" : "mx.example.com", &reply);
+		reply_set(&attempt.reply, 450, "4.2.0", "try %d", i);
+		attempt.time_ms = 1000 + i;
+		attempt.host = (char *)(i == 11 ? "mx\xff.example.com" : "mx.example.com");
+		attempt.tls = (char *)(i == 11 ? NULL : "TLSv1.3");
+		message_state_add_attempt(&state, &attempt);
 	}
-	outcomes_add(&state.done, &(struct outcome){ 7, OUTCOME_FAILED, reply, (char *)"mx\xfe", 99 });
+	outcomes_add(&state.done, &(struct outcome){ 7, OUTCOME_FAILED, attempt.reply, (char *)"mx\xfe", 99,
+		(char *)"TLSv1.2" });
 	object = message_state_to_json(&state, other);
 	is_str(json_string_value(json_object_get(object, "later")), "kept", "a member that we do not know is kept");
 	is_int(message_state_from_json(&back, object, &why), 0, "and back");
@@ -111,11 +115,15 @@ static void test_round_trip(void)
 	is_int(back.strikes, 2, "strikes");
 	is_str(back.held, "operator", "held");
 	is_str(back.bounce, "admin", "to be bounced");
+	is_str(back.waits, "a line", "why it was not attempted");
 	ok(back.suspect, "suspect");
 	is_str(outcomes_find(&back.done, 7)->host, "\"mx\\xFE\"", "the host of an outcome, escaped");
 	is_int(outcomes_find(&back.done, 7)->time_ms, 99, "and its time");
+	is_str(outcomes_find(&back.done, 7)->tls, "TLSv1.2", "and TLS");
 	is_int(back.last_count, ATTEMPTS_KEPT, "the last ten attempts");
 	is_str(back.last[0].reply.text, "try 2", "oldest first");
+	is_str(back.last[0].tls, "TLSv1.3", "with TLS");
+	is_str(back.last[9].tls, NULL, "or without");
 	is_int(back.last[9].time_ms, 1011, "with their times");
 	ok(strcasestr(back.last[9].host, "\\xff") != NULL, "a name that is no UTF-8 is escaped");
 	is_int(outcomes_find(&back.done, 7)->kind, OUTCOME_FAILED, "outcomes");
@@ -127,7 +135,7 @@ static void test_round_trip(void)
 	is_str(state.last[0].reply.text, "try 2", "a copy is its own");
 	message_state_release(&back);
 	message_state_release(&state);
-	reply_release(&reply);
+	reply_release(&attempt.reply);
 }
 
 static void test_malformed(void)

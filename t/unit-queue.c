@@ -86,7 +86,7 @@ static void test_defer(struct place *place)
 {
 	struct envelope *envelope = message("d@example.org", "Subject: d\r\n\r\n");
 	struct outcomes done = { 0 };
-	struct attempt attempt = { .time_ms = 1000, .host = (char *)"mx.example.com" };
+	struct attempt attempt = { .time_ms = 1000, .host = (char *)"mx.example.com", .tls = (char *)"TLSv1.3" };
 	struct answer claimed, got;
 
 	reply_set(&attempt.reply, 450, "4.2.0", "later");
@@ -103,6 +103,7 @@ static void test_defer(struct place *place)
 	is_int(got.state.last_count, 1, "the reply is kept");
 	is_str(got.state.last[0].host, "mx.example.com", "with its host");
 	is_str(got.state.last[0].reply.text, "later", "and its text");
+	is_str(got.state.last[0].tls, "TLSv1.3", "and its TLS");
 	ok(same_octets(got.envelope, "Subject: d\r\n\r\n"), "peek: the octets");
 	answer_release(&got);
 
@@ -114,9 +115,16 @@ static void test_defer(struct place *place)
 	is_int(got.state.attempts, 1, "get: attempts");
 	ok(outcomes_find(&got.state.done, 1) != NULL, "get: done");
 	answer_release(&got);
-	is_int(do_defer(place, claimed.leases[0], 0, false, &done, NULL), 0, "given back");
+	is_int(do_defer(place, claimed.leases[0], 0, false, &done, &attempt), 0, "given back");
 	do_peek(place, envelope->id, false, &got);
 	is_int(got.state.attempts, 1, "without an attempt");
+	is_int(got.state.last_count, 1, "which is none of the last");
+	is_str(got.state.waits, "later", "but why is said");
+	answer_release(&got);
+	is_int(do_claim(place, 1, &claimed, WAIT_MS), 1, "due at once");
+	is_int(do_defer(place, claimed.leases[0], 0, false, NULL, NULL), 0, "given back for no reason");
+	do_peek(place, envelope->id, false, &got);
+	is_str(got.state.waits, NULL, "nothing is said");
 	answer_release(&got);
 	is_int(do_discard(place, envelope->id), 0, "discarded");
 	is_int(do_info(place).oldest_age_ms, -1, "empty");

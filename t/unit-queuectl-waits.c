@@ -27,6 +27,9 @@ static const struct row {
 		.expected = "its next attempt is due in 1s; a worker died in its delivery, or beside it, so it is tried alone" },
 	{ PLACE_DEFERRED, { .due_in_ms = 0 }, .suspended = ANN, .expected = ANN },
 	{ PLACE_DEFERRED, { .due_in_ms = 1000 }, .suspended = ANN, .expected = "its next attempt is due in 1s; " ANN },
+	{ PLACE_DEFERRED, { .due_in_ms = 5000, .waits = (char *)"Too many messages wait for mx.example.net\n" },
+		.expected = "its next attempt is due in 5s; it was not attempted when it was due: Too many messages wait for "
+			"mx.example.net\\n" },
 	{ PLACE_DEFERRED, { .due_in_ms = 1000 }, .settled = true,
 		.expected = "all recipients are settled; its sender has yet to be told, or it has to be removed" },
 	{ PLACE_HELD, { .held = (char *)"operator ann: \x1b[2J", .due_in_ms = 1000 },

@@ -32,6 +32,11 @@ static const struct scenario {
 	{ "success is wanted too", TO("script-o@x", "script-lo@x", "script-no@x"), "s@x", UINT_MAX,
 		.notify = NOTIFY_SUCCESS | NOTIFY_FAILURE,
 		.wanted = "delivered script-o@x, delivered script-lo@x, failed script-no@x" },
+	{ "success is wanted, and partly told by others", TO("script-P@x", "script-lP@x", "script-lo@x", "never@x"), "s@x",
+		UINT_MAX, .notify = NOTIFY_SUCCESS | NOTIFY_FAILURE,
+		.wanted = "delivered script-lo@x, failed never@x" },
+	{ "one finds a full line, while others are tried", TO("script-Fo@x", "script-ln@x", "script-GFo@x", "script-llo@x"),
+		"s@x", UINT_MAX, .wanted = "failed script-ln@x" },
 	{ "late, and failed in the end", TO("script-lln@x", "script-lo@x", "ok@x"), "s@x", UINT_MAX, 10000, 5000,
 		.wanted = "delayed script-lln@x script-lo@x, failed script-lln@x" },
 	{ "no sender", TO("never@x", "ok@x"), "", UINT_MAX, .double_bounce = "p@x", .wanted = "failed never@x" },
@@ -53,7 +58,7 @@ static void set_notify(struct envelope *envelope)
 static void on_recipient(size_t index, char how)
 {
 	seen.wrong += seen.recorded[index];
-	seen.delivered[index] += how == 'o';
+	seen.delivered[index] += how == 'o' || how == 'P';
 }
 
 static void note_recorded(void)

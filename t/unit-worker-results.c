@@ -29,14 +29,14 @@ static void told_is(size_t count, const char *wanted, const char *what)
 
 static void remember(unsigned attempts, const char *text)
 {
-	struct reply reply = { 0 };
+	struct attempt attempt = { .time_ms = 1000, .host = (char *)"there", .tls = (char *)"TLSv1.3" };
 
 	storage.state.attempts = attempts;
 	if (text) {
-		reply_set(&reply, 450, "4.2.1", "%s", text);
-		message_state_add_attempt(&storage.state, 1000, "there", &reply);
+		reply_set(&attempt.reply, 450, "4.2.1", "%s", text);
+		message_state_add_attempt(&storage.state, &attempt);
 	}
-	reply_release(&reply);
+	reply_release(&attempt.reply);
 }
 
 static void maximum(void)
@@ -137,6 +137,68 @@ static void late(void)
 		"late: recorded, told, given back");
 	told_is(1, "s@example.org delayed later@x", "told");
 	done_is("0 warned 450 4.0.0 later, 1 delivered 250 2.0.0 done", "and recorded");
+}
+
+static void ask_for_all(struct envelope *envelope)
+{
+	for (size_t i = 0; i < envelope->recipient_count; i++)
+		envelope->recipients[i].notify = NOTIFY_SUCCESS | NOTIFY_FAILURE | NOTIFY_DELAY;
+}
+
+/* RFC 3461 5.2.2 */
+static void passed_on(void)
+{
+	set_up(&scripted, TO("Passed@x", "later@x"));
+	storage.edit = ask_for_all;
+	delivery_makes(&scripted, "get, renew 1, defer 300000 tried 1: 450 4.0.0 later there",
+		"a next hop that tells of success itself");
+	done_is("0 confirmed 250 2.0.0 done", "it is recorded that nothing is owed");
+	is_str(storage.state.done.items[0].tls, "TLSv1.3", "and how it went there");
+	is_str(storage.state.last[0].tls, "TLSv1.3", "as with the attempt");
+	told_is(0, NULL, "nobody is told by us");
+
+	set_up(&scripted, TO("Passed@x"));
+	storage.edit = ask_for_all;
+	delivery_makes(&scripted, "get, remove", "nor where it was the only one");
+
+	set_up(&scripted, TO("script-lP@x"));
+	storage.edit = ask_for_all;
+	storage.state.attempts = 0;
+	storage.age_ms = 5000;
+	options.retry.notify_delay_ms = 5000;
+	delivery_makes(&scripted, "get, renew 1, submit, defer 100000 tried 1: 450 4.0.0 later there", "late at first");
+	next_delivery_makes(&scripted, "get, remove", "and passed on");
+	told_is(1, "s@example.org delayed script-lP@x", "of the delay alone");
+}
+
+static void full_lines(void)
+{
+	set_up(&scripted, TO("Full@x", "Gorged@x"));
+	delivery_makes(&scripted, "get, defer 5000 untried 0: 451 4.4.5 Too many messages wait for there there",
+		"full lines: due when the first is looked at again, at no cost");
+	is_str(storage.state.waits, "Too many messages wait for there", "it is said why");
+
+	set_up(&scripted, TO("Gorged@x", "ok@x", "never@x"));
+	delivery_makes(&scripted, "get, renew 1, renew 2, submit, "
+		"defer 40000 untried 2: 451 4.4.5 Too many messages wait for there there", "others are done with");
+	next_delivery_makes(&scripted, "get, defer 40000 untried 2: 451 4.4.5 Too many messages wait for there there",
+		"and not tried again");
+
+	set_up(&scripted, TO("Full@x", "untried@x"));
+	delivery_makes(&scripted, "get, defer 0 untried 0: ", "who waits for no line is due at once");
+
+	set_up(&scripted, TO("Full@x", "later@x"));
+	delivery_makes(&scripted, "get, defer 300000 tried 0: 450 4.0.0 later there",
+		"who was tried and has to wait is not tried sooner for the sake of another");
+	is_str(storage.state.waits, NULL, "it was attempted");
+
+	set_up(&scripted, TO("Full@x"));
+	storage.age_ms = 5000;
+	options.retry.notify_delay_ms = 5000;
+	delivery_makes(&scripted, "get, renew 1, submit, "
+		"defer 5000 untried 1: 451 4.4.5 Too many messages wait for there there", "late in a full line");
+	told_is(1, "s@example.org delayed Full@x", "is told");
+	done_is("0 warned 451 4.4.5 Too many messages wait for there", "with the reason");
 }
 
 static void ask_for_nothing(struct envelope *envelope)
@@ -289,6 +351,8 @@ int main(void)
 	at_pick_up();
 	long_reply();
 	late();
+	passed_on();
+	full_lines();
 	nobody_to_tell();
 	bounce_queue_fails();
 	others_go_on();

@@ -21,6 +21,7 @@ void delivery_release(struct delivery *delivery)
 	envelope_free(delivery->envelope);
 	message_state_release(&delivery->state);
 	outcomes_release(&delivery->renewing);
+	reply_release(&delivery->full_line);
 	free(delivery->left_out);
 	event_free(delivery->pause);
 	event_free(delivery->renewal);
@@ -141,12 +142,15 @@ static void on_settled(void *arg, size_t index, const struct relay_result *resul
 	if (index >= delivery->envelope->recipient_count || delivery->progress[index].settled ||
 			(delivery->left_out && delivery->left_out[index]))
 		BUG("recipient %zu was settled twice, or was not to be tried", index);
-	progress_settle(&delivery->progress[index], result->reply, result->host);
+	progress_settle(&delivery->progress[index], result);
 	delivery->left--;
 	if (!reply_is_success(result->reply))
 		return;
 	outcomes_add(&delivery->state.done, &(struct outcome){ index, OUTCOME_DELIVERED, *result->reply,
-		(char *)result->host, delivery->attempt_ms });
+		(char *)result->host, delivery->attempt_ms, (char *)result->tls });
+	/* It is the next hop's to tell him (RFC 3461 5.2.2): nothing is owed, as if that was done. */
+	if (result->dsn_passed_on)
+		outcomes_add(&delivery->state.done, &(struct outcome){ .index = index, .kind = OUTCOME_CONFIRMED });
 	delivery->unrecorded = true;
 	if (delivery->left)
 		delivery_next(delivery);

@@ -37,6 +37,7 @@ struct delivery {
 	struct message_state state;	/* `done` has all that is known, recorded or not */
 	struct outcomes renewing;	/* what the storage is told while the relay goes on */
 	struct attempt attempt;		/* borrowed of the first recipient that has to wait, or failed */
+	struct reply full_line;		/* that in which it would have had to wait */
 	struct progress *progress;	/* one a recipient */
 	size_t left;			/* recipients that the relay has not settled */
 	bool *left_out;			/* those whose destination was suspended when it was fetched; NULL: none */

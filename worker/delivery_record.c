@@ -151,6 +151,22 @@ static void on_ended(void *arg, const struct reply *why)
 	delivery_end(delivery);
 }
 
+/* Whether its recipients were not attempted as lines were full: then it is due when one of these is looked at again. */
+static const struct progress *wait_for_line(struct delivery *delivery)
+{
+	const struct progress *waits = progress_in_full_line(delivery->progress, delivery->envelope->recipient_count);
+
+	if (!waits || delivery->draining)
+		return NULL;
+	progress_say_full_line(waits, &delivery->full_line);
+	delivery->attempt = (struct attempt){ delivery->attempt_ms, waits->host, delivery->full_line };
+	if (!delivery->put_off)
+		delivery->delay_ms = waits->later_ms;
+	log_info("worker", "put off", LOG_TEXT("id", delivery->id), LOG_TEXT("relay", delivery->context.relay->name),
+		LOG_TEXT("reason", delivery->full_line.text), LOG_INT("delay_ms", delivery->delay_ms));
+	return waits;
+}
+
 /* An attempt counts for those who have to wait: if none of these was tried, it was none. */
 static void defer(struct delivery *delivery, bool complete)
 {
@@ -168,7 +184,9 @@ static void defer(struct delivery *delivery, bool complete)
 	if (waits && !complete)
 		delivery->delay_ms = queue_retry_delay_ms(delivery->context.queue, delivery->state.attempts + 1);
 	if (waits)
-		delivery->attempt = (struct attempt){ delivery->attempt_ms, waits->host, waits->reply };
+		delivery->attempt = (struct attempt){ delivery->attempt_ms, waits->host, waits->reply, waits->tls };
+	else if (!complete)
+		waits = wait_for_line(delivery);
 	queue_defer(delivery->context.queue, &delivery->lease, delivery->delay_ms, attempted, &delivery->state.done,
 		waits ? &delivery->attempt : NULL, on_ended, delivery);
 }

@@ -8,6 +8,7 @@
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/message/bounce.h"
 #include "common/message/xtext.h"
@@ -85,10 +86,10 @@ bool notice_is_owed(const struct notice_settings *settings, const struct envelop
 
 /* ---- one group */
 
-/* A command is no host. */
+/* A command is no host, a server of LMTP is one. */
 static const char *remote_mta(const struct notice_settings *settings, const struct outcome *outcome)
 {
-	return settings->relay_is_final ? "" : outcome->host;
+	return settings->relay_is_final && !text_has_suffix(outcome->host, "]") ? "" : outcome->host;
 }
 
 static void gather(struct notice *notice)
@@ -102,7 +103,7 @@ static void gather(struct notice *notice)
 		if (owes(&notice->settings, notice->original, outcome))
 			notice->group[notice->count++] = (struct bounce_result){ outcome->index,
 				action_of(&notice->settings, outcome->kind), &outcome->reply,
-				remote_mta(&notice->settings, outcome), outcome->time_ms };
+				remote_mta(&notice->settings, outcome), outcome->time_ms, outcome->tls };
 	}
 	bounce_sort(notice->group, notice->count);
 	notice->count = bounce_group(notice->group, notice->count);

@@ -19,15 +19,18 @@ void progress_free(struct progress *progress, size_t count)
 	for (size_t i = 0; progress && i < count; i++) {
 		reply_release(&progress[i].reply);
 		free(progress[i].host);
+		free(progress[i].tls);
 	}
 	free(progress);
 }
 
-void progress_settle(struct progress *progress, const struct reply *reply, const char *host)
+void progress_settle(struct progress *progress, const struct relay_result *result)
 {
 	progress->settled = true;
-	reply_copy(&progress->reply, reply);
-	progress->host = xstrdup(host);
+	reply_copy(&progress->reply, result->reply);
+	progress->host = xstrdup(result->host);
+	progress->tls = result->tls ? xstrdup(result->tls) : NULL;
+	progress->later_ms = result->later_ms;
 }
 
 bool progress_is_unsuccessful(const struct progress *progress)
@@ -48,6 +51,24 @@ const struct progress *progress_first_unsuccessful(const struct progress *progre
 	return NULL;
 }
 
+const struct progress *progress_in_full_line(const struct progress *progress, size_t count)
+{
+	const struct progress *first = NULL;
+
+	for (size_t i = 0; i < count; i++) {
+		if (!progress[i].settled || !reply_is_none(&progress[i].reply))
+			continue;
+		if (!first || progress[i].later_ms < first->later_ms)
+			first = &progress[i];
+	}
+	return first && first->later_ms ? first : NULL;
+}
+
+void progress_say_full_line(const struct progress *progress, struct reply *reply)
+{
+	reply_set(reply, 451, "4.4.5", "Too many messages wait for %s", *progress->host ? progress->host : "the next hop");
+}
+
 void progress_mark_sent(struct progress *progress, size_t count)
 {
 	for (size_t i = 0; i < count; i++)
@@ -55,28 +76,35 @@ void progress_mark_sent(struct progress *progress, size_t count)
 			progress[i].sent = true;
 }
 
-static void log_one(const char *event, const struct progress_log *log, size_t index, const struct reply *reply,
-	const char *host, int64_t delay_ms)
+/* What a line says of one recipient. */
+struct said {
+	const struct reply *reply;
+	const char *host, *tls;
+	int64_t delay_ms;		/* -1: it is not tried again */
+};
+
+static void log_one(const char *event, const struct progress_log *log, size_t index, const struct said *said)
 {
 	struct buffer text = { 0 };
 	struct log_field fields[] = {
 		LOG_TEXT("id", log->envelope->id),
 		LOG_TEXT("recipient", log->envelope->recipients[index].address),
 		LOG_TEXT("relay", log->relay),
-		LOG_TEXT("host", host),
+		LOG_TEXT("host", said->host),
+		LOG_TEXT("tls", said->tls && *said->tls ? said->tls : NULL),
 		LOG_TEXT("reply", NULL),
 		LOG_INT("attempts", log->attempts),
 		LOG_INT("age_ms", clock_wall_ms() - log->envelope->timestamp_ms),
-		LOG_INT("delay_ms", delay_ms),
+		LOG_INT("delay_ms", said->delay_ms),
 		{ 0 },
 	};
 
 	if (!log_wants(LOG_LEVEL_INFO, "worker"))
 		return;
-	reply_append(reply, &text);
-	fields[4].text = buffer_str(&text);
-	if (delay_ms < 0)
-		fields[7].key = NULL;
+	reply_append(said->reply, &text);
+	fields[5].text = buffer_str(&text);
+	if (said->delay_ms < 0)
+		fields[8].key = NULL;
 	log_write(LOG_LEVEL_INFO, "worker", event, fields);
 	buffer_release(&text);
 }
@@ -100,7 +128,7 @@ static void log_failed(const struct progress_log *log, size_t index)
 	const struct outcome *outcome = outcomes_find(log->done, index);
 
 	counter_add(log->counters, COUNTER_WORKER_FAILED, 1);
-	log_one("failed", log, index, &outcome->reply, outcome->host, -1);
+	log_one("failed", log, index, &(struct said){ &outcome->reply, outcome->host, outcome->tls, -1 });
 	log_unheard(log, index, &outcome->reply);
 }
 
@@ -115,7 +143,7 @@ void progress_log_recorded(struct progress *progress, const struct progress_log 
 			continue;
 		}
 		counter_add(log->counters, COUNTER_WORKER_DELIVERED, 1);
-		log_one("delivered", log, i, &progress[i].reply, progress[i].host, -1);
+		log_one("delivered", log, i, &(struct said){ &progress[i].reply, progress[i].host, progress[i].tls, -1 });
 	}
 }
 
@@ -125,7 +153,8 @@ void progress_log_deferred(const struct progress *progress, const struct progres
 		if (!progress_is_unsuccessful(&progress[i]) || progress[i].failed)
 			continue;
 		counter_add(log->counters, COUNTER_WORKER_DEFERRED, 1);
-		log_one("deferred", log, i, &progress[i].reply, progress[i].host, delay_ms);
+		log_one("deferred", log, i,
+			&(struct said){ &progress[i].reply, progress[i].host, progress[i].tls, delay_ms });
 	}
 }
 

@@ -6,6 +6,7 @@
 #include "common/message/envelope.h"
 #include "common/message/reply.h"
 #include "common/queue/storage.h"
+#include "worker/relay.h"
 
 struct counters;
 struct notice_settings;
@@ -16,17 +17,23 @@ struct progress {
 	bool failed;			/* given up in this life: state.done says with which reply */
 	bool sent, logged;		/* of a delivered or failed one: the storage was told; it did, and the log has it */
 	struct reply reply;		/* of this attempt; none: not attempted */
-	char *host;
+	char *host, *tls;		/* as relay_result has it */
+	int64_t later_ms;		/* not attempted, as the line for `host` was full: due then */
 };
 
 /* An array, one a recipient. */
 struct progress *progress_new(const struct envelope *);
 void progress_free(struct progress *, size_t count);		/* NULL is fine */
-void progress_settle(struct progress *, const struct reply *, const char *host);
+void progress_settle(struct progress *, const struct relay_result *);
 
 bool progress_is_unsuccessful(const struct progress *);		/* tried in this attempt, without success */
 /* The first such one, `open`: of those that were not given up; NULL: none. */
 const struct progress *progress_first_unsuccessful(const struct progress *, size_t count, bool open);
+
+/* Of those that were not attempted the one that is due first, if its line was full; NULL: none, or one is due at once. */
+const struct progress *progress_in_full_line(const struct progress *, size_t count);
+/* What is to be said of it. */
+void progress_say_full_line(const struct progress *, struct reply *);
 
 void progress_mark_sent(struct progress *, size_t count);	/* the storage is being told what is settled now */
 

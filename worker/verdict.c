@@ -9,11 +9,14 @@
 #define TOO_MANY " (Too many retries)"
 #define REASON_MAX 8000		/* of a reply's text, so that what is appended is not what is cut off */
 
-static void fail(const struct verdict *verdict, size_t index, const struct reply *reply, const char *host,
-	int64_t time_ms)
+/* As the attempt went; its reply is `reply`. */
+static void add(const struct verdict *verdict, size_t index, enum outcome_kind kind, const struct reply *reply)
 {
-	outcomes_add(&verdict->state->done, &(struct outcome){ index, OUTCOME_FAILED, *reply, (char *)host, time_ms });
-	verdict->progress[index].failed = true;
+	const struct progress *one = &verdict->progress[index];
+
+	outcomes_add(&verdict->state->done,
+		&(struct outcome){ index, kind, *reply, one->host, verdict->attempt_ms, one->tls });
+	verdict->progress[index].failed = kind == OUTCOME_FAILED;
 }
 
 static void set_given_up(struct reply *to, const struct reply *last)
@@ -44,11 +47,19 @@ static bool is_open(const struct verdict *verdict, size_t index)
 
 /* ---- before an attempt */
 
-static void fail_all_open(const struct verdict *verdict, const struct reply *reply, const char *host)
+/* `last`: what this follows from; NULL: nothing. */
+static void fail_all_open(const struct verdict *verdict, const struct reply *reply, const struct attempt *last)
 {
-	for (size_t i = 0; i < verdict->envelope->recipient_count; i++)
-		if (is_open(verdict, i))
-			fail(verdict, i, reply, host, verdict->now_ms);
+	struct outcome outcome = { .kind = OUTCOME_FAILED, .reply = *reply, .host = last ? last->host : (char *)"",
+		.time_ms = verdict->now_ms, .tls = last ? last->tls : NULL };
+
+	for (size_t i = 0; i < verdict->envelope->recipient_count; i++) {
+		if (!is_open(verdict, i))
+			continue;
+		outcome.index = i;
+		outcomes_add(&verdict->state->done, &outcome);
+		verdict->progress[i].failed = true;
+	}
 }
 
 bool verdict_before(const struct verdict *verdict)
@@ -56,9 +67,9 @@ bool verdict_before(const struct verdict *verdict)
 	const struct message_state *state = verdict->state;
 	const struct attempt *last = state->last_count ? &state->last[state->last_count - 1] : NULL;
 	struct reply reply = { 0 };
-	const char *host = "";
 
 	if (state->bounce) {
+		last = NULL;
 		reply_set(&reply, 550, "5.7.0", "Returned to sender by an operator%s%s%s",
 			strcmp(state->bounce, "operator") ? " (" : "",
 			strcmp(state->bounce, "operator") ? state->bounce : "",
@@ -68,11 +79,10 @@ bool verdict_before(const struct verdict *verdict)
 			set_given_up(&reply, &last->reply);
 		else
 			reply_set(&reply, 451, "4.4.7", "Delivery time expired");
-		host = last ? last->host : "";
 	} else {
 		return false;
 	}
-	fail_all_open(verdict, &reply, host);
+	fail_all_open(verdict, &reply, last);
 	reply_release(&reply);
 	return true;
 }
@@ -108,17 +118,29 @@ static bool judge(const struct verdict *verdict, size_t index, bool given_up)
 	struct reply reply = { 0 };
 
 	if (reply_is_permanent(&one->reply)) {
-		fail(verdict, index, &one->reply, one->host, verdict->attempt_ms);
+		add(verdict, index, OUTCOME_FAILED, &one->reply);
 	} else if (given_up) {
 		set_given_up(&reply, &one->reply);
-		fail(verdict, index, &reply, one->host, verdict->attempt_ms);
+		add(verdict, index, OUTCOME_FAILED, &reply);
 		reply_release(&reply);
 	} else if (is_late(verdict, index)) {
-		outcomes_add(&verdict->state->done, &(struct outcome){ index, OUTCOME_DELAYED, one->reply, one->host,
-			verdict->attempt_ms });
+		add(verdict, index, OUTCOME_DELAYED, &one->reply);
 	} else {
 		return false;
 	}
+	return true;
+}
+
+/* Who waits in a full line has no reply, and may be late all the same. */
+static bool judge_waiting(const struct verdict *verdict, size_t index)
+{
+	struct reply reply = { 0 };
+
+	if (!verdict->progress[index].later_ms || !is_late(verdict, index))
+		return false;
+	progress_say_full_line(&verdict->progress[index], &reply);
+	add(verdict, index, OUTCOME_DELAYED, &reply);
+	reply_release(&reply);
 	return true;
 }
 
@@ -129,5 +151,7 @@ bool verdict_after(const struct verdict *verdict)
 	for (size_t i = 0; i < verdict->envelope->recipient_count; i++)
 		if (progress_is_unsuccessful(&verdict->progress[i]))
 			any |= judge(verdict, i, given_up);
+		else
+			any |= judge_waiting(verdict, i);
 	return any;
 }

@@ -46,6 +46,7 @@ void list_entry_describe(struct list_entry *entry, const char *id, const struct 
 	}
 	entry->attempts = state->attempts;
 	entry->held = state->held;
+	entry->waits = state->waits;
 	entry->done = state->done.count ? &state->done : NULL;
 	entry->last = state->last_count ? &state->last[state->last_count - 1].reply : NULL;
 }

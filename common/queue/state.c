@@ -54,6 +54,8 @@ static json_t *outcomes_to_json(const struct outcomes *done)
 			set(item, "host", text_to_json(outcome->host));
 		if (outcome->time_ms)
 			set(item, "time", json_integer(outcome->time_ms));
+		if (outcome->tls && *outcome->tls)
+			set(item, "tls", text_to_json(outcome->tls));
 		json_array_append_new(list, item);
 	}
 	return list;
@@ -70,6 +72,8 @@ static json_t *attempts_to_json(const struct message_state *state)
 		set(item, "time", json_integer(attempt->time_ms));
 		if (*attempt->host)
 			set(item, "host", text_to_json(attempt->host));
+		if (attempt->tls && *attempt->tls)
+			set(item, "tls", text_to_json(attempt->tls));
 		if (!reply_is_none(&attempt->reply))
 			set(item, "reply", reply_to_json(&attempt->reply));
 		json_array_append_new(list, item);
@@ -79,7 +83,8 @@ static json_t *attempts_to_json(const struct message_state *state)
 
 json_t *message_state_to_json(const struct message_state *state, const json_t *other)
 {
-	static const char *const ours[] = { "attempts", "done", "last", "suspect", "strikes", "held", "bounce" };
+	static const char *const ours[] = { "attempts", "done", "last", "suspect", "strikes", "held", "bounce",
+		"waits" };
 	json_t *object = other ? json_copy((json_t *)other) : json_object();
 
 	if (!object)
@@ -99,6 +104,8 @@ json_t *message_state_to_json(const struct message_state *state, const json_t *o
 		set(object, "held", text_to_json(state->held));
 	if (state->bounce)
 		set(object, "bounce", text_to_json(state->bounce));
+	if (state->waits)
+		set(object, "waits", text_to_json(state->waits));
 	return object;
 }
 
@@ -139,6 +146,7 @@ static int read_outcome(const json_t *item, struct outcomes *done)
 		outcome.index = (size_t)json_integer_value(index);
 		outcome.time_ms = json_integer_value(time);
 		outcome.host = (char *)json_string_value(json_object_get(item, "host"));	/* borrowed */
+		outcome.tls = (char *)json_string_value(json_object_get(item, "tls"));
 		outcomes_add(done, &outcome);
 		result = 0;
 	}
@@ -149,22 +157,22 @@ static int read_outcome(const json_t *item, struct outcomes *done)
 static int read_attempt(const json_t *item, struct message_state *state)
 {
 	const json_t *time = json_object_get(item, "time");
-	struct reply reply = { 0 };
+	struct attempt attempt = { .time_ms = json_integer_value(time),
+		.host = (char *)json_string_value(json_object_get(item, "host")),		/* borrowed */
+		.tls = (char *)json_string_value(json_object_get(item, "tls")) };
+	bool good = json_is_integer(time) && read_reply(item, &attempt.reply) == 0;
 
-	if (!json_is_integer(time) || read_reply(item, &reply) < 0) {
-		reply_release(&reply);
-		return -1;
-	}
-	message_state_add_attempt(state, json_integer_value(time), json_string_value(json_object_get(item, "host")),
-		&reply);
-	reply_release(&reply);
-	return 0;
+	if (good)
+		message_state_add_attempt(state, &attempt);
+	reply_release(&attempt.reply);
+	return good ? 0 : -1;
 }
 
 static const char *read_members(struct message_state *state, const json_t *object)
 {
 	const json_t *done = json_object_get(object, "done"), *last = json_object_get(object, "last");
 	const json_t *held = json_object_get(object, "held"), *bounce = json_object_get(object, "bounce"), *item;
+	const json_t *waits = json_object_get(object, "waits");
 	size_t i;
 
 	if (read_count(object, "attempts", &state->attempts) < 0)
@@ -176,6 +184,7 @@ static const char *read_members(struct message_state *state, const json_t *objec
 	state->suspect = json_is_true(json_object_get(object, "suspect"));
 	xstrset(&state->held, json_string_value(held));
 	xstrset(&state->bounce, json_string_value(bounce));
+	xstrset(&state->waits, json_string_value(waits));
 	if ((done && !json_is_array(done)) || (last && !json_is_array(last)))
 		return "done or last is not a list";
 	json_array_foreach(done, i, item)

@@ -65,6 +65,7 @@ static void fill(struct outcome *to, const struct outcome *from)
 {
 	*to = (struct outcome){ .index = from->index, .kind = from->kind, .time_ms = from->time_ms };
 	to->host = xstrdup(from->host ? from->host : "");
+	to->tls = from->tls ? xstrdup(from->tls) : NULL;
 	reply_copy(&to->reply, &from->reply);
 }
 
@@ -72,6 +73,7 @@ static void outcome_release(struct outcome *outcome)
 {
 	reply_release(&outcome->reply);
 	free(outcome->host);
+	free(outcome->tls);
 }
 
 static void insert(struct outcomes *outcomes, const struct outcome *outcome)
@@ -129,12 +131,12 @@ void outcomes_release(struct outcomes *outcomes)
 static void attempt_release(struct attempt *attempt)
 {
 	free(attempt->host);
+	free(attempt->tls);
 	reply_release(&attempt->reply);
 	memset(attempt, 0, sizeof(*attempt));
 }
 
-void message_state_add_attempt(struct message_state *state, int64_t time_ms, const char *host,
-	const struct reply *reply)
+void message_state_add_attempt(struct message_state *state, const struct attempt *from)
 {
 	struct attempt *attempt;
 
@@ -145,10 +147,21 @@ void message_state_add_attempt(struct message_state *state, int64_t time_ms, con
 	}
 	attempt = &state->last[state->last_count++];
 	memset(attempt, 0, sizeof(*attempt));
-	attempt->time_ms = time_ms;
-	attempt->host = xstrdup(host ? host : "");
-	if (reply)
-		reply_copy(&attempt->reply, reply);
+	attempt->time_ms = from->time_ms;
+	attempt->host = xstrdup(from->host ? from->host : "");
+	attempt->tls = from->tls ? xstrdup(from->tls) : NULL;
+	reply_copy(&attempt->reply, &from->reply);
+}
+
+void message_state_defer(struct message_state *state, bool attempted, const struct attempt *attempt)
+{
+	xstrset(&state->waits, attempt && !attempted ? attempt->reply.text : NULL);
+	if (!attempted)
+		return;
+	state->attempts++;
+	message_state_survived(state);
+	if (attempt)
+		message_state_add_attempt(state, attempt);
 }
 
 void message_state_copy(struct message_state *to, const struct message_state *from)
@@ -160,9 +173,10 @@ void message_state_copy(struct message_state *to, const struct message_state *fr
 	to->strikes = from->strikes;
 	to->held = from->held ? xstrdup(from->held) : NULL;
 	to->bounce = from->bounce ? xstrdup(from->bounce) : NULL;
+	to->waits = from->waits ? xstrdup(from->waits) : NULL;
 	outcomes_merge(&to->done, &from->done);
 	for (unsigned i = 0; i < from->last_count; i++)
-		message_state_add_attempt(to, from->last[i].time_ms, from->last[i].host, &from->last[i].reply);
+		message_state_add_attempt(to, &from->last[i]);
 }
 
 void message_state_release(struct message_state *state)
@@ -172,6 +186,7 @@ void message_state_release(struct message_state *state)
 		attempt_release(&state->last[i]);
 	free(state->held);
 	free(state->bounce);
+	free(state->waits);
 	memset(state, 0, sizeof(*state));
 }
 

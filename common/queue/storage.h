@@ -47,6 +47,7 @@ struct outcome {
 	struct reply reply;
 	char *host;			/* that gave the reply, "" if none did; owned */
 	int64_t time_ms;		/* wall clock of the attempt; 0 = not known */
+	char *tls;			/* "TLSv1.3": over which it was given; NULL or "": in clear, or not known; owned */
 };
 struct outcomes {
 	struct outcome *items;		/* in the order of indexes */
@@ -67,6 +68,7 @@ struct attempt {
 	int64_t time_ms;		/* wall clock */
 	char *host;			/* where, "" if we got nowhere; owned */
 	struct reply reply;
+	char *tls;			/* as an outcome's */
 };
 #define ATTEMPTS_KEPT 10
 
@@ -81,8 +83,11 @@ struct message_state {
 	unsigned strikes;		/* deaths of workers in its delivery alone */
 	char *held;			/* why it is held ("damaged", "operator"), NULL = it is not */
 	char *bounce;			/* why an operator wants it bounced, NULL = nobody does */
+	char *waits;			/* why it was not attempted when it was last due, NULL = it was, or for no reason */
 };
-void message_state_add_attempt(struct message_state *, int64_t time_ms, const char *host, const struct reply *);
+void message_state_add_attempt(struct message_state *, const struct attempt *);	/* copies it */
+/* For drivers: what defer() makes of the state. */
+void message_state_defer(struct message_state *, bool attempted, const struct attempt *);
 void message_state_copy(struct message_state *to, const struct message_state *from);
 void message_state_release(struct message_state *);
 enum mark {
@@ -107,8 +112,8 @@ bool message_state_mark(struct message_state *, enum mark, const char *reason, u
 /* A delivery came to a result: no longer suspect, no strikes. */
 void message_state_survived(struct message_state *);
 /* All but the due time, which each storage keeps by its own clock: {"attempts": 1, "done": [...], "last": [...],
- * "suspect": true, "strikes": 1, "held": "operator", "bounce": "operator"}. Members of `other` (NULL: none) that
- * we do not know are kept. New reference. */
+ * "suspect": true, "strikes": 1, "held": "operator", "bounce": "operator", "waits": "Too many ..."}.
+ * Members of `other` (NULL: none) that we do not know are kept. New reference. */
 json_t *message_state_to_json(const struct message_state *, const json_t *other);
 /* 0, or -1 with *why (a constant text); the state is all-zero then. */
 int message_state_from_json(struct message_state *, const json_t *, const char **why);
@@ -158,7 +163,7 @@ struct list_entry {			/* borrowed for the callback */
 	const char *owner;		/* "host/slimta-worker[812]", NULL = nobody or not known */
 	enum lease_phase phase;
 	int64_t leased_for_ms, in_phase_ms;	/* where the phase is known */
-	const char *held;
+	const char *held, *waits;	/* as in its state */
 	const struct outcomes *done;	/* of its recipients, without replies, hosts and times; NULL = none yet */
 	const struct reply *last;	/* NULL = none yet */
 };
@@ -267,7 +272,8 @@ struct storage_driver {
 	 * settled is recorded all the same. */
 	void (*renew)(struct storage *, struct lease *, const struct outcomes *, storage_done_fn *done, void *arg);
 	/* Gives it back, one atomic step: due in `delay_ms`, `done` merged. `attempted`: costs one attempt,
-	 * `attempt` joins the last ten, and it survived. Marks are applied. */
+	 * `attempt` joins the last ten, and it survived. Else the text of its reply says why it was not attempted
+	 * (`waits`). Marks are applied. */
 	void (*defer)(struct storage *, struct lease **, int64_t delay_ms, bool attempted, const struct outcomes *done_so_far,
 		const struct attempt *attempt, storage_done_fn *done, void *arg);
 	/* Gives it back untried and as it was, but for `done_so_far`: the storage knows it as due. No claim gets it before

@@ -284,9 +284,7 @@ void queue_defer(struct queue *queue, struct lease **lease, int64_t delay_ms, bo
 		done_so_far->count, buffer_str(&reply), attempt ? " " : "", attempt ? attempt->host : "");
 	if (takes_effect(call)) {
 		outcomes_merge(&storage.state.done, done_so_far);
-		storage.state.attempts += attempted;
-		if (attempt)
-			message_state_add_attempt(&storage.state, attempt->time_ms, attempt->host, &attempt->reply);
+		message_state_defer(&storage.state, attempted, attempt);
 	}
 	let_go(call, lease);
 	answer_soon((struct answer){ .done = done, .arg = arg });
@@ -384,7 +382,8 @@ void queue_submit(struct queue *queue, struct envelope **envelope, storage_done_
 }
 
 /* ---- the relay: settles by the local part, one recipient a turn of the loop. A part "script-..." has a letter for each
- * attempt: o delivered, l later, n never, anything else untried; the last one stays. "fickle-...": never, and delivered when
+ * attempt: o delivered, P delivered where its sender is told, l later, n never, F a full line for 5 s, G for 40 s, anything
+ * else untried; the last one stays. "fickle-...": never, and delivered when
  * it is asked again. */
 
 struct scripted {
@@ -414,7 +413,7 @@ MAYBE void settle(struct scripted *scripted, size_t index)
 	char how = how_it_goes(scripted->delivery.envelope->recipients[index].address);
 	struct reply reply = { 0 };
 
-	if (how == 'o')
+	if (how == 'o' || how == 'P')
 		reply_set(&reply, 250, "2.0.0", "done");
 	else if (how == 'l')
 		reply_set(&reply, 450, NULL, "later");
@@ -422,7 +421,8 @@ MAYBE void settle(struct scripted *scripted, size_t index)
 		reply_set(&reply, 550, "5.1.1", "never");
 	if (scripted->settled)
 		scripted->settled(index, how);
-	scripted->delivery.settled(scripted->delivery.arg, index, RELAY_RESULT(&reply, "there"));
+	scripted->delivery.settled(scripted->delivery.arg, index, &(struct relay_result){ .reply = &reply, .host = "there",
+		.tls = "TLSv1.3", .dsn_passed_on = how == 'P', .later_ms = how == 'F' ? 5000 : how == 'G' ? 40000 : 0 });
 	reply_release(&reply);
 }
 

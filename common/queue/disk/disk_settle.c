@@ -303,12 +303,7 @@ void disk_defer(struct storage *storage, struct lease **lease, int64_t delay_ms,
 	op->attempted = attempted;
 	op->lease->due_ms = clock_wall_ms() + (delay_ms > 0 ? delay_ms : 0);
 	outcomes_merge(&state->done, done_so_far);
-	if (attempted) {
-		state->attempts++;
-		message_state_survived(state);
-		if (attempt)
-			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
-	}
+	message_state_defer(state, attempted, attempt);
 	disk_submit(&disk->settles, &op->op);
 }
 

@@ -43,7 +43,7 @@ static size_t state_octets(const struct message_state *state)
 		octets += sizeof(state->done.items[i]) + reply_octets(&state->done.items[i].reply) + OVERHEAD / 4;
 	for (unsigned i = 0; i < state->last_count; i++)
 		octets += reply_octets(&state->last[i].reply) + OVERHEAD / 4;
-	return octets;
+	return octets + (state->waits ? strlen(state->waits) + 16 : 0);
 }
 
 static uint64_t message_octets(uint64_t form_size)

@@ -372,12 +372,7 @@ void store_defer(struct store *store, struct lease **lease, int64_t delay_ms, bo
 	*lease = NULL;
 	merge(message, done_so_far);
 	message->due_boot_ms = clock_boot_ms() + (delay_ms > 0 ? delay_ms : 0);
-	if (attempted) {
-		state->attempts++;
-		message_state_survived(state);
-		if (attempt)
-			message_state_add_attempt(state, attempt->time_ms, attempt->host, &attempt->reply);
-	}
+	message_state_defer(state, attempted, attempt);
 	give_back(store, message, attempted);
 	tasks_answer(store->tasks, done, arg, NULL);
 }

@@ -81,6 +81,7 @@ json_t *wire_entry(const struct list_entry *entry)
 	set_text(object, "place", place_name(entry->place));
 	set_text(object, "owner", entry->owner);
 	set_text(object, "held", entry->held);
+	set_text(object, "waits", entry->waits);
 	set_phase(object, entry->phase, entry->leased_for_ms, entry->in_phase_ms);
 	if (entry->done)
 		set(object, "done", done_to_json(entry->done));
@@ -154,6 +155,7 @@ int wire_read_entry(const json_t *object, struct list_entry *entry)
 	entry->due_in_ms = wire_number(object, "due_in", 0);
 	entry->owner = wire_text(object, "owner");
 	entry->held = wire_text(object, "held");
+	entry->waits = wire_text(object, "waits");
 	entry->phase = read_phase(object);
 	entry->leased_for_ms = wire_number(object, "leased_for", 0);
 	entry->in_phase_ms = wire_number(object, "in_phase", 0);

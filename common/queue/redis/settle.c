@@ -46,16 +46,6 @@ static int64_t left_of(int64_t until_boot_ms)
 	return left_ms > 0 ? left_ms : 0;
 }
 
-static void attempted(const struct settle_op *settle, struct message_state *state)
-{
-	if (!settle->attempted)
-		return;
-	state->attempts++;
-	message_state_survived(state);
-	if (settle->has_attempt)
-		message_state_add_attempt(state, settle->attempt.time_ms, settle->attempt.host, &settle->attempt.reply);
-}
-
 static void say_due(const struct settle_op *settle, struct settled *settled, int64_t due_ms)
 {
 	if (settle->kind == SETTLE_DEFER)
@@ -77,7 +67,8 @@ static void compose(const struct settle_op *settle, struct settled *settled)
 	memset(settled, 0, sizeof(*settled));
 	message_state_copy(&settled->state, &record->state);
 	grew = outcomes_merge(&settled->state.done, &settle->done) || lease->dirty;
-	attempted(settle, &settled->state);
+	if (defers)
+		message_state_defer(&settled->state, settle->attempted, settle->has_attempt ? &settle->attempt : NULL);
 	settled->gone = !redis_obey(settle->op.queue, lease->lease.id, &record->marks, settle->attempted, &settled->state,
 		&due_ms, now_ms);
 	settled->untouched = settle->kind == SETTLE_ASIDE && !marked && !grew && redis_lease_is_new(lease);
@@ -143,6 +134,7 @@ static void settle_end(struct redis_op *op, const struct reply *why)
 	outcomes_release(&settle->done);
 	reply_release(&settle->attempt.reply);
 	free(settle->attempt.host);
+	free(settle->attempt.tls);
 	free(settle);
 }
 
@@ -219,10 +211,11 @@ void redis_defer(struct storage *storage, struct lease **lease, int64_t delay_ms
 	struct settle_op *settle = settle_new(SETTLE_DEFER, delay_ms, done_so_far, done, arg);
 
 	settle->attempted = attempted;
-	if (attempted && attempt) {
+	if (attempt) {
 		settle->has_attempt = true;
 		settle->attempt.time_ms = attempt->time_ms;
 		settle->attempt.host = xstrdup(attempt->host ? attempt->host : "");
+		settle->attempt.tls = attempt->tls ? xstrdup(attempt->tls) : NULL;
 		reply_copy(&settle->attempt.reply, &attempt->reply);
 	}
 	redis_op_begin(&settle->op, (struct redis_queue *)storage, taken(lease));
