@@ -2,6 +2,9 @@
 # SPDX-License-Identifier: MIT
 import os
 import re
+from datetime import datetime, timezone
+
+from .fixture import wait_for
 
 SENDER = 's@example.org'
 
@@ -43,3 +46,12 @@ def send(t, *recipients, data='Subject: x\r\n\r\nbody\r\n', parameters=''):
 def queued(t):
     """Ids of the messages that the queue holds."""
     return sorted(name[:-4] for name in os.listdir(t.path('env')) if re.fullmatch(r'[0-9a-z]{26}\.env', name))
+
+
+def rested(reply):
+    """Whether the host was not left alone, which is said in the reply; else waits until it may be tried again."""
+    match = re.search(r' \(left alone until (\S+)Z\)$', reply)
+    if match:
+        until = datetime.fromisoformat(match[1]).replace(tzinfo=timezone.utc)
+        wait_for(lambda: datetime.now(timezone.utc) > until, 90, 'the host not to be left alone')
+    return not match
