@@ -44,10 +44,20 @@ static void on_connected(void *arg, int fd, int error)
 	connection_open_stream(connection, fd);
 }
 
+static const struct sockaddr *source_for(const struct connection *connection, int family)
+{
+	const struct connection_settings *settings = connection->settings;
+
+	for (size_t i = 0; i < settings->source_count; i++)
+		if (settings->sources[i].any.sa_family == family)
+			return &settings->sources[i].any;
+	return NULL;
+}
+
 static void start(struct connection *connection, const struct sockaddr *address, socklen_t size)
 {
 	connection->connector = connector_start(connection->settings->base, address, size,
-		connection->settings->connect_timeout_ms, on_connected, connection);
+		source_for(connection, address->sa_family), connection->settings->connect_timeout_ms, on_connected, connection);
 }
 
 static void connect_to(struct connection *connection, struct host_address *address)

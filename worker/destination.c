@@ -133,8 +133,10 @@ struct destination *destination_new(const struct destination_settings *settings,
 	destination->connection.host = destination->host;
 	destination->connection.port = port;
 	destination->connection.memory = &destination->memory;
-	if (requiretls)
+	if (requiretls) {
+		destination->connection.tls = settings->strict_tls;
 		destination->connection.tls_required = true;
+	}
 	destination->slots = slots_new(settings->slots, settings->connection.relay, host, port,
 		settings->concurrent_connections);
 	TAILQ_INIT(&destination->links);

@@ -12,6 +12,7 @@ struct destination;
 /* Lent, as all of this. */
 struct destination_settings {
 	struct connection_settings connection;	/* whose host and port are each one's own */
+	const struct tls_context *strict_tls;	/* for REQUIRETLS; NULL: there is no TLS */
 	struct slots_table *slots;
 	unsigned concurrent_connections;
 };

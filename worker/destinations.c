@@ -28,7 +28,7 @@ struct entry {
 struct destinations {
 	struct destination_settings settings;
 	struct host_address sources[2];
-	struct tls_context *tls;
+	struct tls_context *tls, *strict_tls;
 	struct sasl_credentials credentials;
 	struct entry *table;
 	TAILQ_HEAD(, entry) resting;	/* the oldest first */
@@ -138,24 +138,37 @@ void destinations_drain(struct destinations *all, int64_t bound_ms)
 		destination_drain(entry->destination);
 }
 
-static int set_tls(struct destinations *all, const struct smtp_options *options)
+static struct tls_context *new_context(const struct relay *relay, const struct tls_settings *settings)
+{
+	struct tls_error error = { 0 };
+	struct tls_context *context = tls_client_context_new(settings, &error);
+
+	if (!context)
+		log_error("relay", "could not begin to use TLS", LOG_TEXT("relay", relay->name), LOG_TEXT("key", error.key),
+			LOG_TEXT("error", error.text));
+	free(error.text);
+	return context;
+}
+
+/* Who asks for REQUIRETLS asks for a certificate that is verified (RFC 8689 4.2.1). */
+static int set_tls(struct destinations *all, const struct relay *relay, const struct smtp_options *options)
 {
 	struct connection_settings *settings = &all->settings.connection;
-	struct tls_error error = { 0 };
+	struct tls_settings strict = options->tls;
 
 	if (!options->tls.given)
 		return 0;
-	all->tls = tls_client_context_new(&options->tls, &error);
-	if (!all->tls) {
-		log_error("relay", "could not begin to use TLS", LOG_TEXT("relay", settings->relay), LOG_TEXT("key", error.key),
-			LOG_TEXT("error", error.text));
-		free(error.text);
+	strict.cert_reqs = TLS_CERT_REQUIRED;
+	strict.check_hostname = true;
+	all->tls = new_context(relay, &options->tls);
+	all->strict_tls = new_context(relay, &strict);
+	if (!all->tls || !all->strict_tls)
 		return -1;
-	}
 	settings->tls = all->tls;
 	/* Not in clear: TLS that fails is not made up for by leaving it out where there is something to hide. */
 	settings->tls_required = options->require_tls || (options->credentials.given && !options->auth_without_tls);
 	settings->tls_immediately = options->tls_immediately;
+	all->settings.strict_tls = all->strict_tls;
 	return 0;
 }
 
@@ -208,7 +221,7 @@ struct destinations *destinations_new(const struct relay *relay, const struct sm
 	all->bound = event_new(relay->context.base, -1, 0, on_bound, all);
 	if (!all->bound)
 		BUG("no event for destinations");
-	if (set_tls(all, options) == 0 && set_slots(all, relay) == 0)
+	if (set_tls(all, relay, options) == 0 && set_slots(all, relay) == 0)
 		return all;
 	destinations_free(all);
 	return NULL;
@@ -224,6 +237,7 @@ void destinations_free(struct destinations *all)
 		remove_entry(entry);
 	slots_table_close(all->settings.slots);
 	tls_context_free(all->tls);
+	tls_context_free(all->strict_tls);
 	sasl_memory_free(all->credentials.memory);
 	event_free(all->bound);
 	free(all);

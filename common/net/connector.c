@@ -47,7 +47,17 @@ static void on_event(evutil_socket_t unused, short what, void *arg)
 	done(arg, fd, error);
 }
 
-static int start(struct connector *connector, const struct sockaddr *address, socklen_t size)
+/* The port is chosen as the connection is made: those to other hosts may have the same. */
+static int bind_to(const struct connector *connector, const struct sockaddr *from, socklen_t size)
+{
+	int on = 1;
+
+	if (setsockopt(connector->fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &on, sizeof(on)) < 0)
+		return -1;
+	return FAULT("net.bind", bind(connector->fd, from, size));
+}
+
+static int start(struct connector *connector, const struct sockaddr *address, socklen_t size, const struct sockaddr *from)
 {
 	int on = 1;
 
@@ -56,20 +66,22 @@ static int start(struct connector *connector, const struct sockaddr *address, so
 		return errno;
 	if (address->sa_family != AF_UNIX && setsockopt(connector->fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof(on)) < 0)
 		return errno;
+	if (from && bind_to(connector, from, size) < 0)
+		return errno;
 	if (FAULT("net.connect", connect(connector->fd, address, size)) < 0 && errno != EINPROGRESS)
 		return errno;
 	return 0;
 }
 
 struct connector *connector_start(struct event_base *base, const struct sockaddr *address, socklen_t size,
-	int64_t timeout_ms, connector_done_fn *done, void *arg)
+	const struct sockaddr *from, int64_t timeout_ms, connector_done_fn *done, void *arg)
 {
 	struct connector *connector = xcalloc(1, sizeof(*connector));
 	struct timeval timeout = { timeout_ms / 1000, timeout_ms % 1000 * 1000 };
 
 	connector->done = done;
 	connector->arg = arg;
-	connector->error = start(connector, address, size);
+	connector->error = start(connector, address, size, from);
 	connector->event = event_new(base, connector->fd, connector->fd < 0 ? 0 : EV_WRITE, on_event, connector);
 	if (!connector->event)
 		BUG("no event for a connection");

@@ -71,7 +71,7 @@ static void try_next(struct dial *dial)
 		address->v6.sin6_port = htons((uint16_t)dial->port);
 	else
 		address->v4.sin_port = htons((uint16_t)dial->port);
-	dial->connector = connector_start(dial->base, &address->any, host_address_size(address), dial->timeout_ms,
+	dial->connector = connector_start(dial->base, &address->any, host_address_size(address), NULL, dial->timeout_ms,
 		on_connected, dial);
 }
 
@@ -115,7 +115,7 @@ static void start_unix(struct dial *dial, const char *path)
 	dial->path.sun_family = AF_UNIX;
 	memcpy(dial->path.sun_path, path, strlen(path));
 	dial->count = dial->next = 1;
-	dial->connector = connector_start(dial->base, (const struct sockaddr *)&dial->path, sizeof(dial->path),
+	dial->connector = connector_start(dial->base, (const struct sockaddr *)&dial->path, sizeof(dial->path), NULL,
 		dial->timeout_ms, on_connected, dial);
 }
 
