@@ -47,7 +47,7 @@ queue:
       - {type: lookup}                  #! .* queue.third.policies[2].type: not built into this slimta yet
 relay:
   smart_host: {type: pipe, args: [cat], error_pattern: "(", password_file: nosuch} #! 56 relay.smart_host.error_pattern: #! 76 relay.smart_host.password_file: cannot read .*/nosuch: No such file or directory
-  mx: {type: mx, timeout: !env NOT_SET} #! 8 relay.mx.type: not built into this slimta yet #! 27 relay.mx.timeout: the environment variable NOT_SET is not set
+  mx: {type: http, timeout: !env NOT_SET} #! 8 relay.mx.type: not built into this slimta yet #! 29 relay.mx.timeout: the environment variable NOT_SET is not set
 '''
 SYNTAX = (('queue: [1\n', r':2:1: not valid YAML: '), ('a: "x\n', r':2:1: not valid YAML: '),
     ('a: 1\n\tb: 2\n', r':2:1: not valid YAML: '), ('a: \xff\n', r':1:4: not valid YAML: '),

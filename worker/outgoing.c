@@ -122,6 +122,8 @@ void outgoing_free(struct outgoing *outgoing)
 {
 	struct sending *sending = outgoing->sending;
 
+	if (outgoing->owner && outgoing->owner->gone)
+		outgoing->owner->gone(outgoing->owner_arg);
 	take_back(outgoing);
 	TAILQ_REMOVE(&sending->outgoings, outgoing, of_sending);
 	sending->count--;

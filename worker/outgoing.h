@@ -18,6 +18,8 @@ struct outgoing_owner {
 	/* This one will not do: it cannot be used, is left alone for a while, has a full line (reply none, later_ms), or cannot
 	 * take this message though another may. It is the owner's again, to go elsewhere or to be finished. */
 	void (*refused)(void *arg, struct outgoing *, const struct relay_result *why);
+	/* It is freed, as it has ended or the relay does. NULL: nobody wants to know. */
+	void (*gone)(void *arg);
 };
 
 struct outgoing {

@@ -8,6 +8,7 @@
 extern const struct relay_driver relay_blackhole;
 extern const struct relay_driver relay_dovecot;
 extern const struct relay_driver relay_maildrop;
+extern const struct relay_driver relay_mx;
 extern const struct relay_driver relay_pipe;
 extern const struct relay_driver relay_static;
 

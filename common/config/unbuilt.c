@@ -58,7 +58,6 @@ static const struct unbuilt table[] = {
 	{ "relay", "type=custom" },
 	{ "relay", "type=http" },
 	{ "relay", "type=lmtp" },
-	{ "relay", "type=mx" },
 };
 
 static bool kind_matches(const char *pattern, const char *kind)
