@@ -39,8 +39,20 @@ static void end_stream(struct connection *connection)
 		stream_finish(&connection->stream, reply_is_none(smtp_client_why(connection->client)));
 }
 
+/* One piece a turn of the loop, so that others have theirs. */
+static void work(struct connection *connection)
+{
+	struct timeval next_turn = { 0, 0 };
+
+	smtp_client_work(connection->client);
+	if (smtp_client_state(connection->client) == SMTP_CLIENT_WORKING)
+		event_add(connection->wake, &next_turn);
+}
+
 void connection_step(struct connection *connection)
 {
+	if (smtp_client_state(connection->client) == SMTP_CLIENT_WORKING)
+		work(connection);
 	if (smtp_client_state(connection->client) == SMTP_CLIENT_WANTS_TLS)
 		connection_answer_starttls(connection);
 	if (connection->outgoing && !connection->finished && !connection->asks &&

@@ -6,6 +6,7 @@
 
 #include "common/base/memory.h"
 #include "common/smtp/client_private.h"
+#include "common/smtp/sasl_client.h"
 
 static const struct {
 	const char *name;		/* as we call it in replies of our own */
@@ -16,6 +17,7 @@ static const struct {
 	[VERB_EHLO] = { "EHLO", false, client_on_ehlo },
 	[VERB_HELO] = { "HELO", false, client_on_helo },
 	[VERB_STARTTLS] = { "STARTTLS", false, client_on_starttls },
+	[VERB_AUTH] = { "AUTH", true, client_on_auth },
 	[VERB_MAIL] = { "MAIL", false, client_on_mail },
 	[VERB_RCPT] = { "RCPT", false, client_on_rcpt },
 	[VERB_DATA] = { "DATA", true, client_on_data },
@@ -220,6 +222,7 @@ void smtp_client_free(struct smtp_client *client)
 	reply_release(&client->rest);
 	client_forget_recipients(client);
 	client_offer_release(&client->offer);
+	sasl_client_free(client->sasl);
 	free(client);
 }
 

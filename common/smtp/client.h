@@ -64,6 +64,7 @@ void smtp_client_free(struct smtp_client *);	/* calls nothing; NULL is fine */
 enum smtp_client_state {
 	SMTP_CLIENT_WAITING,	/* for the server, at most smtp_client_timeout_ms() */
 	SMTP_CLIENT_WANTS_TLS,	/* the server waits for a handshake, then for smtp_client_tls_started() */
+	SMTP_CLIENT_WORKING,	/* calculates what AUTH needs: wants smtp_client_work(), as often as the loop turns */
 	SMTP_CLIENT_READY,	/* greeted, and without a transaction */
 	SMTP_CLIENT_SENDING,	/* wants mail data; more as the connection takes it */
 	SMTP_CLIENT_ENDED,	/* send what is in `out`, then close; smtp_client_why() */
@@ -88,6 +89,9 @@ void smtp_client_timed_out(struct smtp_client *);
  * clear behind its 220 is nothing but octets to be thrown away (smtp_client_input does), and to be logged: so many. */
 void smtp_client_tls_started(struct smtp_client *);
 size_t smtp_client_discarded(const struct smtp_client *);
+
+/* WORKING. Some milliseconds of it. The time of a command runs meanwhile. */
+void smtp_client_work(struct smtp_client *);
 
 /* READY. 0: `finished` will come. -1: this message cannot go to this server, nothing was sent and nothing will come;
  * `why` is for all recipients that were not settled by now, none if all were (each for its address). `another_may`:

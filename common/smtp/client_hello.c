@@ -4,7 +4,7 @@
 #include "common/smtp/client_private.h"
 
 /* A mistake in what was configured here, or there, is no reason to return mail: it waits. */
-static void give_up(struct smtp_client *client, unsigned code, const char *status, const char *what,
+void client_give_up(struct smtp_client *client, unsigned code, const char *status, const char *what,
 	const struct reply *said)
 {
 	struct buffer text = { 0 };
@@ -19,7 +19,7 @@ static void give_up(struct smtp_client *client, unsigned code, const char *statu
 	buffer_release(&text);
 }
 
-static void be_ready(struct smtp_client *client)
+void client_be_ready(struct smtp_client *client)
 {
 	client->state = SMTP_CLIENT_READY;
 	client->was_ready = true;
@@ -46,10 +46,12 @@ void client_on_greeting(struct smtp_client *client, const struct awaited *awaite
 static void go_on(struct smtp_client *client, const struct reply *refused)
 {
 	if (client->tls == SMTP_TLS_REQUIRED)
-		give_up(client, 451, "4.7.5", refused ? "TLS is required, but STARTTLS was refused"
+		client_give_up(client, 451, "4.7.5", refused ? "TLS is required, but STARTTLS was refused"
 						      : "TLS is required, but the next hop does not offer it", refused);
+	else if (client->settings->credentials)
+		client_authenticate(client);
 	else
-		be_ready(client);
+		client_be_ready(client);
 }
 
 static void on_greeted(struct smtp_client *client)
@@ -91,7 +93,7 @@ static void on_refused(struct smtp_client *client, const struct reply *reply)
 		buffer_appendf(client->out, "HELO %s\r\n", client->settings->ehlo_as);
 		client_await(client, (struct awaited){ VERB_HELO });
 	} else if (reply->code <= 504) {
-		give_up(client, 451, "4.5.0", "The next hop does not take LHLO", reply);
+		client_give_up(client, 451, "4.5.0", "The next hop does not take LHLO", reply);
 	} else {
 		client_end(client, TRANSACTION_LOST, reply);
 	}

@@ -3,6 +3,7 @@
 #include "common/smtp/client_offer.h"
 
 #include <stddef.h>
+#include <stdlib.h>
 #include <string.h>
 #include <strings.h>
 
@@ -25,6 +26,7 @@ static const struct {
 	{ "DSN", OFFER_DSN },
 	{ "LIMITS", OFFER_LIMITS },
 	{ "REQUIRETLS", OFFER_REQUIRETLS },
+	{ "AUTH", OFFER_AUTH },
 };
 
 static unsigned find_extension(const char *keyword, size_t size)
@@ -64,6 +66,15 @@ static void read_limits(struct client_limits *limits, const char *text, size_t s
 	}
 }
 
+/* Older servers have "AUTH=", some both: all mechanisms count. */
+static void read_mechanisms(struct client_offer *offer, const char *text, size_t size)
+{
+	char *before = offer->auth;
+
+	offer->auth = xasprintf("%s%s%.*s", before ? before : "", before ? " " : "", (int)size, text);
+	free(before);
+}
+
 /* A line of the reply to EHLO behind its first. */
 static void read_extension(struct client_offer *offer, const char *line, size_t size)
 {
@@ -76,6 +87,8 @@ static void read_extension(struct client_offer *offer, const char *line, size_t 
 	offer->extensions |= extension;
 	if (extension == OFFER_SIZE && name < size)
 		parse_u64(line + name + 1, size - name - 1, UINT64_MAX, &offer->max_size_bytes);
+	if (extension == OFFER_AUTH && name < size)
+		read_mechanisms(offer, line + name + 1, size - name - 1);
 	if (extension == OFFER_LIMITS)
 		read_limits(&offer->limits, line + name, size - name);
 }
@@ -94,6 +107,7 @@ void client_offer_read(struct client_offer *offer, const char *text)
 
 void client_offer_release(struct client_offer *offer)
 {
+	free(offer->auth);
 	*offer = (struct client_offer){ 0 };
 }
 

@@ -20,6 +20,7 @@ enum client_extension {
 	OFFER_DSN = 32,
 	OFFER_LIMITS = 64,
 	OFFER_REQUIRETLS = 128,
+	OFFER_AUTH = 256,
 };
 
 /* RFC 9422; 0: none. */
@@ -33,6 +34,8 @@ struct client_offer {
 	unsigned extensions;
 	uint64_t max_size_bytes;	/* 0: not known */
 	struct client_limits limits;
+	char *auth;			/* its mechanisms, NULL: none */
+	bool authenticated;
 	bool tls, lmtp;			/* that was said in TLS; by LMTP, which has no REQUIRETLS */
 };
 

@@ -12,7 +12,7 @@
 #define CLIENT_WINDOW 64	/* replies awaited at once: both sides' send buffers have to hold what waits */
 
 enum client_verb {
-	VERB_GREETING, VERB_EHLO, VERB_HELO, VERB_STARTTLS,
+	VERB_GREETING, VERB_EHLO, VERB_HELO, VERB_STARTTLS, VERB_AUTH,
 	VERB_MAIL, VERB_RCPT, VERB_DATA, VERB_MESSAGE, VERB_EMPTY_MESSAGE, VERB_RSET,
 	VERBS
 };
@@ -42,7 +42,9 @@ struct smtp_client {
 	struct client_offer offer;
 	struct reply why;
 	size_t discarded;
-	bool was_ready;
+	struct sasl_client *sasl;	/* while AUTH is under way */
+	bool cancelled;			/* AUTH, by us */
+	bool was_ready;			/* since it was greeted */
 
 	struct smtp_transaction transaction;
 	uint64_t mails;			/* transactions so far */
@@ -73,6 +75,13 @@ void client_broken(struct smtp_client *, enum client_verb);	/* by a reply that i
 
 /* ---- client_hello.c: until it is ready */
 client_reply_fn client_on_greeting, client_on_ehlo, client_on_helo, client_on_starttls;
+void client_be_ready(struct smtp_client *);
+/* With QUIT; `said`: the server's reply, NULL: none. */
+void client_give_up(struct smtp_client *, unsigned code, const char *status, const char *what, const struct reply *said);
+
+/* ---- client_auth.c: the last step before that */
+void client_authenticate(struct smtp_client *);
+client_reply_fn client_on_auth;
 
 /* ---- client_transaction.c */
 void client_settle(struct smtp_client *, size_t at, const struct reply *);
