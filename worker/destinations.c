@@ -110,7 +110,9 @@ static struct entry *entry_of(struct destinations *all, const char *host, unsign
 
 void destinations_send(struct destinations *all, const char *host, unsigned port, struct outgoing *outgoing)
 {
-	struct entry *entry = entry_of(all, host, port, outgoing->envelope->requiretls);
+	/* It is for servers between us and a store (RFC 8689 section 1), not for the store itself. */
+	bool requiretls = outgoing->envelope->requiretls && !all->settings.connection.client.lmtp;
+	struct entry *entry = entry_of(all, host, port, requiretls);
 
 	wake_up(entry);
 	destination_send(entry->destination, outgoing);

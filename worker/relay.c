@@ -11,8 +11,8 @@
 
 #define LEASE_MARGIN_MS 30000
 
-const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_dovecot, &relay_maildrop, &relay_mx, &relay_pipe,
-	&relay_static, NULL };
+const struct relay_driver *const relay_drivers[] = { &relay_blackhole, &relay_dovecot, &relay_lmtp, &relay_maildrop, &relay_mx,
+	&relay_pipe, &relay_static, NULL };
 
 static const struct relay_driver *find_driver(const char *type)
 {

@@ -7,6 +7,7 @@
 
 extern const struct relay_driver relay_blackhole;
 extern const struct relay_driver relay_dovecot;
+extern const struct relay_driver relay_lmtp;
 extern const struct relay_driver relay_maildrop;
 extern const struct relay_driver relay_mx;
 extern const struct relay_driver relay_pipe;

@@ -57,7 +57,6 @@ static const struct unbuilt table[] = {
 
 	{ "relay", "type=custom" },
 	{ "relay", "type=http" },
-	{ "relay", "type=lmtp" },
 };
 
 static bool kind_matches(const char *pattern, const char *kind)
