@@ -132,8 +132,7 @@ static void on_drained(void *arg)
 	struct connection *connection = arg;
 
 	/* With a handshake behind it, the first command has the time of one. */
-	if (smtp_client_state(connection->client) == SMTP_CLIENT_SENDING || smtp_client_dot_sent(connection->client) ||
-			connection->tls == TLS_BEGUN)
+	if (smtp_client_in_data(connection->client) || connection->tls == TLS_BEGUN)
 		connection->last = -1;
 	connection_step(connection);
 }

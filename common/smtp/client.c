@@ -21,6 +21,7 @@ static const struct {
 	[VERB_MAIL] = { "MAIL", false, client_on_mail },
 	[VERB_RCPT] = { "RCPT", false, client_on_rcpt },
 	[VERB_DATA] = { "DATA", true, client_on_data },
+	[VERB_CHUNK] = { "BDAT", false, client_on_chunk },
 	[VERB_MESSAGE] = { "the message", false, client_on_message },
 	[VERB_EMPTY_MESSAGE] = { "an empty message", false, client_on_empty_message },
 	[VERB_RSET] = { "RSET", false, client_on_rset },
@@ -134,7 +135,7 @@ static void run_unasked(struct smtp_client *client, const struct reply *reply)
 {
 	if (reply->code == 421) {
 		client_end(client, TRANSACTION_LOST, reply);
-	} else if (client->state != SMTP_CLIENT_SENDING) {
+	} else if (client->state != SMTP_CLIENT_SENDING || client->in_chunks) {
 		run_unexpected(client, reply);
 	} else if (reply->code < 400) {
 		client_broken(client, VERB_MESSAGE);
@@ -222,6 +223,7 @@ void smtp_client_free(struct smtp_client *client)
 	reply_release(&client->rest);
 	client_forget_recipients(client);
 	client_offer_release(&client->offer);
+	buffer_release(&client->chunk);
 	sasl_client_free(client->sasl);
 	free(client);
 }
@@ -234,6 +236,11 @@ enum smtp_client_state smtp_client_state(const struct smtp_client *client)
 int64_t smtp_client_timeout_ms(const struct smtp_client *client)
 {
 	return client->in_data ? client->settings->data_timeout_ms : client->settings->command_timeout_ms;
+}
+
+bool smtp_client_in_data(const struct smtp_client *client)
+{
+	return client->in_data;
 }
 
 bool smtp_client_dot_sent(const struct smtp_client *client)

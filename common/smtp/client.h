@@ -71,7 +71,8 @@ enum smtp_client_state {
 };
 enum smtp_client_state smtp_client_state(const struct smtp_client *);
 int64_t smtp_client_timeout_ms(const struct smtp_client *);
-bool smtp_client_dot_sent(const struct smtp_client *);	/* the outcome of a message is awaited */
+bool smtp_client_in_data(const struct smtp_client *);	/* from the go-ahead until the outcome */
+bool smtp_client_dot_sent(const struct smtp_client *);	/* the outcome of a message is awaited; the last of BDAT was */
 /* The server offers DSN: what becomes of the recipients it takes is its to tell, as they asked (RFC 3461 5.2.1). */
 bool smtp_client_passes_dsn(const struct smtp_client *);
 /* Of one that has ended without a transaction: what is to be said of messages that were to go this way; none after
@@ -97,8 +98,8 @@ void smtp_client_work(struct smtp_client *);
  * `why` is for all recipients that were not settled by now, none if all were (each for its address). `another_may`:
  * it is for something that this server does not offer; the connection stays READY. */
 int smtp_client_begin(struct smtp_client *, const struct smtp_transaction *, struct reply *why, bool *another_may);
-/* SENDING. The data in pieces, then its end. Each piece is taken whole, but may end the state until the server has
- * answered. */
+/* SENDING. The data in pieces, then its end; as BDAT where CHUNKING is offered. Each piece is taken whole, but may end
+ * the state until the server has answered. */
 void smtp_client_data(struct smtp_client *, const char *data, size_t size);
 void smtp_client_data_end(struct smtp_client *);
 /* Ends a transaction whose final dot was not sent; `why` NULL: broken off, else it is broken. The connection ends:

@@ -3,6 +3,8 @@
 #include "common/base/memory.h"
 #include "common/smtp/client_private.h"
 
+#define CHUNK_MIN 32768		/* octets of all chunks but the last */
+
 /* ---- DATA */
 
 /* It asked for a message that nobody is there for. In LMTP (RFC 2033 4.2) no reply would come. */
@@ -44,17 +46,101 @@ void client_on_data(struct smtp_client *client, const struct awaited *awaited, c
 	client_complete(client);
 }
 
+/* ---- BDAT (RFC 3030): the same octets, but for the dots */
+
+/* Without PIPELINING a chunk waits for the reply to the one before it. */
+static bool takes_chunk(const struct smtp_client *client)
+{
+	return client->waiting < (client->offer.extensions & OFFER_PIPELINING ? CLIENT_WINDOW : 1);
+}
+
+static void set_state_in_chunks(struct smtp_client *client)
+{
+	client->state = takes_chunk(client) ? SMTP_CLIENT_SENDING : SMTP_CLIENT_WAITING;
+}
+
+void client_begin_chunks(struct smtp_client *client)
+{
+	newline_init(&client->newline, false, true);
+	buffer_reset(&client->chunk);
+	client->data_asked = client->in_data = client->in_chunks = true;
+	set_state_in_chunks(client);
+}
+
+static void append_to_chunk(void *arg, const char *data, size_t size)
+{
+	buffer_append(arg, data, size);
+}
+
+static void put_chunk(struct smtp_client *client, const char *last)
+{
+	buffer_appendf(client->out, "BDAT %zu%s\r\n", client->chunk.size, last);
+	buffer_append(client->out, client->chunk.data, client->chunk.size);
+	buffer_reset(&client->chunk);
+}
+
+/* Something always stays for the last chunk: it goes out in smtp_client_data_end() alone. */
+static void add_to_chunk(struct smtp_client *client, const char *data, size_t size)
+{
+	if (client->chunk.size >= CHUNK_MIN && takes_chunk(client)) {
+		put_chunk(client, "");
+		client_await(client, (struct awaited){ VERB_CHUNK });
+	}
+	newline_feed(&client->newline, data, size, append_to_chunk, &client->chunk);
+	set_state_in_chunks(client);
+}
+
+static void put_last_chunk(struct smtp_client *client)
+{
+	struct buffer *chunk = &client->chunk;
+
+	newline_finish(&client->newline, append_to_chunk, chunk);
+	if (chunk->size && chunk->data[chunk->size - 1] != '\n')
+		buffer_append_str(chunk, "\r\n");
+	put_chunk(client, " LAST");
+}
+
+void client_on_chunk(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
+{
+	(void)awaited;
+	/* One was refused before: what is behind it is read only to be thrown away. */
+	if (!client->in_transaction)
+		return;
+	if (reply_is_success(reply)) {
+		if (!client->dot_sent)
+			set_state_in_chunks(client);
+		return;
+	}
+	client_settle_accepted(client, reply);
+	/* How many replies LMTP has now for the last chunk is told nowhere. */
+	if (client->dot_sent && client->settings->lmtp) {
+		client_end(client, TRANSACTION_DONE, reply);
+		return;
+	}
+	client->needs_reset = true;
+	client_complete(client);
+}
+
+/* ---- both */
+
 void smtp_client_data(struct smtp_client *client, const char *data, size_t size)
 {
-	if (client->state == SMTP_CLIENT_SENDING)
+	if (!client->in_data || client->dot_sent)
+		return;
+	if (client->in_chunks)
+		add_to_chunk(client, data, size);
+	else
 		dots_write(&client->dots, data, size);
 }
 
 void smtp_client_data_end(struct smtp_client *client)
 {
-	if (client->state != SMTP_CLIENT_SENDING)
+	if (!client->in_data || client->dot_sent)
 		return;
-	dots_end(&client->dots);
+	if (client->in_chunks)
+		put_last_chunk(client);
+	else
+		dots_end(&client->dots);
 	client->dot_sent = true;
 	client_await(client, (struct awaited){ VERB_MESSAGE, .more = client->settings->lmtp ? client->accepted - 1 : 0 });
 }
@@ -71,6 +157,8 @@ void client_settle_next(struct smtp_client *client, const struct reply *reply)
 
 void client_on_message(struct smtp_client *client, const struct awaited *awaited, const struct reply *reply)
 {
+	if (!client->in_transaction)
+		return;		/* a chunk was refused */
 	if (client->settings->lmtp)
 		client_settle_next(client, reply);
 	else

@@ -27,6 +27,7 @@ static const struct {
 	{ "LIMITS", OFFER_LIMITS },
 	{ "REQUIRETLS", OFFER_REQUIRETLS },
 	{ "AUTH", OFFER_AUTH },
+	{ "CHUNKING", OFFER_CHUNKING },
 };
 
 static unsigned find_extension(const char *keyword, size_t size)
@@ -139,7 +140,7 @@ int client_offer_check(const struct client_offer *offer, const struct smtp_trans
 	if (!address_is_mailbox(envelope->sender, ADDRESS_REVERSE_PATH, true)) {
 		reply_set(why, 553, "5.1.7", "Sender address cannot be sent");
 	} else if (envelope->body == BODY_BINARYMIME) {
-		reply_set(why, 554, "5.6.3", "Conversion not allowed: DATA takes no binary content");
+		reply_set(why, 554, "5.6.3", "Conversion not allowed: binary content is not sent on");
 	} else {
 		check_extensions(offer, transaction, why);
 		*another_may = !reply_is_none(why);

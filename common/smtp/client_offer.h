@@ -21,6 +21,7 @@ enum client_extension {
 	OFFER_LIMITS = 64,
 	OFFER_REQUIRETLS = 128,
 	OFFER_AUTH = 256,
+	OFFER_CHUNKING = 512,
 };
 
 /* RFC 9422; 0: none. */

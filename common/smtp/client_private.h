@@ -13,7 +13,7 @@
 
 enum client_verb {
 	VERB_GREETING, VERB_EHLO, VERB_HELO, VERB_STARTTLS, VERB_AUTH,
-	VERB_MAIL, VERB_RCPT, VERB_DATA, VERB_MESSAGE, VERB_EMPTY_MESSAGE, VERB_RSET,
+	VERB_MAIL, VERB_RCPT, VERB_DATA, VERB_CHUNK, VERB_MESSAGE, VERB_EMPTY_MESSAGE, VERB_RSET,
 	VERBS
 };
 
@@ -58,7 +58,10 @@ struct smtp_client {
 	struct reply rest;		/* why some are to go in another */
 	size_t answered;		/* LMTP: those before this one have the reply for the message */
 	struct reply mail_refused;
-	struct dots dots;
+	struct dots dots;		/* of DATA */
+	bool in_chunks;			/* BDAT: */
+	struct newline newline;
+	struct buffer chunk;		/* what is kept for the next */
 };
 
 typedef void client_reply_fn(struct smtp_client *, const struct awaited *, const struct reply *);
@@ -96,7 +99,8 @@ void client_forget_recipients(struct smtp_client *);
 client_reply_fn client_on_mail, client_on_rcpt, client_on_rset;
 
 /* ---- client_data.c: the mail data and its outcome */
-client_reply_fn client_on_data, client_on_message, client_on_empty_message;
+void client_begin_chunks(struct smtp_client *);
+client_reply_fn client_on_data, client_on_chunk, client_on_message, client_on_empty_message;
 void client_settle_next(struct smtp_client *, const struct reply *);	/* LMTP: of those that were accepted */
 
 #endif

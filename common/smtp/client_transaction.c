@@ -67,7 +67,8 @@ void client_finish(struct smtp_client *client, enum transaction_end end, const s
 		why = rest_of(client);
 	}
 	client->in_transaction = false;
-	client->in_data = client->dot_sent = false;
+	client->in_data = client->in_chunks = client->dot_sent = false;
+	buffer_release(&client->chunk);
 	reply_release(&client->mail_refused);
 	client_forget_recipients(client);
 	transaction.finished(transaction.arg, end, why);
@@ -147,6 +148,10 @@ static void go_on(struct smtp_client *client)
 	while (client->waiting < window && !client->data_asked && reply_is_none(&client->mail_refused)) {
 		if (client->next < client->transaction.count) {
 			send_recipient(client);
+		} else if (client->offer.extensions & OFFER_CHUNKING) {
+			if (!client->waiting && client->accepted)
+				client_begin_chunks(client);
+			break;
 		} else if (client->waiting || client->accepted) {
 			client->data_asked = true;
 			client_send(client, VERB_DATA, "DATA");
@@ -154,7 +159,7 @@ static void go_on(struct smtp_client *client)
 			break;
 		}
 	}
-	if (client->waiting)
+	if (client->waiting || client->in_data)
 		return;
 	/* Nobody was accepted, or not even the sender. */
 	client->needs_reset = reply_is_none(&client->mail_refused);
