@@ -51,7 +51,7 @@ static void begin(struct connection *connection)
 	const struct connection_settings *settings = connection->settings;
 	struct next_hop_memory *memory = settings->memory;
 
-	tls_start_client(&connection->stream, settings->tls, settings->host[0] == '/' ? "localhost" : settings->host);
+	tls_start_client(&connection->stream, settings->tls, settings->host);
 	if (memory && !memory->session)
 		memory->session = tls_session_new();
 	if (memory)
