@@ -343,8 +343,9 @@ class NextHop:
     def _challenge(self, session, text):
         """Says it and gives the answer; None where the connection is over."""
         session.peer.line('334 ' + text)
-        line = session.peer.read_line().decode('latin-1')
-        if not line or (self._planned_at(session, 'auth') and not self._goes_on(session, 'auth', line, b'')):
+        octets = session.peer.read_until(b'\n')     # an empty line is an answer
+        line = octets.decode('latin-1').rstrip('\r\n')
+        if not octets or (self._planned_at(session, 'auth') and not self._goes_on(session, 'auth', line, b'')):
             return None
         with self.lock:
             self.heard(line)
