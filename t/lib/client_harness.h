@@ -17,7 +17,6 @@ struct client_harness {
 	struct envelope *envelope;
 	size_t recipients[200];
 	bool is_settled[200];
-	bool again;			/* the same message begins more than once */
 	bool rest;			/* some are to go in another transaction */
 	struct smtp_transaction transaction;
 	bool another_may;		/* of what could not begin */
@@ -34,7 +33,7 @@ static inline void client_harness_settled(void *arg, size_t recipient, const str
 		BUG("a result of code %u", reply->code);
 	if (reply_is_success(reply) && !h->data_ended)
 		BUG("delivered without its data");
-	if (h->is_settled[recipient] && !h->again)
+	if (h->is_settled[recipient])
 		BUG("settled twice");
 	h->is_settled[recipient] = true;
 	h->settled++;
@@ -134,6 +133,8 @@ static inline int client_harness_begin(struct client_harness *h)
 	buffer_reset(&h->out);
 	h->open = true;
 	h->data_ended = false;
+	if (!h->rest)
+		memset(h->is_settled, 0, sizeof(h->is_settled));
 	if (smtp_client_begin(h->client, &h->transaction, &why, &h->another_may) < 0) {
 		code = why.code ? why.code : -1;
 		h->open = false;
@@ -153,7 +154,6 @@ static inline int client_harness_begin_rest(struct client_harness *h)
 	if (left == h->transaction.count || !left)
 		BUG("a rest of %zu of %zu", left, h->transaction.count);
 	h->transaction.count = left;
-	h->rest = false;
 	return client_harness_begin(h);
 }
 
