@@ -47,7 +47,7 @@ class Cases:
     def server(self, kind, **how):
         """A server on a place that no other round had."""
         with self.places.fresh() as folder:
-            with kind(f'{folder}/{kind.name}', self.clock, self.ports, **how) as server:
+            with kind(f"{folder}/{kind.name.replace(', ', '-').replace(' ', '-')}", self.clock, self.ports, **how) as server:
                 yield server
 
     def pairs(self, case, one_round, rounds=3, kinds=None):

@@ -4,17 +4,15 @@ import contextlib
 import glob
 import ipaddress
 import os
-import struct
 import threading
 
-from lib.dns import A, Answer, DnsServer, NXDOMAIN, encode_name
+from lib.dns import A, MX, Answer, DnsServer, NXDOMAIN
 from lib.fixture import descendants, process_stat
 
 from .servers import PEERS, Postfix, Slimta, process_pss
 
 DOMAIN = 'bench.example'        # destination N is dN of that; its only host, mx.dN, has address FIRST + N
 FIRST = ipaddress.ip_address('127.1.0.1')
-MX = 15
 CONNECTIONS = 5                 # to one of them
 TTL = 3600
 
@@ -25,7 +23,7 @@ def answer(name, kind):
     if not name.endswith(f'.{DOMAIN}') or not number.isdigit() or labels[:-1] not in ([], ['mx']):
         return Answer(rcode=NXDOMAIN)
     if kind == MX and len(labels) == 1:
-        return Answer((MX, struct.pack('>H', 10) + encode_name(f'mx.{name}')), ttl=TTL)
+        return Answer((MX, (10, f'mx.{name}')), ttl=TTL)
     if kind == A and len(labels) == 2:
         return Answer((A, str(FIRST + int(number))), ttl=TTL)
     return Answer(ttl=TTL)
