@@ -2,8 +2,10 @@
 # 5075-relay-rest.t - a next hop takes so many recipients at once: the others follow at once, over the same connection while it lasts
 # SPDX-License-Identifier: MIT
 # P24
+import signal
+
 from lib.fixture import is_, like, ok, run, unlike, wait_for
-from lib.next_hop import CLOSE, RESET, NextHop
+from lib.next_hop import CLOSE, RESET, SILENCE, NextHop
 from lib.relay import config, queued, send
 
 NAMES = [f'{name}@example.net' for name in 'abcdefg']
@@ -93,4 +95,20 @@ def not_for_this(t):
     master.stop()
 
 
-run(limits, too_many, lost_between, not_for_this)
+def drained(t):
+    """A rest that waits for a reply to RSET is not attempted any more."""
+    said = iter([None, *['452 4.5.3 too many'] * 6])
+    hop = NextHop(t, {'RCPT': lambda peer, line: next(said), 'DATA': '554 5.7.1 no', 'RSET': SILENCE}, extensions=LIMITED)
+    text = config(f'type: static, host: localhost, port: {hop.port}', delay=300).replace('@process@', '@process@    drain_timeout: 1')
+    t.edge(text)
+    worker = t.worker(text, 'q')
+    ident = send(t, *NAMES)
+    wait_for(lambda: 'RSET' in hop.said, what='RSET')
+    worker.kill(signal.SIGTERM)
+    is_(worker.wait(), 0, 'the worker ends at its bound')
+    ok(ident in queued(t), 'the rest is in the queue')
+    is_(hop.connections, 1, 'which nothing was done for')
+    unlike(worker.log, ' deferred | in doubt ', 'without an attempt')
+
+
+run(limits, too_many, lost_between, not_for_this, drained)

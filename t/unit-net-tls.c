@@ -194,6 +194,39 @@ static void test_sessions(int version, const char *name)
 	SSL_CTX_free(server);
 }
 
+/* What a server may do with a connection that is up: it goes on, or ends, but does not end us. */
+static void test_later(void)
+{
+	struct tls_context *client = client_context(true, "ca");
+	SSL_CTX *server = server_context("server", TLS1_3_VERSION);
+	struct pair pair;
+
+	open_pair(&pair, server, client, "localhost", NULL);
+	talk(&pair);
+	for (unsigned i = 0; i < 50; i++) {
+		SSL_key_update(pair.server, SSL_KEY_UPDATE_REQUESTED);
+		SSL_write(pair.server, "x", 1);
+		buffer_append_str(&pair.stream.out, "y");
+		stream_touch(&pair.stream);
+	}
+	SERVE_UNTIL(&pair, pair.got.size == 55, "new keys, as often as it likes");
+	ok(!pair.closed, "the connection is there");
+	close_pair(&pair);
+	SSL_CTX_free(server);
+
+	server = server_context("server", TLS1_2_VERSION);
+	open_pair(&pair, server, client, "localhost", NULL);
+	talk(&pair);
+	SSL_renegotiate(pair.server);
+	SSL_do_handshake(pair.server);
+	SERVE_UNTIL(&pair, !SSL_in_init(pair.server) || pair.closed || SSL_get_shutdown(pair.server),
+		"a new handshake is refused");
+	is_int(pair.got.size, 5, "and nothing is heard of it");
+	close_pair(&pair);
+	SSL_CTX_free(server);
+	tls_context_free(client);
+}
+
 static void refused(const char *who, const char *host, const char *authority, const char *why)
 {
 	SSL_CTX *server = server_context(who, TLS1_3_VERSION);
@@ -266,6 +299,7 @@ int main(void)
 		"-CAcreateserial -days -1 -extfile server.ext -out expired.crt 2>>log", folder);
 	test_sessions(TLS1_3_VERSION, "TLSv1.3");
 	test_sessions(TLS1_2_VERSION, "TLSv1.2");
+	test_later();
 	test_certificates();
 	test_nonsense();
 	certificates_run("rm -r %s", folder);

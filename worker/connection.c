@@ -130,6 +130,12 @@ void connection_break_off(struct connection *connection)
 {
 	if (!connection->outgoing || smtp_client_dot_sent(connection->client))
 		return;
-	smtp_client_break_off(connection->client, NULL);
+	if (connection->rest) {
+		connection->rest = false;
+		connection->finished = true;
+		connection->end = TRANSACTION_BROKEN_OFF;
+	} else {
+		smtp_client_break_off(connection->client, NULL);
+	}
 	event_active(connection->wake, EV_TIMEOUT, 0);
 }

@@ -140,12 +140,13 @@ static void on_drained(void *arg)
 static void on_closed(void *arg, int error)
 {
 	struct connection *connection = arg;
+	const char *problem = tls_problem(&connection->stream);
 
 	connection_note_tls_failure(connection, error);
 	if (error == ETIMEDOUT)
 		smtp_client_timed_out(connection->client);
 	else
-		smtp_client_lost(connection->client, strerror(error));
+		smtp_client_lost(connection->client, problem ? problem : strerror(error));
 	event_del(connection->timer);
 	if (connection->finished)
 		connection_end_transaction(connection);
