@@ -7,7 +7,7 @@ from lib.fixture import is_, like, plan, unlike
 HERE = dict(host='mail.d.example[192.0.2.7]', tls='TLSv1.3')
 TWO = {'recipients': [{'address': f'r{i}@d.example'} for i in range(2)]}
 
-like(one().text(), r'No such user\r\nThe host was mail\.d\.example\.\r\n\r\n', 'who said it')
+like(one().text(), r'No such user\r\n\r\nThe host was mail\.d\.example\.\r\nThe message was', 'who said it')
 like(one(results=[result(**HERE)]).text(),
     r'The host was mail\.d\.example \(192\.0\.2\.7\), over TLSv1\.3\.\r\n', 'with address and TLS')
 like(one(envelope=TWO, results=[result(**HERE), result(index=1, **HERE)]).text(),

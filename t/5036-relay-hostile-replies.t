@@ -80,7 +80,7 @@ def refused(t):
         is_((blocks[1]['Action'], blocks[1]['Status'][:2]), ('failed', '5.'), 'nor says it what we did not')
         text = parts[0].get_content().replace('\r\n', '\n')
         check_text(text, what)
-        said = re.search('(?s)responded:\n(.*?)\n\nThe message was accepted', text)[1]
+        said = re.search('(?s)responded:\n(.*?)\n\nThe host was .*\nThe message was accepted', text)[1]
         is_([line for line in said.split('\n') if not re.match('550[- ]', line)], [], 'every line of it has its code')
         ok(len(octets) < 40000, f'{len(octets)} octets in all')
         unlike(octets.decode('utf-8').replace('\r\n', '\n'), CONTROL, 'no control character in any part')

@@ -32,7 +32,7 @@ def in_tls(t):
     lines, notice, shown, listed = over(t, hop, ', tls: {}')
     for line, reply in zip(lines, ('250 2.6.0 taken', PLANNED['later'], PLANNED['no'])):
         like(line, rf' host=localhost\[127\.0\.0\.1\] tls=TLSv1\.3 reply="{re.escape(reply)}" ', 'the log')
-    like(notice.text, r'550 5\.1\.1 no such user\r?\nThe host was localhost \(127\.0\.0\.1\), over TLSv1\.3\.', 'a notification')
+    like(notice.text, r'550 5\.1\.1 no such user\r?\n\r?\nThe host was localhost \(127\.0\.0\.1\), over TLSv1\.3\.', 'a notification')
     is_(notice.status[1]['Remote-MTA'], 'dns; localhost (127.0.0.1)', 'for programs')
     like(shown, r'(?m)^attempt +\S+ localhost\[127\.0\.0\.1\] TLSv1\.3 450 4\.2\.1 later$', 'an attempt')
     like(shown, r'(?m)^recipient +<?ok@d\.example>? delivered \(localhost\[127\.0\.0\.1\], TLSv1\.3\): 250 2\.6\.0 taken$', 'a recipient')

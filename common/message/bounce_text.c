@@ -71,9 +71,9 @@ static void put_reply(const struct bounce *b, struct buffer *out)
 	buffer_append_str(out, remote ? "Destination host responded:\r\n" : "The reason:\r\n");
 	reply_append_wire(result->reply, false, &wire);
 	buffer_append(out, wire.data, wire.size);
+	buffer_append_str(out, "\r\n");
 	if (remote)
 		put_host(b, out);
-	buffer_append_str(out, "\r\n");
 	buffer_release(&wire);
 }
 
