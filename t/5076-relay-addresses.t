@@ -17,11 +17,15 @@ ADDRESSES = {
     'two.test-net.example': {A: ['127.0.0.2', '127.0.0.1']},
 }
 
+turns = [0]
+
 
 def answer(name, kind):
     if name not in ADDRESSES:
         return Answer(rcode=NXDOMAIN)
-    return Answer(*[(kind, address) for address in ADDRESSES[name].get(kind, [])])
+    # Not to be kept, and in another order each time.
+    turns[0] += 1
+    return Answer(*[(kind, address) for address in ADDRESSES[name].get(kind, [])[::1 if turns[0] // 2 % 2 else -1]], ttl=0)
 
 
 def start(t, dns, host, port, more=''):
