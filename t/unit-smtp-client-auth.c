@@ -11,7 +11,7 @@
 
 #define HELLO "EHLO mx.example\r\n"
 #define OFFER(words) "220 mx\r\n|250-mx\r\n250 AUTH " words "\r\n|"
-#define MAIL "MAIL FROM:<s@example.org> AUTH=<>\r\n"
+#define MAIL "MAIL FROM:<s@example.org>\r\n"
 #define PLAIN "AUTH PLAIN AHVzZXIAcGVuY2ls\r\n"
 #define LOGIN "AUTH LOGIN\r\n"
 #define USER "dXNlcg==\r\n"

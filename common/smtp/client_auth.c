@@ -73,7 +73,6 @@ static void on_end(struct smtp_client *client, const struct reply *reply)
 	} else if (!sasl_client_is_satisfied(client->sasl)) {
 		refuse(client, "The next hop ended AUTH without having proved that it knows the password");
 	} else {
-		client->offer.authenticated = true;
 		client_be_ready(client);
 	}
 	finish(client);

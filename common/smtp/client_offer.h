@@ -36,7 +36,6 @@ struct client_offer {
 	uint64_t max_size_bytes;	/* 0: not known */
 	struct client_limits limits;
 	char *auth;			/* its mechanisms, NULL: none */
-	bool authenticated;
 	bool tls, lmtp;			/* that was said in TLS; by LMTP, which has no REQUIRETLS */
 };
 

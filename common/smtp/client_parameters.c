@@ -89,9 +89,6 @@ void client_append_mail(const struct client_offer *offer, const struct smtp_tran
 		buffer_append_str(out, envelope->ret == 'F' ? " RET=FULL" : " RET=HDRS");
 	if (offer->extensions & OFFER_DSN && envelope->envid)
 		append_envid(out, envelope->envid);
-	/* Who wrote it is not ours to vouch for (RFC 4954 5). */
-	if (offer->authenticated)
-		buffer_append_str(out, " AUTH=<>");
 	if (envelope->requiretls && !offer->lmtp)
 		buffer_append_str(out, " REQUIRETLS");
 }

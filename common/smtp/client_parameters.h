@@ -1,6 +1,6 @@
 /* client_parameters.h - MAIL and RCPT with the parameters that a server takes
  * SPDX-License-Identifier: MIT
- * RFC 1870, 3461, 4954, 6152, 6531, 6533, 8689. The commands have no line end. */
+ * RFC 1870, 3461, 6152, 6531, 6533, 8689. The commands have no line end. */
 #ifndef SLIMTA_SMTP_CLIENT_PARAMETERS_H
 #define SLIMTA_SMTP_CLIENT_PARAMETERS_H
 
