@@ -6,7 +6,7 @@ import ipaddress
 import os
 import threading
 
-from lib.dns import A, MX, Answer, DnsServer, NXDOMAIN
+from lib.dns import A, MX, NXDOMAIN, Answer, DnsServer
 from lib.fixture import descendants, process_stat
 
 from .servers import PEERS, Postfix, Slimta, process_pss
@@ -93,7 +93,7 @@ class SlimtaByMx(ByMx, Slimta):
 
 
 class FastAlone(SlimtaByMx):
-    name = 'slimta, fast hosts alone'
+    name = 'slimta-fast-alone'
 
 
 class PostfixByMx(ByMx, Postfix):

@@ -39,7 +39,7 @@ def quick(cases, arguments, redis):
     if redis:
         yield 'redis', lambda: cases.accept_redis(OnRedisAlways, 20, 4, more, mark=0.4, cpu_mark=0.15)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), mark=0.8)
-    yield 'destinations', lambda: cases.destinations(rounds, late_mark=1.3, connections_mark=0.25, memory_mark=100)
+    yield 'destinations', lambda: cases.destinations(more, late_mark=1.3, connections_mark=0.25, memory_mark=100)
     yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8)
     if redis:
         yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
@@ -65,7 +65,7 @@ def full(cases, arguments, redis):
                 yield 'redis', lambda k=kind, s=sessions, m=mark: cases.accept_redis(k, s, 4, more, m,
                     cpu_mark=0.15 if s == 20 else None)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), more, mark=0.8)
-    yield 'destinations', lambda: cases.destinations(rounds, late_mark=1.3, connections_mark=0.25, memory_mark=100,
+    yield 'destinations', lambda: cases.destinations(more, late_mark=1.3, connections_mark=0.25, memory_mark=100,
         postfix=True)
     yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8, postfix=True)
     if redis:
