@@ -60,13 +60,11 @@ LARGE = ('.' * 70 + '\n' + '0123456789' * 7 + '\n') * 9000      # 1.3 MB, half o
 TOO_LARGE = LARGE * 2
 
 
-class Edge:
-    """A whole slimta whose relay saves what arrives, and a folder in which clients run."""
+class Home:
+    """A folder in which programs of t/.peers run."""
 
-    def __init__(self, t, level='info', recipients=MOST):
+    def __init__(self, t):
         self.t = t
-        self.master = t.master(CONFIG.replace('@level@', level).replace('@recipients@', str(recipients)))
-        self.port = t.port('smtp')
         self.home = t.folder('client')
         os.chmod(self.home, 0o1777)
 
@@ -74,7 +72,7 @@ class Edge:
         return self.t.write(f'client/{name}', text, 0o644)
 
     def how(self, **env):
-        """How a client is started: with what it needs of t/.peers, and as nobody where the test runs as root."""
+        """How a program is started: with what it needs of t/.peers, and as nobody where the test runs as root."""
         libraries = sorted({os.path.dirname(path) for path in glob.glob(f'{PEERS}/usr/lib/**/*.so*', recursive=True)})
         perl = [f'{PEERS}/usr/share/perl5', *glob.glob(f'{PEERS}/usr/lib/*-linux-gnu/perl5/*')]
         env = dict(self.t.env, HOME=self.home, TMPDIR=self.home, LD_LIBRARY_PATH=':'.join(libraries), PERL5LIB=':'.join(perl),
@@ -83,9 +81,18 @@ class Edge:
         return {'env': env, 'cwd': self.home, **user}
 
     def run(self, *command, stdin='', timeout=60, **env):
-        """Runs a client to its end; gives its status, and what it said as stdout."""
+        """Runs a program to its end; gives its status, and what it said as stdout."""
         return subprocess.run(command, input=stdin.encode(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
             timeout=timeout * SLOW, check=False, **self.how(**env))
+
+
+class Edge(Home):
+    """A whole slimta whose relay saves what arrives, and a folder in which clients run."""
+
+    def __init__(self, t, level='info', recipients=MOST):
+        super().__init__(t)
+        self.master = t.master(CONFIG.replace('@level@', level).replace('@recipients@', str(recipients)))
+        self.port = t.port('smtp')
 
     def delivered(self, recipient, count=1):
         """The messages that arrived for a recipient, once there are `count`."""
