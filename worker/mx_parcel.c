@@ -1,4 +1,4 @@
-/* mx_parcel.c - a message on its way through an mx relay
+/* mx_parcel.c - a message on its way through an mx relay: what goes to one domain
  * SPDX-License-Identifier: MIT
  * A parcel is what goes to one domain. It waits (so that a message to thousands of domains does not take all look-ups),
  * has its route looked up, then is at one next hop after the other until its outgoing ends. */
@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/buffer.h"
 #include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/message/address.h"
@@ -138,6 +139,15 @@ static void on_refused(void *arg, struct outgoing *outgoing, const struct relay_
 
 /* ---- from the line to a route */
 
+/* RFC 8689 4.2.1: whose certificate is verified has to be known from where nobody could change it. */
+static bool may_be_believed(struct parcel *parcel, const struct route *route)
+{
+	if (!parcel->outgoing->envelope->requiretls || !route->by_mx || route->secure)
+		return true;
+	reply_set(&parcel->told, 550, "5.7.30", "REQUIRETLS: DNSSEC does not prove the hosts of %s", parcel->domain);
+	return false;
+}
+
 static void begin_what_may(struct mx_mailing *);
 
 static void on_route(void *arg, const struct reply *why, struct route *route)
@@ -153,6 +163,8 @@ static void on_route(void *arg, const struct reply *why, struct route *route)
 	if (why) {
 		note(parcel, RELAY_RESULT(why, ""));
 		finish(parcel);
+	} else if (!may_be_believed(parcel, route)) {
+		finish(parcel);
 	} else {
 		parcel->route = *route;
 		*route = (struct route){ 0 };
@@ -165,12 +177,17 @@ static void on_route(void *arg, const struct reply *why, struct route *route)
 static void refuse_address(struct parcel *parcel)
 {
 	const struct envelope *envelope = parcel->outgoing->envelope;
-	const char *address = envelope->recipients[parcel->recipients[0]].address;
+	const char *address = envelope->recipients[parcel->recipients[0]].address, *domain = address_domain(address);
+	struct buffer shown = { 0 };
 
-	if (address_domain(address))
-		reply_set(&parcel->told, 550, "5.1.2", "No usable DNS records found: %s", address_domain(address));
+	escaped(&shown, address, strlen(address));
+	if (!domain)
+		reply_set(&parcel->told, 550, "5.1.5", "Recipient address has no domain: %s", buffer_str(&shown));
+	else if (!address_is_mailbox(address, ADDRESS_FORWARD_PATH, true))
+		reply_set(&parcel->told, 553, "5.1.3", "Recipient address cannot be sent");
 	else
-		reply_set(&parcel->told, 550, "5.1.5", "Recipient address has no domain: %s", address);
+		reply_set(&parcel->told, 550, "5.1.2", "No usable DNS records found: %s", domain);
+	buffer_release(&shown);
 	finish(parcel);
 }
 
@@ -219,7 +236,7 @@ static void cut(struct mx_mailing *mailing, struct parcel **table, size_t recipi
 {
 	const char *address = sending_envelope(mailing->sending)->recipients[recipient].address;
 	const char *text = address_domain(address);
-	char *domain = text ? route_domain(text) : NULL;
+	char *domain = text && address_is_mailbox(address, ADDRESS_FORWARD_PATH, true) ? route_domain(text) : NULL;
 	char *key = domain ? xstrdup(domain) : xasprintf("@%s", address);
 	struct parcel *parcel;
 

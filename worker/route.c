@@ -218,6 +218,7 @@ static void on_mx(void *arg, const struct reply *why, const struct mx_records *r
 		tell(query);
 		return;
 	}
+	query->route.by_mx = records->count > 0;
 	query->route.secure = secure;
 	for (size_t i = 0; i < records->count && i < ROUTE_HOSTS; i++)
 		add_candidate(query, records->items[i].name, records->items[i].preference);

@@ -23,7 +23,8 @@ struct route {
 	/* Of hosts that could not be looked up now, and are left out; none: there are no such. With others it is what is to
 	 * be said if all of these refuse for good. */
 	struct reply missing;
-	bool secure;			/* DNSSEC proves which hosts these are */
+	bool by_mx;			/* MX records said so ... */
+	bool secure;			/* ... of which DNSSEC proves that they are the domain's */
 };
 void route_release(struct route *);
 
