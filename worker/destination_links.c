@@ -183,15 +183,16 @@ static bool yields(struct destination *destination, const struct connection *con
 {
 	bool has_next = destination->line.count || (destination->line.again_count && !connection_deliveries(connection));
 
-	if ((has_next && !is_tired(connection)) || now_ms < destination->yield_until_ms ||
-			!slots_are_wanted(destination->slots))
+	if ((has_next && !is_tired(connection)) || now_ms < destination->yield_until_ms)
 		return false;
-	if (is_tired(connection) || connection_idle_ms(connection) >= REFILL_MS) {
-		destination->yield_until_ms = now_ms + YIELD_MS;
-		return true;
+	if (!is_tired(connection) && connection_idle_ms(connection) < REFILL_MS) {
+		destination->refills = true;
+		return false;
 	}
-	destination->refills = true;
-	return false;
+	if (!slots_are_wanted(destination->slots))
+		return false;
+	destination->yield_until_ms = now_ms + YIELD_MS;
+	return true;
 }
 
 static bool makes_room(struct destination *destination, const struct connection *connection)
