@@ -142,6 +142,22 @@ static void prepare_requiretls(struct client_harness *h)
 static const struct transcript requiretls[] = {
 	{ "REQUIRETLS", GREETING("REQUIRETLS"), HELLO FROM " REQUIRETLS\r\n" RCPT(0) DATA, "", SMTP_CLIENT_WAITING, 0 },
 };
+static void prepare_notification(struct client_harness *h)
+{
+	h->envelope->requiretls = true;
+	xstrset(&h->envelope->sender, "");
+}
+
+#define FROM_NOBODY HELLO "MAIL FROM:<>"
+static const struct transcript notification[] = {
+	{ "a notification asks for it too", GREETING("REQUIRETLS"), FROM_NOBODY " REQUIRETLS\r\n" RCPT(0) DATA, "",
+		SMTP_CLIENT_WAITING, 0 },
+	{ "and goes where it is not offered", GREETING("X"), FROM_NOBODY "\r\n" RCPT(0) DATA, "", SMTP_CLIENT_WAITING, 0 },
+};
+static const struct transcript clear_notification[] = {
+	{ "in clear, where it cannot be offered", GREETING("REQUIRETLS"), FROM_NOBODY "\r\n" RCPT(0) DATA, "",
+		SMTP_CLIENT_WAITING, 0 },
+};
 static const struct transcript lmtp_requiretls[] = {
 	{ "LMTP has none", GREETING("X"), "LHLO mx.example\r\n" FROM "\r\n" RCPT(0) DATA, "", SMTP_CLIENT_WAITING, 0 },
 };
@@ -226,6 +242,8 @@ int main(void)
 	CHECK(limits, SMTP_TLS_NEVER, 3, NULL);
 	CHECK(domains, SMTP_TLS_NEVER, 5, prepare_domains);
 	CHECK(requiretls, SMTP_TLS_STARTED, 1, prepare_requiretls);
+	CHECK(notification, SMTP_TLS_STARTED, 1, prepare_notification);
+	CHECK(clear_notification, SMTP_TLS_NEVER, 1, prepare_notification);
 	CHECK(lmtp_requiretls, SMTP_TLS_NEVER, 1, prepare_requiretls, .lmtp = true);
 	CHECK(mixed, SMTP_TLS_NEVER, 2, prepare_mixed);
 	test_missing();

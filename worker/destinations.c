@@ -111,7 +111,7 @@ static struct entry *entry_of(struct destinations *all, const char *host, unsign
 void destinations_send(struct destinations *all, const char *host, unsigned port, struct outgoing *outgoing)
 {
 	/* It is for servers between us and a store (RFC 8689 section 1), not for the store itself. */
-	bool requiretls = outgoing->envelope->requiretls && !all->settings.connection.client.lmtp;
+	bool requiretls = envelope_needs_requiretls(outgoing->envelope) && !all->settings.connection.client.lmtp;
 	struct entry *entry = entry_of(all, host, port, requiretls);
 
 	wake_up(entry);

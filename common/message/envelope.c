@@ -89,6 +89,11 @@ static void copy_recipients(struct envelope *to, const struct envelope *from)
 	}
 }
 
+bool envelope_needs_requiretls(const struct envelope *envelope)
+{
+	return envelope->requiretls && envelope->sender && *envelope->sender;
+}
+
 struct envelope *envelope_copy(const struct envelope *from)
 {
 	struct envelope *to = envelope_new();

@@ -56,6 +56,9 @@ struct recipient *envelope_add_recipient(struct envelope *, const char *address)
 void envelope_clear_recipients(struct envelope *);
 /* An independent copy with a new id and `origin` set, for splits; its content too. NULL with errno. */
 struct envelope *envelope_copy(const struct envelope *);
+/* Rather not sent than without REQUIRETLS. A notification asks for it where it is offered, and goes all the same where it is
+ * not (RFC 8689 5). */
+bool envelope_needs_requiretls(const struct envelope *);
 void client_copy(struct client *to, const struct client *from);
 void client_release(struct client *);
 

@@ -112,13 +112,18 @@ void client_offer_release(struct client_offer *offer)
 	*offer = (struct client_offer){ 0 };
 }
 
+bool client_offer_has_requiretls(const struct client_offer *offer)
+{
+	return !offer->lmtp && offer->tls && offer->extensions & OFFER_REQUIRETLS;
+}
+
 /* What is missing there may be offered by another server. */
 static void check_extensions(const struct client_offer *offer, const struct smtp_transaction *transaction,
 	struct reply *why)
 {
 	const struct envelope *envelope = transaction->envelope;
 
-	if (envelope->requiretls && !offer->lmtp && !(offer->tls && offer->extensions & OFFER_REQUIRETLS))
+	if (envelope_needs_requiretls(envelope) && !client_offer_has_requiretls(offer) && !offer->lmtp)
 		reply_set(why, 550, "5.7.30", "REQUIRETLS is needed, which the next hop does not offer");
 	else if (!address_is_ascii(envelope->sender) && !(offer->extensions & OFFER_SMTPUTF8))
 		reply_set(why, 553, "5.6.7", "Sender address needs SMTPUTF8, which the next hop does not offer");

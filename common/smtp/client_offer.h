@@ -42,6 +42,7 @@ struct client_offer {
 /* The text of the reply, its lines separated by \n. */
 void client_offer_read(struct client_offer *, const char *text);
 void client_offer_release(struct client_offer *);	/* to nothing */
+bool client_offer_has_requiretls(const struct client_offer *);	/* RFC 8689: in TLS alone, and never by LMTP */
 /* 0, or -1 with why the message, or one address, cannot go there; `another_may`: for something that is not offered. */
 int client_offer_check(const struct client_offer *, const struct smtp_transaction *, struct reply *why, bool *another_may);
 int client_offer_check_recipient(const struct client_offer *, const char *address, struct reply *why,

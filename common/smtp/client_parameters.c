@@ -89,7 +89,7 @@ void client_append_mail(const struct client_offer *offer, const struct smtp_tran
 		buffer_append_str(out, envelope->ret == 'F' ? " RET=FULL" : " RET=HDRS");
 	if (offer->extensions & OFFER_DSN && envelope->envid)
 		append_envid(out, envelope->envid);
-	if (envelope->requiretls && !offer->lmtp)
+	if (envelope->requiretls && client_offer_has_requiretls(offer))
 		buffer_append_str(out, " REQUIRETLS");
 }
 
