@@ -2,10 +2,11 @@
 # 5071-relay-tls-fallback.t - a handshake that fails: once more in clear where that may be, else not a word, counted at the next hop
 # SPDX-License-Identifier: MIT
 # P12 P14 S7
+import select
 import ssl
 
 from lib.certificates import Certificates
-from lib.fixture import is_, like, ok, run, unlike
+from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.next_hop import CLOSE, RESET, SILENCE, NextHop
 from lib.relay import config, send
 
@@ -109,4 +110,26 @@ def client_certificate(t):
             master.stop()
 
 
-run(falls_back, stays_away, not_offered, client_certificate)
+def drips(peer, _):
+    """A long record of a handshake, octet by octet."""
+    peer.send(b'\x16\x03\x03\x3f\xff\x02\x00\x3f\x00')
+    while select.select([peer.sock], [], [], 0.1)[0] == [] or peer.sock.recv(65536):
+        peer.send(b'\x03')
+    return CLOSE
+
+
+def slowly(t):
+    """It has command_timeout in all, however often a little of it comes."""
+    context = Certificates(t).server()
+    for keys, wanted in (('tls: {}, require_tls: yes', 'deferred 451 4.7.5 TLS handshake: timed out'),
+            ('tls: {}', 'delivered 250 2.6.0 taken'),
+            ('tls: {}, tls_immediately: yes', 'deferred 451 4.7.5 TLS handshake: timed out')):
+        hop = NextHop(t, {'handshake': drips}, tls=context, tls_immediately='immediately' in keys)
+        master = start(t, hop, f'{keys}, command_timeout: 1')
+        is_(' '.join(outcome(t, master)), wanted, f'{keys}: it has its end')
+        wait_for(lambda hop=hop: hop.now == 0, what='the connection to be closed')
+        ok(master.running(), 'all goes on')
+        master.stop()
+
+
+run(falls_back, stays_away, not_offered, client_certificate, slowly)

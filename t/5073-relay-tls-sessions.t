@@ -4,6 +4,7 @@
 # P12 P14
 import socket
 import ssl
+import time
 
 from lib.certificates import Certificates
 from lib.fixture import is_, like, ok, run, unlike, wait_for
@@ -111,4 +112,19 @@ def ends(t):
         master.stop()
 
 
-run(versions, resumed, kept_apart, ends)
+def large(t):
+    """More than fits into the sockets' buffers, to a server that begins late to read it."""
+    certificates = Certificates(t)
+    data = b'Subject: x\r\n\r\n' + b''.join(b'.%d\r\n' % n for n in range(400000))
+    for version in OLD, NEW:
+        hop = NextHop(t, {'DATA': lambda peer, line: time.sleep(0.3) or '354 go'}, tls=certificates.server(minimum=version, maximum=version),
+            extensions=('PIPELINING', 'SIZE 100000000'))
+        master = start(t, hop)
+        ident = send(t, 'a@example.net', data=data)
+        master.wait_log(f' delivered id={ident} ', timeout=60)
+        ok(hop.messages[0]['data'].endswith(data), f'{version.name}: all octets are as they were')
+        is_((hop.connections, hop.messages[0]['tls']), (1, version.name.replace('_', '.')), 'by TLS')
+        master.stop()
+
+
+run(versions, resumed, kept_apart, ends, large)
