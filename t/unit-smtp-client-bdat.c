@@ -258,6 +258,58 @@ static void test_break_off(void)
 	close_chunks("0: 250 2.0.0 ok\n1: 250 2.0.0 ok\ndone\n", SMTP_CLIENT_READY, "behind the last it is too late");
 }
 
+/* Sends data[0..size) in pieces of any size; gives what was sent of it, behind its header or before its end. */
+static void send_in_pieces(const char *offer, const char *data, size_t size, struct buffer *sent)
+{
+	client_harness_init(&h, 1);
+	client_harness_hear(&h, offer);
+	client_harness_begin(&h);
+	client_harness_hear(&h, "250 ok\r\n250 ok\r\n");
+	if (smtp_client_state(h.client) != SMTP_CLIENT_SENDING)
+		client_harness_hear(&h, "354 go\r\n");
+	buffer_reset(&h.out);
+	for (size_t at = 0, more; at < size; at += more) {
+		more = 1 + (size_t)random() % 5;
+		more = more < size - at ? more : size - at;
+		smtp_client_data(h.client, data + at, more);
+	}
+	end_data();
+	buffer_reset(sent);
+	buffer_append(sent, h.out.data, h.out.size);
+	client_harness_release(&h);
+}
+
+/* A reader of RFC 5321 4.5.2 takes the same from both. */
+static void test_same_as_data(void)
+{
+	struct buffer dotted = { 0 }, chunk = { 0 }, plain_text = { 0 };
+	bool same = true;
+
+	srandom(1);
+	for (unsigned turn = 0; turn < 3000 && same; turn++) {
+		char data[24];
+		size_t size = (size_t)random() % sizeof(data), header;
+
+		for (size_t i = 0; i < size; i++)
+			data[i] = "ab..\r\r\n\n"[random() % 8];
+		send_in_pieces("220 mx\r\n250-mx\r\n250 PIPELINING\r\n", data, size, &dotted);
+		send_in_pieces(greeting, data, size, &chunk);
+		header = strcspn(buffer_str(&chunk), "\n") + 1;
+		buffer_reset(&plain_text);
+		for (const char *at = buffer_str(&dotted); strcmp(at, ".\r\n") != 0; at += strcspn(at, "\n") + 1) {
+			const char *line = at + (*at == '.');
+
+			buffer_append(&plain_text, line, strcspn(line, "\n") + 1);
+		}
+		same = chunk.size - header == plain_text.size &&
+			memcmp(buffer_str(&chunk) + header, buffer_str(&plain_text), plain_text.size) == 0;
+	}
+	ok(same, "any data is the same by BDAT as by DATA");
+	buffer_release(&dotted);
+	buffer_release(&chunk);
+	buffer_release(&plain_text);
+}
+
 int main(void)
 {
 	memset(piece, 'x', PIECE);
@@ -274,5 +326,6 @@ int main(void)
 	test_every_chunk();
 	test_behind_refused();
 	test_break_off();
+	test_same_as_data();
 	return done_testing();
 }
