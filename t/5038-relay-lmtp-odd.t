@@ -4,9 +4,9 @@
 # P1 P12
 from lib.fixture import is_, run
 from lib.next_hop import NextHop
-from lib.relay import config, send
+from lib.relay import clean, config, outcome, send
 
-TO = ('a', 'b', 'c')
+TO = [f'{name}@example.net' for name in 'abc']
 BASE = ('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8')
 
 
@@ -15,28 +15,13 @@ def start(t, hop, more='', delay=300):
         bounces=True))
 
 
-def address(name):
-    return f'{name}@example.net'
-
-
-def outcome(master, ident, name):
-    """(delivered, failed or deferred, the reply that was told)."""
-    match = master.wait_log(rf' (delivered|failed|deferred) id={ident} recipient={address(name)} .*reply="([^"]*)"')
-    return match[1], match[2]
-
-
-def clean(t, master):
-    master.stop()
-    t.run('rm', '-r', t.path('env'), t.path('meta'))
-
-
 def too_many(t):
     """A reply more than there are recipients is nobody's, and not the next message's."""
     more = '250 2.1.5 taken\r\n550 5.1.1 nobody'
     hop = NextHop(t, {'.': [None, None, more]}, BASE, lmtp=True)
     master = start(t, hop)
     for _ in range(3):
-        ident = send(t, *map(address, TO))
+        ident = send(t, *TO)
         is_([outcome(master, ident, name)[0] for name in TO], ['delivered'] * 3, 'each has its own')
     is_(len(hop.messages), 3, 'each message once')
     is_(hop.connections, 2, 'a connection on which more is said is not used again')
@@ -48,9 +33,9 @@ def data_for_nobody(t):
     for extensions in (BASE, ()):
         hop = NextHop(t, {'RCPT': ['550 5.1.1 nobody'] * 3, 'DATA': ['354 go']}, extensions, lmtp=True)
         master = start(t, hop, ', data_timeout: 30')
-        ident = send(t, *map(address, TO))
+        ident = send(t, *TO)
         is_([outcome(master, ident, name)[0] for name in TO], ['failed'] * 3, 'who was refused is refused')
-        ident = send(t, *map(address, TO))
+        ident = send(t, *TO)
         is_([outcome(master, ident, name)[0] for name in TO], ['delivered'] * 3, 'the next message goes at once')
         clean(t, master)
 
@@ -60,7 +45,7 @@ def by_chunks(t):
     for what in (None, '451 4.3.0 full'):
         hop = NextHop(t, {'BDAT': [what]}, (*BASE, 'CHUNKING'), lmtp=True)
         master = start(t, hop)
-        ident = send(t, *map(address, TO), data=data)
+        ident = send(t, *TO, data=data)
         states = [outcome(master, ident, name)[0] for name in TO]
         is_(states, ['deferred'] * 3 if isinstance(what, str) else ['delivered'] * 3, f'{what} to a chunk')
         is_([m['data'].decode() == data for m in hop.messages], [] if isinstance(what, str) else [True],

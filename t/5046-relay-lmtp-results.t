@@ -6,9 +6,9 @@ import re
 
 from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.next_hop import CLOSE, RESET, SILENCE, NextHop, Raw
-from lib.relay import config, queued, send
+from lib.relay import clean, config, outcome, queued, send
 
-TO = ('a', 'b', 'c')
+TO = [f'{name}@example.net' for name in 'abc']
 BASE = ('PIPELINING', '8BITMIME', 'SIZE 1000000', 'SMTPUTF8')
 
 
@@ -17,23 +17,8 @@ def start(t, hop, more='', delay=300):
         bounces=True))
 
 
-def address(name):
-    return f'{name}@example.net'
-
-
-def outcome(master, ident, name):
-    """(delivered, failed or deferred, the reply that was told)."""
-    match = master.wait_log(rf' (delivered|failed|deferred) id={ident} recipient={address(name)} .*reply="([^"]*)"')
-    return match[1], match[2]
-
-
 def by_recipient(replies):
     return lambda peer, line: replies.get(re.sub(r'.*<|@.*', '', line))
-
-
-def clean(t, master):
-    master.stop()
-    t.run('rm', '-r', t.path('env'), t.path('meta'))
 
 
 def one_each(t):
@@ -41,10 +26,10 @@ def one_each(t):
         hop = NextHop(t, {'.': by_recipient({'b': '550 5.2.1 250 disabled', 'c': '452 4.2.2 250 over quota'})}, extensions,
             lmtp=True)
         master = start(t, hop)
-        ident = send(t, *map(address, TO))
+        ident = send(t, *TO)
         is_([outcome(master, ident, name) for name in TO], [('delivered', '250 2.1.5 <a@example.net> taken'),
             ('failed', '550 5.2.1 250 disabled'), ('deferred', '452 4.2.2 250 over quota')], 'the code of each reply decides')
-        is_([m['taken_for'] for m in hop.messages], [[address('a')]], 'one transaction')
+        is_([m['taken_for'] for m in hop.messages], [['a@example.net']], 'one transaction')
         is_(hop.said[0].split()[0], 'LHLO', 'begun with LHLO')
         is_(len(queued(t)), 1, 'who has to wait keeps the message')
         clean(t, master)
@@ -54,13 +39,13 @@ def refused_before(t):
     """RCPT that is refused has no reply behind the data."""
     hop = NextHop(t, {'RCPT': by_recipient({'a': '550 5.1.1 nobody', 'b': '450 4.2.0 later'})}, BASE, lmtp=True)
     master = start(t, hop)
-    ident = send(t, *map(address, TO))
+    ident = send(t, *TO)
     is_([outcome(master, ident, name) for name in TO], [('failed', '550 5.1.1 nobody'), ('deferred', '450 4.2.0 later'),
         ('delivered', '250 2.1.5 <c@example.net> taken')], 'the only reply is for who was accepted')
     clean(t, master)
     hop = NextHop(t, {'RCPT': '550 5.1.1 nobody'}, BASE, lmtp=True)
     master = start(t, hop)
-    ident = send(t, *map(address, TO))
+    ident = send(t, *TO)
     is_([outcome(master, ident, name)[0] for name in TO], ['failed'] * 3, 'nobody was accepted')
     is_(hop.data_ended, 0, 'and no data was taken')
     clean(t, master)
@@ -72,14 +57,14 @@ def cut(t):
         for at in range(3):
             hop = NextHop(t, {'.': [None] * at + [what]}, BASE, lmtp=True)
             master = start(t, hop)
-            ident = send(t, *map(address, TO))
+            ident = send(t, *TO)
             outcomes = [outcome(master, ident, name)[0] for name in TO]
             said_421 = what == '421 4.3.2 down'
             at += said_421 and at == 2      # the last one was told 421, and goes again at once
             is_(outcomes, ['delivered'] * at + ['deferred'] * (3 - at), f'{what!r} after {at} replies')
             for number, name in enumerate(TO):
                 if number != at or not said_421:
-                    (like if number >= at else unlike)(master.log, rf' in doubt id={ident} recipient={address(name)} ',
+                    (like if number >= at else unlike)(master.log, rf' in doubt id={ident} recipient={name} ',
                         f'{name} is in doubt where it was not told')
             unlike(master.log, rf' failed id={ident} ', 'nothing fails of it')
             clean(t, master)
@@ -89,18 +74,18 @@ def again(t):
     """Those alone that were not told come again."""
     hop = NextHop(t, {'.': [None, CLOSE]}, BASE, lmtp=True)
     master = start(t, hop, delay=1)
-    ident = send(t, *map(address, TO))
+    ident = send(t, *TO)
     for name in TO:
-        master.wait_log(rf' delivered id={ident} recipient={address(name)} ')
+        master.wait_log(rf' delivered id={ident} recipient={name} ')
     wait_for(lambda: not queued(t), what='an empty queue')
-    is_([m['recipients'] for m in hop.messages], [[*map(address, TO)], [address('b'), address('c')]], 'who was told is not asked')
+    is_([m['recipients'] for m in hop.messages], [TO, ['b@example.net', 'c@example.net']], 'who was told is not asked')
     clean(t, master)
 
 
 def silence(t):
     hop = NextHop(t, {'.': [None, SILENCE]}, BASE, lmtp=True)
     master = start(t, hop, ', data_timeout: 0.5')
-    ident = send(t, *map(address, TO))
+    ident = send(t, *TO)
     is_([outcome(master, ident, name) for name in TO], [('delivered', '250 2.1.5 <a@example.net> taken'),
         *[('deferred', '421 4.4.2 Connection timed out')] * 2], 'silence behind the first reply')
     clean(t, master)
@@ -111,8 +96,8 @@ def before_the_data(t):
             ('MAIL', '452 4.3.1 full', '452'), ('connect', '220 smtp', '451')):
         hop = NextHop(t, {step: what}, BASE, lmtp=step != 'connect')
         master = start(t, hop)
-        ident = send(t, address('a'))
-        state, reply = outcome(master, ident, 'a')
+        ident = send(t, 'a@example.net')
+        state, reply = outcome(master, ident)
         is_((state, reply[:3]), ('deferred', why), f'{what} to {step}: {reply}')
         is_(hop.data_ended, 0, 'nothing was sent')
         ok(not any(line.startswith(('EHLO', 'HELO')) for line in hop.said), 'LMTP has no EHLO')

@@ -55,3 +55,15 @@ def rested(reply):
         until = datetime.fromisoformat(match[1]).replace(tzinfo=timezone.utc)
         wait_for(lambda: datetime.now(timezone.utc) > until, 90, 'the host not to be left alone')
     return not match
+
+
+def outcome(master, ident, recipient='a@example.net'):
+    """What became of it: (delivered, failed or deferred, the reply that was told), once that is logged."""
+    match = master.wait_log(rf' (delivered|failed|deferred) id={ident} recipient={re.escape(recipient)} .*reply="([^"]*)"')
+    return match[1], match[2]
+
+
+def clean(t, master):
+    """Stops it, and takes its queue away, for another."""
+    master.stop()
+    t.run('rm', '-r', t.path('env'), t.path('meta'))
