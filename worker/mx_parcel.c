@@ -142,7 +142,7 @@ static void on_refused(void *arg, struct outgoing *outgoing, const struct relay_
 /* RFC 8689 4.2.1: whose certificate is verified has to be known from where nobody could change it. */
 static bool may_be_believed(struct parcel *parcel, const struct route *route)
 {
-	if (!parcel->outgoing->envelope->requiretls || !route->by_mx || route->secure)
+	if (!envelope_needs_requiretls(parcel->outgoing->envelope) || !route->by_mx || route->secure)
 		return true;
 	reply_set(&parcel->told, 550, "5.7.30", "REQUIRETLS: DNSSEC does not prove the hosts of %s", parcel->domain);
 	return false;
