@@ -3,6 +3,7 @@
 # SPDX-License-Identifier: MIT
 # P12 P23
 import re
+import threading
 import time
 
 from lib.fixture import SLOW, is_, like, ok, run, unlike, wait_for
@@ -77,6 +78,24 @@ def at_once(t):
     ok(True, 'after that it is used again')
 
 
+def tried_again(t):
+    """One message waits for a host that has failed; others for a moment."""
+    go = threading.Event()
+    hop = NextHop(t, {'connect': [CLOSE, lambda peer, line: go.wait(60 * SLOW) and None]})
+    master = start(t, hop, ', command_timeout: 60')
+    failed = outcome(master, send(t, 'a@example.net'))
+    like(failed[1], '^451 4.4.2 Connection lost', 'it failed')
+    time.sleep(1.2)         # its rest
+    first = send(t, 'a@example.net')
+    wait_for(lambda: hop.connections == 2, 20, 'the second connection')
+    for _ in range(3):
+        is_(outcome(master, send(t, 'a@example.net')), failed, 'who comes while it is tried is told what was wrong')
+    go.set()
+    master.wait_log(f' delivered id={first} ')
+    master.wait_log(f' delivered id={send(t, "a@example.net")} ')
+    is_(hop.connections, 2, 'all by the one connection')
+
+
 def for_good(t):
     """What a greeting says for good is each message's own, and is not remembered."""
     hop = NextHop(t, {'connect': ['554 5.7.1 go away'] * 3})
@@ -100,4 +119,4 @@ def beside_others(t):
     is_(queued(t), [], 'and all is gone')
 
 
-run(backlog, longer_each_time, at_once, for_good, beside_others)
+run(backlog, longer_each_time, at_once, tried_again, for_good, beside_others)

@@ -119,11 +119,14 @@ static void test_who_waits(void)
 	line_refuse_all(&line, RELAY_RESULT(&(struct reply){ 0 }, ""));
 	is_int(count_refused(), 7, "all are refused at once");
 	add(2, 0);
+	add(4, 0);
+	line_refuse_behind(&line, 3, RELAY_RESULT(&(struct reply){ 0 }, ""));
+	ok(messages[12].refused && messages[10].refused && !messages[9].refused, "or all but those in front");
 	line_finish_all(&line);
-	is_int(messages[7].finished + messages[8].finished, 2, "or not attempted");
+	is_int(messages[7].finished + messages[8].finished + messages[9].finished, 3, "or not attempted");
 	add(2, 0);
 	line_release(&line);
-	is_int(count_refused(), 207, "or freed");
+	is_int(count_refused(), 210, "or freed");
 }
 
 static void test_excess(void)

@@ -13,6 +13,7 @@
 #define IDLE_LOOK_MS 1000		/* who has idle connections looks whether others wait */
 #define REFILL_LOOK_MS 30
 #define LINE_MAX 2			/* as many wait as there may be connections, times this */
+#define PROBE_MS 1000
 #define KEPT_MS 600000			/* what is remembered of a host that works */
 
 void destination_run_soon(struct destination *destination)
@@ -71,11 +72,23 @@ static void rest(struct destination *destination, int64_t now_ms)
 	destination->owner->rests(destination->arg, destination);
 }
 
+/* Where a host has failed, one message waits for the connection that tries it again; the others for a moment. */
+static void refuse_what_fails(struct destination *destination, int64_t now_ms)
+{
+	const struct host_failure *failure = &destination->failure;
+
+	if (destination->worked || !failure->until_ms)
+		return;
+	if (host_failure_holds(failure, now_ms))
+		line_refuse_all(&destination->line, RELAY_RESULT(&failure->told, failure->host));
+	else if (destination->opening && now_ms - destination->probe_since_ms >= PROBE_MS)
+		line_refuse_behind(&destination->line, destination->opening, RELAY_RESULT(&failure->why, failure->host));
+}
+
 static void on_wake(evutil_socket_t fd, short what, void *arg)
 {
 	struct destination *destination = arg;
 	struct line *line = &destination->line;
-	const struct host_failure *failure = &destination->failure;
 	int64_t now_ms = clock_boot_ms();
 	bool enough;
 
@@ -85,8 +98,8 @@ static void on_wake(evutil_socket_t fd, short what, void *arg)
 	if (destination->draining) {
 		line_finish_all(line);
 		destination_quit_opening(destination);
-	} else if (!destination->worked && host_failure_holds(failure, now_ms)) {
-		line_refuse_all(line, RELAY_RESULT(&failure->told, failure->host));
+	} else {
+		refuse_what_fails(destination, now_ms);
 	}
 	destination_use(destination, now_ms);
 	line_refuse_excess(line, LINE_MAX * (size_t)destination->settings->concurrent_connections, destination->host, now_ms);

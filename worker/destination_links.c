@@ -265,6 +265,8 @@ static bool open_link(struct destination *destination)
 	TAILQ_INSERT_TAIL(&destination->links, link, entry);
 	destination->count++;
 	destination->opening++;
+	if (!destination->worked)
+		destination->probe_since_ms = clock_boot_ms();
 	link->connection = connection_open(&destination->connection, &owner, link);
 	return true;
 }

@@ -39,6 +39,7 @@ struct destination {
 	struct reply why;		/* so ... */
 	char *why_host;			/* ... and where */
 
+	int64_t probe_since_ms;		/* one is made where none is known to work */
 	int64_t no_more_until_ms;	/* beside those that work */
 	int64_t rest_since_ms;
 	int64_t yield_until_ms;		/* to who waits for a slot that was given up */

@@ -149,6 +149,14 @@ void line_refuse_all(struct line *line, const struct relay_result *why)
 		line_refuse_first(line, why);
 }
 
+void line_refuse_behind(struct line *line, size_t count, const struct relay_result *why)
+{
+	size_t all = line->again_count + line->count, left = all > count ? all - count : 0;
+
+	for (; left && line->count; left--)
+		outgoing_refuse(take_last(line), why);
+}
+
 void line_finish_all(struct line *line)
 {
 	struct outgoing *outgoing;

@@ -30,6 +30,8 @@ void line_say_who_waits(struct line *, size_t promised);
 
 void line_refuse_first(struct line *, const struct relay_result *);
 void line_refuse_all(struct line *, const struct relay_result *);
+/* All but so many in front. */
+void line_refuse_behind(struct line *, size_t count, const struct relay_result *);
 void line_finish_all(struct line *);		/* not attempted */
 /* Refuses, not attempted and for later, those beyond `limit` that have no prospect of being taken soon. */
 void line_refuse_excess(struct line *, size_t limit, const char *host, int64_t now_ms);
