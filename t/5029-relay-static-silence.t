@@ -25,6 +25,14 @@ def a_line_without_end(lane, peer):
     return CLOSE
 
 
+def lines_without_end(code):
+    def what(lane, peer):
+        while not lane.over.wait(0.2):
+            peer.send(code + b'-and so on\r\n')
+        return CLOSE
+    return what
+
+
 def takes_nothing(octets):
     """It looks at last at what it was sent: a message whose dot is among it has to be in doubt."""
     def what(lane, peer):
@@ -41,7 +49,8 @@ def table(t):
         at = {'EHLO': ['502 what', '502 what']} if step == 'HELO' else {}
         for name, what in (('nothing', then_nothing(b'')), ('half a line', then_nothing(b'25')),
                 ('half a reply', then_nothing(b'354-go\r\n' if step == 'DATA' else b'250-ok\r\n')),
-                ('a line without an end', a_line_without_end)):
+                ('a line without an end', a_line_without_end),
+                ('lines without an end', lines_without_end(b'354' if step == 'DATA' else b'250'))):
             rows.append(Row(step, name, what, TIMED_OUT, 2, doubt=step == '.', at=at, lead=[None] if step == 'RCPT' else []))
     refused = {'RCPT': ['550 5.1.1 no', '450 4.2.0 later', '550 5.1.1 no']}
     wanted = {'a': '550 5.1.1 no', 'b': '450 4.2.0 later', 'c': '550 5.1.1 no'}

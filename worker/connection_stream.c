@@ -101,13 +101,14 @@ void connection_on_timer(evutil_socket_t fd, short what, void *arg)
 static size_t on_input(void *arg, const char *data, size_t size)
 {
 	struct connection *connection = arg;
+	unsigned before = smtp_client_replies(connection->client);
 	size_t taken;
 
 	connection_note_tls(connection);
 	taken = smtp_client_input(connection->client, data, size);
 
-	/* A line that comes octet by octet has the time of one. */
-	if (taken)
+	/* One that comes octet by octet, or line by line, has the time of one. */
+	if (smtp_client_replies(connection->client) != before)
 		connection->last = -1;
 	connection_step(connection);
 	return taken;

@@ -190,6 +190,7 @@ size_t smtp_client_input(struct smtp_client *client, const char *data, size_t si
 			break;
 		}
 		client_reply_get(&client->reader, &reply);
+		client->replies++;
 		run_reply(client, &reply);
 		client_reply_reset(&client->reader);
 		reply_release(&reply);
@@ -251,6 +252,11 @@ bool smtp_client_dot_sent(const struct smtp_client *client)
 bool smtp_client_passes_dsn(const struct smtp_client *client)
 {
 	return client->offer.extensions & OFFER_DSN;
+}
+
+unsigned smtp_client_replies(const struct smtp_client *client)
+{
+	return client->replies;
 }
 
 size_t smtp_client_discarded(const struct smtp_client *client)

@@ -86,6 +86,8 @@ size_t smtp_client_input(struct smtp_client *, const char *data, size_t size);
 void smtp_client_lost(struct smtp_client *, const char *why);	/* the server closed, or the connection failed */
 void smtp_client_timed_out(struct smtp_client *);
 
+unsigned smtp_client_replies(const struct smtp_client *);	/* whole ones that came so far: each has its time in all */
+
 /* WANTS_TLS. The handshake is over: what was said before it counts no more, EHLO is said again. What the server sent in
  * clear behind its 220 is nothing but octets to be thrown away (smtp_client_input does), and to be logged: so many. */
 void smtp_client_tls_started(struct smtp_client *);

@@ -41,6 +41,7 @@ struct smtp_client {
 	unsigned sent;			/* of these: before the octets came that are being looked at */
 	struct client_offer offer;
 	struct reply why;
+	unsigned replies;
 	size_t discarded;
 	struct sasl_client *sasl;	/* while AUTH is under way */
 	bool cancelled;			/* AUTH, by us */
