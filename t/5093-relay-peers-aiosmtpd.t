@@ -50,7 +50,8 @@ def start(t, hop, kind='static', more=''):
 def takes(t):
     certificate, key = Certificates(t).make('self-signed')
     for kind, options, more in (('static', [], ''), ('lmtp', ['--lmtp'], ''),
-            ('static', ['--tls', certificate, key], ', tls: {}, require_tls: true')):
+            ('static', ['--tls', certificate, key], ', tls: {}, require_tls: true'),
+            ('static', ['--tls', certificate, key, '--auth'], ', tls: {}, credentials: {username: us, password: secret}')):
         with Aiosmtpd(t, *options) as hop:
             master = start(t, hop, kind, more)
             for body in BODIES:
