@@ -90,7 +90,7 @@ def interrupted(t):
     event, host, reply = mx.outcome(ident := send(t, 'a@lost.example'), 'a@lost.example')
     is_((event, host), ('deferred', 'lost1.example[127.0.0.4]'), 'what may have been taken goes to no other host')
     like(reply, '^451 4.4.2 ', 'it waits')
-    is_(queued(t), [ident], 'in the queue')
+    wait_for(lambda: queued(t) == [ident], 20, 'it alone to be in the queue')
     like(mx.master.log, f' in doubt id={ident} ', 'and is in doubt')
     is_(mx.taken()[3], 1, 'the other host had the first alone')
     mx.master.stop()
