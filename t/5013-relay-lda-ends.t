@@ -37,7 +37,7 @@ def start(t, relay, agent=AGENT, delay=300):
 
 
 def check_ends(t, relay, prefix):
-    master = start(t, f'{relay}, timeout: {3 * SLOW}')
+    master = start(t, f'{relay}, timeout: {6 * SLOW}')
     sent = [(send(t, *THREE, data=f'Subject: {what}\r\n\r\nbody\r\n'), *rest) for what, *rest in ENDS]
     for ident, outcome, reply in sent:
         reply = reply.replace(' no ', f' {prefix}no ')
