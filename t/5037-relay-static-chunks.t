@@ -2,6 +2,8 @@
 # 5037-relay-static-chunks.t - mail data by BDAT: the same octets as by DATA, refused, cut off and in doubt
 # SPDX-License-Identifier: MIT
 # P1 P15 P23 P24
+import select
+
 from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.next_hop import CLOSE, RESET, NextHop, Raw
 from lib.relay import config, queued, send
@@ -88,6 +90,35 @@ def lost(t):
         clean(t, master)
 
 
+def last(t):
+    """The last chunk waits until those before it are answered: a server that has no room for them is told no end."""
+    before, behind, sizes = [], [], []
+
+    def take(peer, into):
+        line = peer.read_line().decode()
+        into.append(line.endswith(' LAST'))
+        sizes.append(int(line.split()[1]))
+        peer.read_octets(sizes[-1])
+
+    def serve(peer):
+        peer.line('220 hop')
+        for reply in ('250-hop\r\n250-PIPELINING\r\n250 CHUNKING', '250 ok', '250 ok'):
+            peer.read_line()
+            peer.line(reply)
+        while sum(sizes) < len(LARGE) - 100000 or peer.pending or select.select([peer.sock], [], [], 1)[0]:
+            take(peer, before)
+        for _ in before:
+            peer.line('250 ok')
+        take(peer, behind)
+        peer.line('250 taken')
+
+    hop = t.server(serve)
+    master = start(t, hop)
+    is_(outcome(master, send(t, 'a@example.net', data=LARGE))[0], 'delivered', 'it is taken')
+    ok(len(before) > 2 and not any(before), 'those before it come without waiting')
+    is_(behind, [True], 'the last comes behind the answers to all others')
+
+
 def limits(t):
     """Recipients beyond what the server takes go in other transactions at once; connections end when it has had enough."""
     hop = NextHop(t, None, (*PIPELINED, 'LIMITS RCPTMAX=2 MAILMAX=2'))
@@ -101,4 +132,4 @@ def limits(t):
     clean(t, master)
 
 
-run(octets, refused, lost, limits)
+run(octets, refused, lost, last, limits)

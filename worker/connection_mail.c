@@ -133,7 +133,7 @@ void connection_feed(struct connection *connection)
 			smtp_client_data(connection->client, data, size);
 	}
 	if (result == MAIL_SOURCE_END) {
-		if (is_about_sent(&connection->stream))
+		if (is_about_sent(&connection->stream) && smtp_client_may_end_data(connection->client))
 			ask_to_end_data(connection);
 	} else if (result == MAIL_SOURCE_FAILED) {
 		log_error("relay", "could not read a message", LOG_TEXT("id", connection->outgoing->envelope->id),

@@ -103,6 +103,8 @@ int smtp_client_begin(struct smtp_client *, const struct smtp_transaction *, str
 /* SENDING. The data in pieces, then its end; as BDAT where CHUNKING is offered. Each piece is taken whole, but may end
  * the state until the server has answered. */
 void smtp_client_data(struct smtp_client *, const char *data, size_t size);
+/* All chunks before the last are answered: a server that refused one of them gets no end of the message. */
+bool smtp_client_may_end_data(const struct smtp_client *);
 void smtp_client_data_end(struct smtp_client *);
 /* Ends a transaction whose final dot was not sent; `why` NULL: broken off, else it is broken. The connection ends:
  * with RSET and QUIT where these can be heard. */

@@ -133,6 +133,11 @@ void smtp_client_data(struct smtp_client *client, const char *data, size_t size)
 		dots_write(&client->dots, data, size);
 }
 
+bool smtp_client_may_end_data(const struct smtp_client *client)
+{
+	return !client->in_chunks || !client->waiting;
+}
+
 void smtp_client_data_end(struct smtp_client *client)
 {
 	if (!client->in_data || client->dot_sent)
