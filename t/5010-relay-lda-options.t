@@ -12,7 +12,7 @@ from lib.relay import config, queued, script, send
 
 USER = 'nobody' if IS_ROOT else pwd.getpwuid(os.getuid()).pw_name
 GROUP = grp.getgrgid(pwd.getpwnam(USER).pw_gid).gr_name
-SHOW = 'cat >/dev/null; {{ printf "<%s>" "$@"; echo; }} >>{out}/args; id -un >{out}/user; id -gn >{out}/group'
+SHOW = 'cat >/dev/null; {{ printf "<%s>" "$@"; echo; }} >{out}/args.$$; id -un >{out}/user; id -gn >{out}/group'
 
 
 def program(t, name):
@@ -22,7 +22,8 @@ def program(t, name):
 
 
 def called(t):
-    return sorted(t.read('out/args').decode().splitlines())
+    """Each run has a file of its own: several may be under way."""
+    return sorted(t.read(f'out/{name}').decode().rstrip('\n') for name in os.listdir(t.path('out')) if name.startswith('args.'))
 
 
 def wait_delivered(master, ident, *recipients):
@@ -52,7 +53,8 @@ def one_run_each(t):
 
 def told_in_arguments(t):
     path = program(t, 'md')
-    master = t.master(config(f'type: maildrop, path: {path}, per_recipient: yes, extra_args: [filter, "{{recipient}}"]', delay=300))
+    master = t.master(config(f'type: maildrop, path: {path}, per_recipient: yes, extra_args: [filter, "{{recipient}}"]', delay=300,
+        bounces=True))
     ident = send(t, 'a@example.net', '-Vb@example.net')
     wait_delivered(master, ident, 'a@example.net')
     is_(called(t), ['<-f><s@example.org><filter><a@example.net>'], 'the arguments name the recipient, so -d does not')

@@ -47,8 +47,9 @@ struct scram_salting *scram_salting_new(const char *password, size_t password_si
 	unsigned iterations)
 {
 	struct scram_salting *salting = xcalloc(1, sizeof(*salting));
+	static const unsigned char block[4] = { 0, 0, 0, 1 };
 	unsigned char key[BLOCK_SIZE] = { 0 };
-	unsigned char *first = xmalloc(salt_size + 4);
+	unsigned char *first = xmalloc(salt_size + sizeof(block));
 
 	if (password_size > sizeof(key))
 		must(EVP_Digest(password, password_size, key, NULL, EVP_sha256(), NULL));
@@ -60,8 +61,8 @@ struct scram_salting *scram_salting_new(const char *password, size_t password_si
 	must(salting->work != NULL);
 	if (salt_size)
 		memcpy(first, salt, salt_size);
-	memcpy(first + salt_size, "\0\0\0\1", 4);
-	hmac(salting->last, password, password_size, first, salt_size + 4);
+	memcpy(first + salt_size, block, sizeof(block));
+	hmac(salting->last, password, password_size, first, salt_size + sizeof(block));
 	memcpy(salting->key, salting->last, sizeof(salting->key));
 	salting->left = iterations ? iterations - 1 : 0;
 	OPENSSL_cleanse(key, sizeof(key));

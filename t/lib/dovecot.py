@@ -121,10 +121,18 @@ class Dovecot:
         # It knows where it is installed, and proot shows it that place.
         self.inside = [peer('usr/bin/proot'), '-b', f'{peer("usr/lib/dovecot")}:/usr/lib/dovecot',
             '-b', f'{peer("usr/bin/doveconf")}:/usr/bin/doveconf']
-        self.lda = t.write(f'{name}/lda', f'#!/bin/sh\nexport LD_LIBRARY_PATH={self.library_path}\n'
+        self.lda = t.write(f'{name}/lda', f'#!/bin/sh\necho $$ >>{self.dir}/pids\nexport LD_LIBRARY_PATH={self.library_path}\n'
             f'exec {" ".join(self.inside)} /usr/lib/dovecot/dovecot-lda -c {self.conf} "$@"\n', 0o755)
+        t.write(f'{name}/pids', '', 0o666)
+        self.errors = []
+        t.servers.append(self)
         if start:
             self.start()
+
+    def close(self):
+        """Killed, proot leaves its loader and a folder behind."""
+        for pid in self.t.read(f'{self.name}/pids').decode().split():
+            self.t.run('rm', '-rf', *glob.glob(f'/tmp/proot*-{pid}-*'))
 
     def _write(self, relay_port, tls):
         user = current_user()
@@ -153,6 +161,8 @@ class Dovecot:
             popen = subprocess.Popen([*self.inside, peer('usr/sbin/dovecot'), '-F', '-c', self.conf], stdin=subprocess.DEVNULL,
                 stdout=log, stderr=log, cwd=self.dir, env=dict(self.t.env, LD_LIBRARY_PATH=self.library_path),
                 start_new_session=True, **user)
+        with open(f'{self.dir}/pids', 'a', encoding='ascii') as pids:
+            pids.write(f'{popen.pid}\n')
         self.process = DovecotProcess(self.name, popen, log_path)
         self.t.processes.append(self.process)
         wait_for(self._answers, 20, f'{self.name} to answer')
