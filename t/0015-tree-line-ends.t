@@ -50,7 +50,7 @@ ok(len(sources) > 150, f'there are {len(sources)} sources')
 found = {name for name, text in sources.items() if re.search(r"'\\r'|\b(mem|str)\w+\([^;]*\"\\r", text)}
 is_(found, set(LOOKS), 'nobody else looks for a CR')
 found = {name for name, text in sources.items() if re.search(r'\bNEWLINE_(BARE|NUL)|\bnewline_init\(', text)}
-is_(found, {'common/smtp/newline.c', 'common/smtp/dots.c', 'common/smtp/incoming.c'}, 'nobody else speaks of bare ones')
+is_(found, {f'common/smtp/{name}.c' for name in ('newline', 'dots', 'client_data', 'incoming')}, 'nobody else speaks of bare ones')
 
 is_(callers('spool_write'), {('common/smtp/incoming.c', 'sink')}, 'one function stores what a peer sends')
 incoming = sources['common/smtp/incoming.c']
@@ -62,8 +62,8 @@ found = {name for name, text in sources.items()
     'common/message/header.c', 'common/message/bounce_returned.c'}
 is_(found, set(FILLS), 'and nobody else fills a message')
 
-is_(callers('dots_write'), {('common/smtp/client.c', 'smtp_client_data')}, 'what is sent by SMTP gets its dots')
-is_(callers('smtp_client_data'), {('worker/connection.c', 'feed')}, 'from one place')
+is_(callers('dots_write'), {('common/smtp/client_data.c', 'smtp_client_data')}, 'what is sent by SMTP gets its dots')
+is_(callers('smtp_client_data'), {('worker/connection_mail.c', 'connection_feed')}, 'from one place')
 is_({name for name, text in sources.items() if re.search(r'"(?:\\r\\n)?\.\\r\\n"', text)}, {'common/smtp/dots.c'},
     'whose end is written once')
 sys.exit(plan())

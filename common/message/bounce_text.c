@@ -56,7 +56,8 @@ static void put_host(const struct bounce *b, struct buffer *out)
 		buffer_append_str(out, ", over ");
 		bounce_append(out, result->tls, true);
 	}
-	buffer_append_str(out, ".\r\n");
+	buffer_append_char(out, '.');
+	buffer_append_str(out, "\r\n");
 }
 
 /* Every line of it with its code, as the next hop said it. */
