@@ -35,8 +35,7 @@ static void test_domains(void)
 static const char *force(const char *yaml)
 {
 	static struct buffer text;
-	static const struct option row = { "force_mx", OPTION_PAIRS, 0, .check = forced_check };
-	static const struct option rows[2] = { row };
+	static const struct option rows[] = { { "force_mx", OPTION_PAIRS, 0, .check = forced_check }, { 0 } };
 	struct config_errors errors = { 0 };
 	struct config *config = config_parse("x", yaml, strlen(yaml), &errors);
 	struct option_pairs pairs = { 0 };
