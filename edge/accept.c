@@ -13,6 +13,7 @@
 #include "common/base/file.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "edge/arrival.h"
 #include "edge/server.h"
 #include "edge/tally.h"
 
@@ -127,7 +128,7 @@ static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer
 	edge->connections++;
 	counter_add(edge->child->counters, COUNTER_EDGE_CONNECTIONS, 1);
 	counter_add(edge->child->counters, COUNTER_EDGE_ACCEPTED, 1);
-	edge->driver->accepted(edge, fd, peer);
+	arrival_new(edge, fd, peer);
 }
 
 static void on_readable(evutil_socket_t socket, short what, void *arg)

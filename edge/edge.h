@@ -4,10 +4,9 @@
 #ifndef SLIMTA_EDGE_EDGE_H
 #define SLIMTA_EDGE_EDGE_H
 
-#include <sys/socket.h>
-
 #include "common/net/child.h"
 #include "common/queue/queue.h"
+#include "edge/peer.h"
 
 struct edge;
 struct server;
@@ -22,8 +21,8 @@ struct edge_driver {
 		const struct process_options *, struct config_errors *);
 	void (*unload)(struct edge *);			/* frees what load made */
 	void (*open)(struct edge *);			/* queue and pools are there */
-	/* A connection, non-blocking; the fd is the driver's. */
-	void (*accepted)(struct edge *, int fd, const struct sockaddr_storage *peer);
+	/* A connection, non-blocking, that was let in (see arrival.h); the fd is the driver's. */
+	void (*accepted)(struct edge *, int fd, const struct peer *);
 	/* A connection that cannot be served: says so, never waits. The fd stays the caller's. */
 	void (*refuse)(struct edge *, int fd);
 	/* Ends idle connections at once, others after their transaction; `now`: those too. */

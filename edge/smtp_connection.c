@@ -1,7 +1,5 @@
 /* smtp_connection.c - a session on a socket, and what becomes of its messages
  * SPDX-License-Identifier: MIT */
-#include <arpa/inet.h>
-#include <netinet/in.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -220,39 +218,25 @@ static const struct stream_handler stream_handler = {
 
 /* ---- beginning and draining */
 
-/* The address as text, and the port (0: none). A socket that somebody else opened may take both families. */
-static unsigned describe_peer(const struct sockaddr_storage *peer, char text[INET6_ADDRSTRLEN])
+/* The last step of an arrival. */
+static void begin(struct smtp_connection *c)
 {
-	const struct sockaddr_in *v4 = (const struct sockaddr_in *)peer;
-	const struct sockaddr_in6 *v6 = (const struct sockaddr_in6 *)peer;
-
-	if (peer->ss_family == AF_INET && inet_ntop(AF_INET, &v4->sin_addr, text, INET6_ADDRSTRLEN))
-		return ntohs(v4->sin_port);
-	if (peer->ss_family == AF_INET6) {
-		bool mapped = IN6_IS_ADDR_V4MAPPED(&v6->sin6_addr);
-
-		if (inet_ntop(mapped ? AF_INET : AF_INET6, &v6->sin6_addr.s6_addr[mapped ? 12 : 0], text, INET6_ADDRSTRLEN))
-			return ntohs(v6->sin6_port);
-	}
-	memcpy(text, "unix", sizeof("unix"));
-	return 0;
+	stream_poll(&c->stream);
+	session_greet(c->session);
 }
 
-void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct sockaddr_storage *peer)
+void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer)
 {
 	struct smtp_connection *c = xcalloc(1, sizeof(*c));
-	char ip[INET6_ADDRSTRLEN];
-	unsigned port = describe_peer(peer, ip);
 
 	c->edge = smtp;
 	TAILQ_INSERT_TAIL(&smtp->connections, c, entry);
 	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms,
 		&stream_handler, c);
-	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, ip);
+	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, peer->text);
 	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)),
-		LOG_TEXT("client", ip), LOG_INT("port", port), LOG_TEXT("edge", smtp->edge.name));
-	stream_poll(&c->stream);
-	session_greet(c->session);
+		LOG_TEXT("client", peer->text), LOG_INT("port", peer->port), LOG_TEXT("edge", smtp->edge.name));
+	begin(c);
 }
 
 void smtp_connection_drain(struct smtp_connection *c, bool now)

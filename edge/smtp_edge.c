@@ -122,7 +122,7 @@ static void open_edge(struct edge *edge)
 	};
 }
 
-static void accepted(struct edge *edge, int fd, const struct sockaddr_storage *peer)
+static void accepted(struct edge *edge, int fd, const struct peer *peer)
 {
 	smtp_connection_new((struct smtp_edge *)edge, fd, peer);
 }

@@ -29,7 +29,7 @@ struct smtp_edge {
 };
 
 /* Serves the connection; the fd is taken. */
-void smtp_connection_new(struct smtp_edge *, int fd, const struct sockaddr_storage *peer);
+void smtp_connection_new(struct smtp_edge *, int fd, const struct peer *);
 void smtp_connection_free(struct smtp_connection *);	/* without a word to the client */
 /* See edge_driver.drain. */
 void smtp_connection_drain(struct smtp_connection *, bool now);

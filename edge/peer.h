@@ -1,0 +1,23 @@
+/* peer.h - whom a connection is from
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_EDGE_PEER_H
+#define SLIMTA_EDGE_PEER_H
+
+#include <stdbool.h>
+#include <sys/socket.h>
+
+#include "common/net/hosts.h"
+
+struct peer {
+	struct host_address address;	/* an IPv4 client of an IPv6 socket as IPv4; family 0: not known, or no IP at all */
+	unsigned port;			/* 0 = none */
+	char text[HOST_ADDRESS_TEXT_SIZE];	/* "192.0.2.1", "2001:db8::1", "unix", "unknown" */
+};
+
+void peer_of_socket(struct peer *, const struct sockaddr_storage *from);
+/* As somebody tells of it: an IPv4 or IPv6 address, one of IPv4 within IPv6 as IPv4. */
+void peer_of_address(struct peer *, const struct host_address *, unsigned port);
+void peer_unknown(struct peer *);
+bool peer_is_loopback(const struct peer *);
+
+#endif
