@@ -94,7 +94,7 @@ static void open_edge(struct edge *edge)
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
 	struct child *child = edge->child;
 	const char *dir = child->process.spool_dir, *wished = queue_spool_dir(edge->queue);
-	unsigned extensions = EXTENSIONS_ALL;
+	unsigned extensions = EXTENSIONS_ALL & ~(unsigned)EXTENSION_STARTTLS;
 
 	for (size_t i = 0; i < smtp->disable_extensions.count; i++)
 		extensions &= ~extension_find(smtp->disable_extensions.items[i]);

@@ -92,6 +92,7 @@ static void print_client(const struct client *client)
 	put_named(&value, "host", client->host);
 	put_named(&value, "EHLO", client->name);
 	put_named(&value, "protocol", client->protocol);
+	put_named(&value, "TLS", client->tls);
 	put_named(&value, "user", client->auth);
 	print_line("client", &value);
 	buffer_release(&value);

@@ -211,6 +211,20 @@ static void test_received(void)
 		"what a peer says forges nothing");
 }
 
+static void test_received_tls(void)
+{
+	struct envelope *envelope = message("");
+
+	xstrset(&envelope->client.protocol, "ESMTPS");
+	xstrset(&envelope->client.tls, "TLSv1.3 TLS_AES_256_GCM_SHA384");
+	expect(TRACED, envelope, FROM "\tby in.example.net (slimta " VERSION
+		") with ESMTPS (TLSv1.3 TLS_AES_256_GCM_SHA384) id " ID FOR, "how it was encrypted");
+	envelope = message("");
+	xstrset(&envelope->client.tls, "odd) by (x\r\ny");
+	expect(TRACED, envelope, FROM "\tby in.example.net (slimta " VERSION ") with ESMTP (odd? by??x??y) id " ID FOR,
+		"which forges nothing either");
+}
+
 static void test_received_utf8(void)
 {
 	struct envelope *envelope = message("");
@@ -417,6 +431,7 @@ int main(void)
 	test_more_errors();
 	test_date_and_id();
 	test_received();
+	test_received_tls();
 	test_received_utf8();
 	test_pass_through();
 	test_long_words();

@@ -25,6 +25,7 @@ void client_release(struct client *client)
 	free(client->name);
 	free(client->protocol);
 	free(client->auth);
+	free(client->tls);
 	json_decref(client->other);
 	*client = (struct client){ 0 };
 }
@@ -36,6 +37,7 @@ void client_copy(struct client *to, const struct client *from)
 	xstrset(&to->name, from->name);
 	xstrset(&to->protocol, from->protocol);
 	xstrset(&to->auth, from->auth);
+	xstrset(&to->tls, from->tls);
 	json_decref(to->other);
 	to->other = json_deep_copy(from->other);
 }

@@ -25,6 +25,7 @@ struct client {
 	char *name;		/* what EHLO said */
 	char *protocol;		/* RFC 3848: SMTP ESMTP ESMTPS ESMTPA ESMTPSA, UTF8SMTP... */
 	char *auth;		/* authcid */
+	char *tls;		/* its version, a space, and the cipher; NULL: it came in clear, too */
 	json_t *other;		/* members we do not know, kept when rewritten; NULL = none */
 };
 
@@ -65,7 +66,7 @@ void client_release(struct client *);
 /* The JSON of the stored form (without content): members with no value are left out. New reference.
  *     version 1; needs: features a reader has to know, none so far; id, origin, sender, receiver, envid: text;
  *     recipients: [{address, notify: [NEVER SUCCESS FAILURE DELAY], orcpt}]; client: {ip, host, name, protocol,
- *     auth}; timestamp: milliseconds since 1970; body: 7BIT, 8BITMIME or BINARYMIME; smtputf8, requiretls: true;
+ *     auth, tls}; timestamp: milliseconds since 1970; body: 7BIT, 8BITMIME or BINARYMIME; smtputf8, requiretls: true;
  *     size: octets; ret: FULL or HDRS.
  * Text that is not UTF-8 is written as escaped() has it. */
 #define ENVELOPE_VERSION 1

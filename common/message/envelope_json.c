@@ -80,6 +80,7 @@ static json_t *client_to_json(const struct client *client)
 	set_text(object, "name", client->name);
 	set_text(object, "protocol", client->protocol);
 	set_text(object, "auth", client->auth);
+	set_text(object, "tls", client->tls);
 	return with_others(object, client->other);
 }
 
@@ -219,7 +220,7 @@ static bool get_recipients(const json_t *array, struct envelope *envelope, const
 
 static bool get_client(const json_t *object, struct client *client, const char **why)
 {
-	static const char *const known[] = { "ip", "host", "name", "protocol", "auth", NULL };
+	static const char *const known[] = { "ip", "host", "name", "protocol", "auth", "tls", NULL };
 
 	if (!object)
 		return true;
@@ -229,7 +230,7 @@ static bool get_client(const json_t *object, struct client *client, const char *
 	return get_text(object, "ip", &client->ip, why) && get_text(object, "host", &client->host, why) &&
 		get_text(object, "name", &client->name, why) &&
 		get_text(object, "protocol", &client->protocol, why) &&
-		get_text(object, "auth", &client->auth, why);
+		get_text(object, "auth", &client->auth, why) && get_text(object, "tls", &client->tls, why);
 }
 
 static bool get_body(const json_t *value, enum body_type *out, const char **why)

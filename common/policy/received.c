@@ -1,12 +1,14 @@
 /* received.c - add_received_header: the trace field of RFC 5321 4.4
  * SPDX-License-Identifier: MIT
- *     from EHLO (HOST [IP]) by RECEIVER (slimta VERSION) with PROTOCOL id ID for <RECIPIENT>; DATE
+ *     from EHLO (HOST [IP]) by RECEIVER (slimta VERSION) with PROTOCOL (TLS CIPHER) id ID for <RECIPIENT>; DATE
  * A recipient is named only when there is no other to whom that would tell it. */
 #include <ctype.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/buffer.h"
 #include "common/base/clock.h"
+#include "common/base/memory.h"
 #include "common/base/text.h"
 #include "common/message/address.h"
 #include "common/message/header.h"
@@ -66,6 +68,22 @@ static void append_client(struct buffer *out, const struct client *client, bool 
 	buffer_append_str(out, "])");
 }
 
+/* Version and cipher, two words of our own making where the envelope is. */
+static void append_tls(struct buffer *out, const char *tls)
+{
+	const char *space = strchr(tls, ' ');
+	char *version = xstrndup(tls, space ? (size_t)(space - tls) : strlen(tls));
+
+	buffer_append_str(out, " (");
+	append_word(out, version, false);
+	if (space) {
+		buffer_append_char(out, ' ');
+		append_word(out, space + 1, false);
+	}
+	buffer_append_char(out, ')');
+	free(version);
+}
+
 static void append_stamp(struct buffer *out, const struct envelope *envelope, const struct process_options *process)
 {
 	const struct client *client = &envelope->client;
@@ -82,6 +100,8 @@ static void append_stamp(struct buffer *out, const struct envelope *envelope, co
 	if (client->protocol) {
 		buffer_append_str(out, " with ");
 		append_word(out, client->protocol, false);
+		if (client->tls)
+			append_tls(out, client->tls);
 	}
 	buffer_appendf(out, " id %s", envelope->id);
 	/* An address that is none, from an edge that takes anything, could pass for another part of the field. */

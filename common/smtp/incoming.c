@@ -19,7 +19,7 @@ struct incoming {
 	bool last;
 	struct discarding {		/* it is discarded */
 		unsigned code;			/* 0: it is not */
-		const char *text;
+		const char *status, *text;
 		enum phase phase;		/* to go back to */
 	} discarding;
 	/* the rate */
@@ -188,7 +188,7 @@ static void discarded(struct session *s)
 	if (s->refused_chunk)
 		session_reply_with(s, &s->chunk_refusal);
 	else
-		session_reply(s, discarding.code, "5.5.1", "%s", discarding.text);
+		session_reply(s, discarding.code, discarding.status, "%s", discarding.text);
 }
 
 /* A failure is told behind the octets of the chunk that has it (RFC 3030 2), and the transaction is over. */
@@ -244,11 +244,11 @@ void incoming_chunk(struct session *s, uint64_t size, bool last)
 	expect(s, size, last);
 }
 
-void incoming_discard(struct session *s, uint64_t size, unsigned code, const char *text)
+void incoming_discard(struct session *s, uint64_t size, unsigned code, const char *status, const char *text)
 {
 	struct incoming *in = incoming_new(s, false);
 
-	in->discarding = (struct discarding){ code, text, s->phase };
+	in->discarding = (struct discarding){ code, status, text, s->phase };
 	expect(s, size, false);
 }
 

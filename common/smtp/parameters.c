@@ -66,6 +66,17 @@ static int take_smtputf8(struct session *s, const char *value, size_t size)
 	return 0;
 }
 
+static int take_requiretls(struct session *s, const char *value, size_t size)
+{
+	(void)size;
+	if (value) {
+		session_reply_arguments(s);
+		return -1;
+	}
+	s->envelope->requiretls = true;
+	return 0;
+}
+
 static int take_ret(struct session *s, const char *value, size_t size)
 {
 	if (value && size == 4 && strncasecmp(value, "FULL", 4) == 0) {
@@ -168,6 +179,7 @@ static const struct {
 	{ "SIZE", PARAMETER_OF_MAIL, EXTENSION_SIZE, take_size },
 	{ "BODY", PARAMETER_OF_MAIL, EXTENSION_8BITMIME, take_body },
 	{ "SMTPUTF8", PARAMETER_OF_MAIL, EXTENSION_SMTPUTF8, take_smtputf8 },
+	{ "REQUIRETLS", PARAMETER_OF_MAIL, EXTENSION_REQUIRETLS, take_requiretls },
 	{ "RET", PARAMETER_OF_MAIL, EXTENSION_DSN, take_ret },
 	{ "ENVID", PARAMETER_OF_MAIL, EXTENSION_DSN, take_envid },
 	{ "NOTIFY", PARAMETER_OF_RCPT, EXTENSION_DSN, take_notify },
@@ -204,7 +216,7 @@ static int read_one(struct session *s, enum parameter_of of, unsigned *seen, con
 	}
 	for (unsigned i = 0; i < ARRAY_SIZE(parameters); i++) {
 		if (parameters[i].of != of || !s->extended
-			|| !(s->settings->extensions & parameters[i].extension)
+			|| !session_offers(s, parameters[i].extension)
 			|| strlen(parameters[i].name) != name_size
 			|| strncasecmp(parameters[i].name, text, name_size) != 0)
 			continue;

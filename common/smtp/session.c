@@ -33,6 +33,7 @@ void session_free(struct session *s)
 	session_reset(s, "connection lost");
 	reply_release(&s->chunk_refusal);
 	free(s->name);
+	free(s->tls);
 	free(s);
 }
 
@@ -41,8 +42,7 @@ const char *session_id(const struct session *s)
 	return s->id;
 }
 
-/* The only writer of `phase`. */
-static void session_enter(struct session *s, enum phase next)
+void session_enter(struct session *s, enum phase next)
 {
 	if (next == PHASE_SAME)
 		return;
@@ -131,7 +131,8 @@ void session_end(struct session *s, unsigned code, const char *status, const cha
 	struct reply reply = { 0 };
 
 	reply_set(&reply, code, status, "%s", text);
-	say(s, &reply, false);
+	if (s->phase != PHASE_TLS)
+		say(s, &reply, false);
 	reply_append(&reply, &line);
 	log_info("smtp", "ended", LOG_TEXT("session", s->id), LOG_TEXT("client", s->client_ip),
 		LOG_TEXT("reply", buffer_str(&line)));
@@ -140,7 +141,7 @@ void session_end(struct session *s, unsigned code, const char *status, const cha
 	session_reset(s, text);
 	s->verb = NULL;
 	s->answered = NULL;
-	s->lingering = true;
+	s->lingering = s->phase != PHASE_TLS;
 	session_enter(s, PHASE_CLOSED);
 	s->owner->changed(s->arg);
 }
@@ -264,6 +265,8 @@ enum session_state session_state(const struct session *s)
 {
 	if (s->phase == PHASE_CLOSED)
 		return s->lingering ? SESSION_LINGERING : SESSION_CLOSING;
+	if (s->phase == PHASE_TLS)
+		return SESSION_WANTS_TLS;
 	return s->verb || incoming_is_full(s) ? SESSION_WAITING : SESSION_READING;
 }
 
@@ -326,7 +329,9 @@ static void run_line(struct session *s, const char *line, size_t size)
 	s->given = line;
 	s->given_size = size;
 	s->refused_chunk = s->refused_chunk && verb->run == run_bdat;
-	if (!(verb->phases & (1u << s->phase)))
+	if (verb->guarded && session_lacks_tls(s))
+		session_reply(s, 530, "5.7.0", TEXT_LACKS_TLS);
+	else if (!(verb->phases & (1u << s->phase)))
 		session_reply(s, 503, "5.5.1", "Bad sequence of commands");
 	else if (name_size == size)
 		verb->run(s, line + size, 0);
@@ -391,7 +396,9 @@ size_t session_input(struct session *s, const char *data, size_t size)
 			break;
 		taken += more;
 	}
-	return s->phase == PHASE_CLOSED ? size : taken;
+	if (s->phase == PHASE_TLS && taken < size)
+		session_discarded(s, size - taken);
+	return s->phase == PHASE_CLOSED || s->phase == PHASE_TLS ? size : taken;
 }
 
 void session_input_ended(struct session *s)

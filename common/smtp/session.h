@@ -1,7 +1,8 @@
 /* session.h - the server's side of an SMTP connection, without the connection
  * SPDX-License-Identifier: MIT
  * Octets go in by session_input, replies come out in a buffer of the owner. Nothing here knows
- * sockets, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 3030, 3461, 6152, 6531, 9422. */
+ * sockets nor TLS, so tests and fuzzers can drive it. RFC 5321, 1870, 2034, 2920, 3030, 3207, 3461, 6152, 6531, 8689,
+ * 9422. */
 #ifndef SLIMTA_SMTP_SESSION_H
 #define SLIMTA_SMTP_SESSION_H
 
@@ -19,8 +20,11 @@ enum extension {
 	EXTENSION_DSN = 32,
 	EXTENSION_CHUNKING = 64,
 	EXTENSION_LIMITS = 128,
+	EXTENSION_REQUIRETLS = 256,	/* within TLS alone */
+	EXTENSION_STARTTLS = 512,	/* in clear alone, where tls_available */
+	EXTENSION_AUTH = 1024,
 };
-#define EXTENSIONS_ALL 255u
+#define EXTENSIONS_ALL 2047u
 /* The bit of an EHLO keyword in any case; 0 if we know none of that name. */
 unsigned extension_find(const char *keyword);
 
@@ -35,6 +39,8 @@ struct session_settings {
 	/* For the next octets of mail data. Less than SESSION_LEAST_RATE within it ends the session too. */
 	int64_t data_timeout_ms;
 	unsigned extensions;		/* EXTENSION_ bits to offer */
+	bool tls_available;		/* the owner can do what SESSION_WANTS_TLS asks for */
+	bool require_tls;		/* 530 5.7.0 in clear to what has to do with mail */
 	struct spool_settings spool;
 	struct counters *counters;	/* messages refused by the session itself; NULL = none */
 };
@@ -77,9 +83,18 @@ enum session_state {
 	SESSION_WAITING,	/* wants none until `changed` */
 	SESSION_CLOSING,	/* send what is in `out`, then close */
 	SESSION_LINGERING,	/* the same, but the client may be sending: read on for a while */
+	/* Send what is in `out`, then begin the handshake, as the server: session_tls_started or session_lost comes of it.
+	 * No octet that came in clear may reach what is said within TLS. */
+	SESSION_WANTS_TLS,
 };
 enum session_state session_state(const struct session *);
 int64_t session_timeout_ms(const struct session *);
+/* The connection speaks TLS from here on. After STARTTLS all that was said before is forgotten (RFC 3207 4.2), but for the
+ * count of errors; where TLS is spoken from the first octet on, this comes before session_greet. `version` and `cipher` as
+ * OpenSSL names them; `peer`: whom the client's certificate is for, if it gave one and that was verified, else NULL. */
+void session_tls_started(struct session *, const char *version, const char *cipher, const char *peer);
+bool session_is_secure(const struct session *);
+
 /* Mail data is expected: large reads pay. */
 bool session_is_receiving(const struct session *);
 

@@ -66,18 +66,20 @@ static void run_unknown(struct session *s, const char *text, size_t size)
 }
 
 /* MAIL: SIZE 26, BODY 17, SMTPUTF8 10 (RFC 1870, 6152, 6531), RET 9, ENVID 101; RCPT: NOTIFY 29,
- * ORCPT 501 (RFC 3461 5.4), each with its space. */
+ * ORCPT 501 (RFC 3461 5.4), REQUIRETLS 11 (RFC 8689 2), each with its space. */
 static const struct verb verbs[] = {
 	{ "EHLO", ALWAYS,		PHASE_FRESH,	run_ehlo, .plain = true },
 	{ "HELO", ALWAYS,		PHASE_FRESH,	run_helo, .plain = true },
-	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101, .useful = true },
-	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501, .useful = true },
-	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data, .useful = true },
+	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101 + 11, .useful = true,
+		.guarded = true },
+	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501, .useful = true, .guarded = true },
+	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data, .useful = true, .guarded = true },
 	{ "BDAT", ALWAYS,		PHASE_SAME,	run_bdat },
 	{ "RSET", ALWAYS,		PHASE_FRESH,	run_rset },
 	{ "NOOP", ALWAYS,		PHASE_SAME,	run_noop },
-	{ "VRFY", ALWAYS,		PHASE_SAME,	run_vrfy },
-	{ "EXPN", ALWAYS,		PHASE_SAME,	run_expn },
+	{ "STARTTLS", IN(READY),	PHASE_TLS,	run_starttls },
+	{ "VRFY", ALWAYS,		PHASE_SAME,	run_vrfy, .guarded = true },
+	{ "EXPN", ALWAYS,		PHASE_SAME,	run_expn, .guarded = true },
 	{ "HELP", ALWAYS,		PHASE_SAME,	run_help },
 	{ "QUIT", ALWAYS,		PHASE_CLOSED,	run_quit },
 	{ "GET", ALWAYS,		PHASE_CLOSED,	run_http },

@@ -16,6 +16,7 @@ enum phase {
 	PHASE_BDAT,		/* there is a chunk, and not the last */
 	PHASE_CHUNK,		/* the octets of a chunk are coming */
 	PHASE_DATA,		/* mail data is coming, up to its dot */
+	PHASE_TLS,		/* STARTTLS was accepted: nothing is said until the handshake is over */
 	PHASE_CLOSED,
 	PHASE_FRESH,		/* in a row: READY after EHLO, else START; no transaction */
 	PHASE_SAME,		/* in a row: as it was */
@@ -32,6 +33,7 @@ struct verb {
 	size_t more;		/* octets that extensions add to READER_LINE_MAX */
 	bool plain;		/* a positive reply has no enhanced status */
 	bool useful;		/* a positive reply brings a message on */
+	bool guarded;		/* see settings->require_tls; BDAT looks after itself */
 };
 #define IN(phase) (1u << PHASE_##phase)
 
@@ -55,6 +57,7 @@ struct session {
 	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
+	char *tls;			/* its version and cipher; NULL: in clear */
 	const char *given;		/* the line of the command while it runs, for the log; NULL = none */
 	size_t given_size;
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
@@ -80,15 +83,25 @@ void run_rcpt(struct session *, const char *text, size_t size);
 void run_data(struct session *, const char *text, size_t size);
 void run_bdat(struct session *, const char *text, size_t size);
 void run_rset(struct session *, const char *text, size_t size);
+void run_starttls(struct session *, const char *text, size_t size);
+
+/* Whether EHLO names it in this session, now. */
+bool session_offers(const struct session *, unsigned extension);
+/* 530 is due to what needs TLS. */
+bool session_lacks_tls(const struct session *);
+#define TEXT_LACKS_TLS "Must issue a STARTTLS command first"	/* RFC 3207 4 */
+/* Octets that came in clear behind STARTTLS are gone. */
+void session_discarded(const struct session *, size_t octets);
 
 /* The one reply to the verb under way. */
 void session_reply(struct session *, unsigned code, const char *status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void session_reply_with(struct session *, const struct reply *);
 void session_reply_arguments(struct session *);		/* 501 5.5.4 */
-/* A reply to no verb, then the end. */
+/* A reply to no verb, then the end. Before a handshake nothing more is said, as it would be taken for a part of that. */
 void session_end(struct session *, unsigned code, const char *status, const char *text);
 void session_begin(struct session *, const struct verb *);	/* a reply to this one is due now */
+void session_enter(struct session *, enum phase);		/* the only writer of `phase` */
 /* BDAT has no reply of its own: its octets come, then a pseudo-verb. `phase`: the one to be in, PHASE_CHUNK or, behind
  * octets that were discarded, the one before. */
 void session_receive(struct session *, enum phase);
@@ -103,8 +116,8 @@ int parameters_read(struct session *, enum parameter_of, const char *text, size_
 /* Mail data (incoming.c): s->incoming is there from the first on, and goes with the transaction. */
 void incoming_begin(struct session *);				/* as DATA sends it: up to its dot */
 void incoming_chunk(struct session *, uint64_t size, bool last);	/* a chunk, where one is allowed */
-/* A chunk where none is: its octets are dropped, then comes the reply `code` 5.5.1 `text`. */
-void incoming_discard(struct session *, uint64_t size, unsigned code, const char *text);
+/* A chunk where none is: its octets are dropped, then comes the reply `code` `status` `text`, constants. */
+void incoming_discard(struct session *, uint64_t size, unsigned code, const char *status, const char *text);
 size_t incoming_take(struct session *, const char *data, size_t size);
 bool incoming_is_full(const struct session *);
 void incoming_free(struct incoming *);

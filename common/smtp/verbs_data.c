@@ -46,9 +46,11 @@ void run_bdat(struct session *s, const char *text, size_t size)
 	if (!read_chunk(text, size, &octets, &last))
 		session_end(s, 501, "5.5.4", "Syntax: BDAT SIZE [LAST]; nobody knows where its octets end");
 	else if (!(s->settings->extensions & EXTENSION_CHUNKING))
-		incoming_discard(s, octets, 502, "Command not implemented");
+		incoming_discard(s, octets, 502, "5.5.1", "Command not implemented");
+	else if (session_lacks_tls(s))
+		incoming_discard(s, octets, 530, "5.7.0", TEXT_LACKS_TLS);
 	else if ((s->phase != PHASE_RCPT && s->phase != PHASE_BDAT) || !s->extended)
-		incoming_discard(s, octets, 503, "Bad sequence of commands");
+		incoming_discard(s, octets, 503, "5.5.1", "Bad sequence of commands");
 	else
 		incoming_chunk(s, octets, last);
 }

@@ -22,6 +22,9 @@ static const struct {
 	{ "DSN", EXTENSION_DSN },
 	{ "CHUNKING", EXTENSION_CHUNKING },
 	{ "LIMITS", EXTENSION_LIMITS },
+	{ "REQUIRETLS", EXTENSION_REQUIRETLS },
+	{ "STARTTLS", EXTENSION_STARTTLS },
+	{ "AUTH", EXTENSION_AUTH },
 };
 
 unsigned extension_find(const char *keyword)
@@ -33,10 +36,27 @@ unsigned extension_find(const char *keyword)
 	return 0;
 }
 
-static void append_extensions(const struct session_settings *settings, struct buffer *text)
+bool session_offers(const struct session *s, unsigned extension)
 {
+	if (!(s->settings->extensions & extension))
+		return false;
+	switch (extension) {
+	case EXTENSION_REQUIRETLS:
+		return session_is_secure(s);
+	case EXTENSION_STARTTLS:
+		return s->settings->tls_available && !session_is_secure(s);
+	case EXTENSION_AUTH:
+		return false;
+	}
+	return true;
+}
+
+static void append_extensions(const struct session *s, struct buffer *text)
+{
+	const struct session_settings *settings = s->settings;
+
 	for (size_t i = 0; i < ARRAY_SIZE(extensions); i++) {
-		if (!(settings->extensions & extensions[i].bit))
+		if (!session_offers(s, extensions[i].bit))
 			continue;
 		buffer_appendf(text, "\n%s", extensions[i].keyword);
 		if (extensions[i].bit == EXTENSION_SIZE)
@@ -60,7 +80,7 @@ static void hello(struct session *s, const char *name, size_t size, bool extende
 	s->extended = extended;
 	buffer_appendf(&text, "%s Hello %s", s->settings->hostname, s->name);
 	if (extended)
-		append_extensions(s->settings, &text);
+		append_extensions(s, &text);
 	session_reply(s, 250, NULL, "%s", buffer_str(&text));
 	buffer_release(&text);
 }

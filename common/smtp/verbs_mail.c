@@ -37,11 +37,12 @@ static char *read_path(struct session *s, enum address_kind kind, const char *te
 	return NULL;
 }
 
+/* RFC 3848, RFC 6531 4.3: what came by HELO has one name. */
 static const char *protocol_of(const struct session *s)
 {
-	if (s->envelope->smtputf8)
-		return "UTF8SMTP";
-	return s->extended ? "ESMTP" : "SMTP";
+	static const char *const names[][2] = { { "ESMTP", "UTF8SMTP" }, { "ESMTPS", "UTF8SMTPS" } };
+
+	return s->extended ? names[session_is_secure(s)][s->envelope->smtputf8] : "SMTP";
 }
 
 static void sender_answered(struct session *s, const struct reply *why)
@@ -62,6 +63,7 @@ static void begin_transaction(struct session *s, char *sender)
 	e->sender = sender;
 	e->client.ip = xstrdup(s->client_ip);
 	e->client.name = xstrdup(s->name);
+	xstrset(&e->client.tls, s->tls);
 	e->receiver = xstrdup(s->settings->hostname);
 	s->envelope = e;
 }
