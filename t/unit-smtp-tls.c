@@ -24,7 +24,7 @@ static void start_tls(struct harness *h)
 	harness_say(h, "EHLO c\r\n");
 	is_str(harness_say(h, "STARTTLS\r\n"), "220 2.7.0 Go ahead\r\n", "TLS may begin");
 	is_int(session_state(h->session), SESSION_WANTS_TLS, "and is waited for");
-	session_tls_started(h->session, VERSION13, NULL);
+	session_tls_started(h->session, VERSION13);
 }
 
 static void test_offers(void)
@@ -101,7 +101,7 @@ static void test_injected(void)
 			is_int(session_input(h.session, h.in.data, h.in.size), (intmax_t)h.in.size, "all of it is taken");
 		buffer_reset(&h.in);
 		quiet = h.out.size > 20 && strcmp(h.out.data + h.out.size - 20, "220 2.7.0 Go ahead\r\n") == 0;
-		session_tls_started(h.session, VERSION13, NULL);
+		session_tls_started(h.session, VERSION13);
 		buffer_reset(&h.out);
 		if (!quiet || strcmp(harness_say(&h, "P\r\n"), "500 5.5.2 Syntax error, command unrecognized\r\n") != 0 ||
 				strcmp(harness_say(&h, MAIL), "503 5.5.1 Bad sequence of commands\r\n") != 0 || h.questions)
@@ -201,7 +201,7 @@ static void test_ends(void)
 	buffer_reset(&h.out);
 	session_drain(h.session, false);
 	is_int(session_state(h.session), SESSION_WANTS_TLS, "a handshake may end while draining");
-	session_tls_started(h.session, VERSION13, NULL);
+	session_tls_started(h.session, VERSION13);
 	is_str(buffer_str(&h.out), "421 4.3.2 Service shutting down\r\n", "then it is told, within TLS");
 	harness_close(&h);
 	for (unsigned how = 0; how < 4; how++) {
@@ -218,30 +218,48 @@ static void test_ends(void)
 			session_input_ended(h.session);
 		is_int(session_state(h.session), SESSION_CLOSING, "it ends");
 		is_str(buffer_str(&h.out), "", "without a word");
-		session_tls_started(h.session, VERSION13, NULL);
+		session_tls_started(h.session, VERSION13);
 		is_int(session_state(h.session), SESSION_CLOSING, "and stays so");
 		harness_close(&h);
 	}
+}
+
+static void open_immediately(struct harness *h)
+{
+	harness_init(h);
+	h->settings.tls_available = h->settings.tls_immediately = true;
+	h->session = session_new(&h->settings, &harness_owner, h, &h->out, "192.0.2.1");
+	is_int(session_state(h->session), SESSION_WANTS_TLS, "TLS comes first");
 }
 
 static void test_immediately(void)
 {
 	struct harness h;
 
-	open_session(&h);
-	harness_close(&h);
-	h.session = session_new(&h.settings, &harness_owner, &h, &h.out, "192.0.2.1");
-	session_tls_started(h.session, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256", "CN=client");
+	open_immediately(&h);
+	session_greet(h.session);
+	session_tls_started(h.session, "TLSv1.2", "ECDHE-ECDSA-AES128-GCM-SHA256");
 	is_str(buffer_str(&h.out), "", "the banner comes when it is time");
 	session_greet(h.session);
 	is_str(buffer_str(&h.out), "220 mx.example ESMTP\r\n", "within TLS");
 	is_str(message_by(&h, "EHLO c\r\n", MAIL)->client.tls, "TLSv1.2 ECDHE-ECDSA-AES128-GCM-SHA256", "of this kind");
 	is_str(harness_say(&h, "STARTTLS\r\n"), "503 5.5.1 Bad sequence of commands\r\n", "there is no more of it");
 	harness_close(&h);
-	h.session = session_new(&h.settings, &harness_owner, &h, &h.out, "192.0.2.1");
-	session_tls_started(h.session, VERSION13, NULL);
+	open_immediately(&h);
+	session_tls_started(h.session, VERSION13);
 	session_input(h.session, "EHLO c\r\n", 8);
 	is_str(buffer_str(&h.out), "554 5.5.1 Command before the greeting\r\n", "nobody speaks before the banner");
+	harness_close(&h);
+	open_immediately(&h);
+	session_drain(h.session, false);
+	session_tls_started(h.session, VERSION13);
+	session_greet(h.session);
+	is_str(buffer_str(&h.out), "220 mx.example ESMTP\r\n421 4.3.2 Service shutting down\r\n", "draining is told within TLS");
+	harness_close(&h);
+	open_immediately(&h);
+	session_drain(h.session, true);
+	is_str(buffer_str(&h.out), "", "or not at all");
+	is_int(session_state(h.session), SESSION_CLOSING, "at its end");
 	harness_close(&h);
 }
 

@@ -21,6 +21,7 @@ struct session *session_new(const struct session_settings *settings,
 	s->owner = owner;
 	s->arg = arg;
 	s->out = out;
+	s->phase = settings->tls_immediately ? PHASE_TLS : PHASE_CONNECT;
 	id_new(s->id);
 	memcpy(s->client_ip, client_ip, ip_size);
 	return s;
@@ -40,6 +41,11 @@ void session_free(struct session *s)
 const char *session_id(const struct session *s)
 {
 	return s->id;
+}
+
+const char *session_client(const struct session *s)
+{
+	return s->client_ip;
 }
 
 void session_enter(struct session *s, enum phase next)

@@ -40,6 +40,7 @@ struct session_settings {
 	int64_t data_timeout_ms;
 	unsigned extensions;		/* EXTENSION_ bits to offer */
 	bool tls_available;		/* the owner can do what SESSION_WANTS_TLS asks for */
+	bool tls_immediately;		/* SESSION_WANTS_TLS at the start, before session_greet */
 	bool require_tls;		/* 530 5.7.0 in clear to what has to do with mail */
 	struct spool_settings spool;
 	struct counters *counters;	/* messages refused by the session itself; NULL = none */
@@ -74,6 +75,7 @@ struct session *session_new(const struct session_settings *, const struct sessio
  * owner is not affected. */
 void session_free(struct session *);
 const char *session_id(const struct session *);
+const char *session_client(const struct session *);	/* its IP address, as given */
 
 /* Sends the banner. To octets that come before it the session answers 554, and ends. */
 void session_greet(struct session *);
@@ -89,10 +91,9 @@ enum session_state {
 };
 enum session_state session_state(const struct session *);
 int64_t session_timeout_ms(const struct session *);
-/* The connection speaks TLS from here on. After STARTTLS all that was said before is forgotten (RFC 3207 4.2), but for the
- * count of errors; where TLS is spoken from the first octet on, this comes before session_greet. `version` and `cipher` as
- * OpenSSL names them; `peer`: whom the client's certificate is for, if it gave one and that was verified, else NULL. */
-void session_tls_started(struct session *, const char *version, const char *cipher, const char *peer);
+/* The connection speaks TLS from here on: all that was said before is forgotten (RFC 3207 4.2), but for the count of errors.
+ * `version` and `cipher` as OpenSSL names them. */
+void session_tls_started(struct session *, const char *version, const char *cipher);
 bool session_is_secure(const struct session *);
 
 /* Mail data is expected: large reads pay. */

@@ -16,7 +16,7 @@ enum phase {
 	PHASE_BDAT,		/* there is a chunk, and not the last */
 	PHASE_CHUNK,		/* the octets of a chunk are coming */
 	PHASE_DATA,		/* mail data is coming, up to its dot */
-	PHASE_TLS,		/* STARTTLS was accepted: nothing is said until the handshake is over */
+	PHASE_TLS,		/* nothing is said until the handshake is over */
 	PHASE_CLOSED,
 	PHASE_FRESH,		/* in a row: READY after EHLO, else START; no transaction */
 	PHASE_SAME,		/* in a row: as it was */

@@ -49,20 +49,16 @@ static void forget(struct session *s)
 	s->refused_chunk = s->refused_before = false;
 }
 
-void session_tls_started(struct session *s, const char *version, const char *cipher, const char *peer)
+void session_tls_started(struct session *s, const char *version, const char *cipher)
 {
 	if (s->phase == PHASE_CLOSED)
 		return;
-	if (s->phase != PHASE_TLS && s->phase != PHASE_CONNECT)
+	if (s->phase != PHASE_TLS)
 		BUG("TLS in phase %d", s->phase);
 	forget(s);
 	s->tls = xasprintf("%s %s", version, cipher);
-	log_info("smtp", "secured", LOG_TEXT("session", s->id), LOG_TEXT("client", s->client_ip), LOG_TEXT("tls", s->tls),
-		LOG_TEXT("certificate", peer));
-	if (s->phase == PHASE_CONNECT)
-		return;
-	session_enter(s, PHASE_START);
-	if (s->draining)
+	session_enter(s, s->settings->tls_immediately ? PHASE_CONNECT : PHASE_START);
+	if (s->draining && s->phase == PHASE_START)
 		session_drain(s, false);
 	else
 		s->owner->changed(s->arg);
