@@ -1,7 +1,8 @@
 /* serialize.c - a configuration through the memfd of a generation
  * SPDX-License-Identifier: MIT
  * {"version": 1, "names": [HOSTNAME, FQDN], "files": [[NAME, DIRECTORY]...], "root": NODE}, where NODE is
- * [KIND, FLAGS, FILE, LINE, COLUMN, KEY_LINE, KEY_COLUMN, KEY or null, TEXT or null or [NODE...]]. */
+ * [KIND, FLAGS, FILE, LINE, COLUMN, KEY_LINE, KEY_COLUMN, KEY or null, TEXT or null or [NODE...]]. A node that names
+ * a file whose content was read has that as one field more. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
@@ -52,6 +53,10 @@ static void put_node(struct buffer *out, const struct config_node *node)
 		buffer_append_char(out, ']');
 	} else {
 		put_string(out, node->text);
+	}
+	if (node->content) {
+		buffer_append_char(out, ',');
+		put_string(out, node->content);
 	}
 	buffer_append_char(out, ']');
 }
@@ -113,10 +118,10 @@ static bool take_items(struct config *config, struct config_node *node, json_t *
 static struct config_node *take_node(struct config *config, json_t *from, unsigned depth)
 {
 	unsigned kind, flags, file, line, column, key_line, key_column;
-	json_t *value = json_array_get(from, NODE_FIELDS - 1);
+	json_t *value = json_array_get(from, NODE_FIELDS - 1), *content = json_array_get(from, NODE_FIELDS);
 	struct config_node *node;
 
-	if (depth > CONFIG_MAX_DEPTH || json_array_size(from) != NODE_FIELDS || !take_unsigned(from, 0, &kind)
+	if (depth > CONFIG_MAX_DEPTH || json_array_size(from) != NODE_FIELDS + (content ? 1 : 0) || !take_unsigned(from, 0, &kind)
 			|| !take_unsigned(from, 1, &flags) || !take_unsigned(from, 2, &file)
 			|| !take_unsigned(from, 3, &line) || !take_unsigned(from, 4, &column)
 			|| !take_unsigned(from, 5, &key_line) || !take_unsigned(from, 6, &key_column)
@@ -127,6 +132,7 @@ static struct config_node *take_node(struct config *config, json_t *from, unsign
 		return NULL;
 	node->quoted = flags & FLAG_QUOTED;
 	node->broken = flags & FLAG_BROKEN;
+	node->content = kept_text(config, content);
 	config_name(node, kept_text(config, json_array_get(from, 7)), key_line, key_column);
 	if (node->kind == CONFIG_LIST || node->kind == CONFIG_MAP)
 		return take_items(config, node, value, depth) ? node : NULL;

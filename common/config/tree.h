@@ -17,6 +17,7 @@ struct config_node {
 	bool quoted;			/* a scalar in quotes, a block or from !env: always text, never a bool */
 	bool broken;			/* an error was reported here already: readers skip it and keep quiet */
 	const char *text;		/* of a scalar, valid UTF-8 without NUL; kept by the config */
+	const char *content;		/* of the file that it names, see content.h; NULL: not read; kept by the config */
 	const char *file;		/* as named on the command line or by !include; kept by the config */
 	const struct config_source *source;	/* the file again: its place in the order, its directory */
 	unsigned line, column;		/* where the value begins, from 1 */

@@ -325,6 +325,14 @@ void stream_pause(struct stream *s, bool paused)
 	stream_touch(s);
 }
 
+size_t stream_discard(struct stream *s)
+{
+	size_t size = s->in.size;
+
+	buffer_release(&s->in);
+	return size;
+}
+
 void stream_set_timeout(struct stream *s, int64_t timeout_ms)
 {
 	if (timeout_ms == s->timeout_ms || s->state != OPEN)

@@ -74,6 +74,8 @@ void stream_poll(struct stream *);
 void stream_touch(struct stream *);
 /* A paused one offers nothing, and does not time out: the time begins anew behind the pause. */
 void stream_pause(struct stream *, bool paused);
+/* Throws away what was read and not taken: how many octets. */
+size_t stream_discard(struct stream *);
 void stream_set_timeout(struct stream *, int64_t timeout_ms);
 /* The most octets of one read; at most STREAM_READ_MAX. */
 void stream_set_read_size(struct stream *, size_t size);

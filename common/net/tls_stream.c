@@ -4,7 +4,6 @@
 #include <openssl/bio.h>
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -12,6 +11,9 @@
 #include "common/net/hosts.h"
 #include "common/net/stream.h"
 #include "common/net/tls_private.h"
+
+#define READ_QUOTA (2 * STREAM_READ_MAX)	/* octets that one call of the loop reads at most */
+#define LATE_MAX 100	/* messages of a handshake after its end: each costs us more than it costs the peer */
 
 /* --- below OpenSSL: the descriptor, as a plain stream uses it --- */
 
@@ -28,18 +30,30 @@ static int below_write(BIO *bio, const char *data, size_t size, size_t *written)
 	return n > 0;
 }
 
+/* A peer that never stops sending what is not for the owner must not keep the loop. */
 static int below_read(BIO *bio, char *data, size_t size, size_t *got)
 {
 	struct tls *tls = BIO_get_data(bio);
-	ssize_t n = stream_plain_io.read(tls->stream, data, size);
+	ssize_t n;
 
 	BIO_clear_retry_flags(bio);
+	*got = 0;
+	if (!tls->quota) {
+		tls->held_back = true;
+		tls->error = EAGAIN;
+		BIO_set_retry_read(bio);
+		return 0;
+	}
+	n = stream_plain_io.read(tls->stream, data, size);
 	tls->error = n < 0 ? errno : 0;
 	tls->ended = n == 0;
 	if (n < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR))
 		BIO_set_retry_read(bio);
-	*got = n > 0 ? (size_t)n : 0;
-	return n > 0;
+	if (n <= 0)
+		return 0;
+	*got = (size_t)n;
+	tls->quota -= *got < tls->quota ? *got : tls->quota;
+	return 1;
 }
 
 static long below_control(BIO *bio, int command, long number, void *arg)
@@ -72,43 +86,56 @@ static BIO *below_new(struct tls *tls)
 
 /* --- what went wrong --- */
 
-static void say(struct tls *tls, const char *what)
+void tls_say(struct tls *tls, const char *what)
 {
-	const char *phase = tls->up ? "TLS" : "TLS handshake";
+	if (!tls->problem)
+		tls->problem = xasprintf("%s: %s", tls->up ? "TLS" : "TLS handshake", what);
+}
 
-	if (!tls->problem[0])
-		snprintf(tls->problem, sizeof(tls->problem), "%s: %s", phase, what);
+static void say_certificate(struct tls *tls)
+{
+	const char *why = X509_verify_cert_error_string(SSL_get_verify_result(tls->ssl));
+	char *text = tls->host ? xasprintf("its certificate for %s is not trusted: %s", tls->host, why)
+		: xasprintf("the client's certificate is not trusted: %s", why);
+
+	tls_say(tls, text);
+	free(text);
+}
+
+/* Words in clear where a handshake was to begin. */
+static bool is_no_tls(int reason)
+{
+	return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST;
 }
 
 /* The certificate's own trouble says more than that it was refused. */
 static void say_openssl(struct tls *tls)
 {
 	unsigned long code = ERR_peek_error();
-	long verified = SSL_get_verify_result(tls->ssl);
-	char text[192];
+	int reason = ERR_GET_LIB(code) == ERR_LIB_SSL ? ERR_GET_REASON(code) : 0;
 
-	if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_CERTIFICATE_VERIFY_FAILED) {
-		snprintf(text, sizeof(text), "its certificate for %s is not trusted: %s", tls->host,
-			X509_verify_cert_error_string(verified));
-		say(tls, text);
-	} else if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_UNEXPECTED_EOF_WHILE_READING) {
-		say(tls, "the connection was cut");
-	} else if (ERR_GET_LIB(code) == ERR_LIB_SSL && ERR_GET_REASON(code) == SSL_R_WRONG_VERSION_NUMBER) {
-		say(tls, "the answer is not TLS; is this a port for TLS?");
-	} else {
-		say(tls, tls_openssl_error());
-	}
+	if (reason == SSL_R_CERTIFICATE_VERIFY_FAILED)
+		say_certificate(tls);
+	else if (reason == SSL_R_UNEXPECTED_EOF_WHILE_READING)
+		tls_say(tls, "the connection was cut");
+	else if (is_no_tls(reason) && tls->host)
+		tls_say(tls, "the answer is not TLS; is this a port for TLS?");
+	else if (is_no_tls(reason))
+		tls_say(tls, "what the client sent is not TLS");
+	else
+		tls_say(tls, tls_openssl_error());
 	ERR_clear_error();
 }
 
 /* -1 with errno, or 0 for an end in order. */
-static ssize_t result_of(struct tls *tls, int result, bool reading)
+ssize_t tls_result(struct tls *tls, int result, bool reading)
 {
 	int error = SSL_get_error(tls->ssl, result);
 
 	if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) {
 		tls->stream->write_wants_read = !reading && error == SSL_ERROR_WANT_READ;
 		tls->stream->read_wants_write = reading && error == SSL_ERROR_WANT_WRITE;
+		tls->stream->more = tls->held_back;
 		errno = EAGAIN;
 		return -1;
 	}
@@ -122,8 +149,16 @@ static ssize_t result_of(struct tls *tls, int result, bool reading)
 	else if (error == SSL_ERROR_SSL)
 		say_openssl(tls);
 	else
-		say(tls, "the connection was cut");
+		tls_say(tls, "the connection was cut");
 	return -1;
+}
+
+void tls_begin_call(struct tls *tls)
+{
+	ERR_clear_error();
+	tls->quota = READ_QUOTA;
+	tls->held_back = false;
+	tls->up = tls->up || SSL_is_init_finished(tls->ssl);
 }
 
 /* --- above it: the stream --- */
@@ -135,9 +170,8 @@ static ssize_t tls_read(struct stream *stream, void *data, size_t size)
 	size_t total = 0, got;
 	int result;
 
-	ERR_clear_error();
-	tls->up = tls->up || SSL_is_init_finished(tls->ssl);
-	stream->read_wants_write = false;
+	tls_begin_call(tls);
+	stream->read_wants_write = stream->more = false;
 	if (tls->failed) {
 		errno = EPROTO;
 		return -1;
@@ -146,9 +180,15 @@ static ssize_t tls_read(struct stream *stream, void *data, size_t size)
 		got = 0;
 		result = SSL_read_ex(tls->ssl, (char *)data + total, size - total, &got);
 		total += got;
-	} while (result == 1 && total < size && SSL_pending(tls->ssl));
-	stream->more = result == 1 && SSL_pending(tls->ssl);
-	return total ? (ssize_t)total : result_of(tls, result, true);
+	} while (result == 1 && total < size && SSL_has_pending(tls->ssl));
+	stream->more = result == 1 && SSL_has_pending(tls->ssl);
+	if (tls->late > LATE_MAX) {
+		tls->failed = true;
+		tls_say(tls, "too many messages of a handshake after its end");
+		errno = EPROTO;
+		return -1;
+	}
+	return total ? (ssize_t)total : tls_result(tls, result, true);
 }
 
 static ssize_t tls_write(struct stream *stream, const void *data, size_t size)
@@ -157,15 +197,14 @@ static ssize_t tls_write(struct stream *stream, const void *data, size_t size)
 	size_t written = 0;
 	int result;
 
-	ERR_clear_error();
-	tls->up = tls->up || SSL_is_init_finished(tls->ssl);
+	tls_begin_call(tls);
 	stream->write_wants_read = false;
 	if (tls->failed) {
 		errno = EPROTO;
 		return -1;
 	}
 	result = SSL_write_ex(tls->ssl, data, size, &written);
-	return result == 1 ? (ssize_t)written : result_of(tls, result, false);
+	return result == 1 ? (ssize_t)written : tls_result(tls, result, false);
 }
 
 /* One try: what waits behind a full socket is not worth a wait. */
@@ -183,12 +222,14 @@ static void tls_release(struct stream *stream)
 	struct tls *tls = stream->io_data;
 
 	stream->io_data = NULL;
+	tls_handshake_free(tls);
 	SSL_free(tls->ssl);
 	free(tls->host);
+	free(tls->problem);
 	free(tls);
 }
 
-static const struct stream_io tls_io = { tls_read, tls_write, tls_finish, tls_release };
+const struct stream_io tls_io = { tls_read, tls_write, tls_finish, tls_release };
 
 /* As certificates and SNI have names (RFC 6066 3). */
 static char *without_dot(const char *host)
@@ -213,27 +254,35 @@ static void expect_host(struct tls *tls, const struct tls_context *context)
 		good = SSL_set1_host(tls->ssl, tls->host);
 	if (good != 1) {
 		tls->failed = true;
-		say(tls, "no certificate can be for such a host");
+		tls_say(tls, "no certificate can be for such a host");
 	}
 	SSL_set_hostflags(tls->ssl, X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS);
 }
 
-void tls_start_client(struct stream *stream, const struct tls_context *context, const char *host)
+struct tls *tls_new(struct stream *stream, SSL_CTX *context)
 {
 	struct tls *tls = xcalloc(1, sizeof(*tls));
 	BIO *below = below_new(tls);
 
 	tls->stream = stream;
-	tls->host = without_dot(host);
-	tls->ssl = SSL_new(context->ssl);
+	tls->context = context;
+	tls->ssl = SSL_new(context);
 	if (!tls->ssl)
 		BUG("no memory for TLS");
 	SSL_set_bio(tls->ssl, below, below);
-	SSL_set_connect_state(tls->ssl);
 	SSL_set_app_data(tls->ssl, tls);
-	expect_host(tls, context);
 	stream->io_data = tls;
 	stream->io = &tls_io;
+	return tls;
+}
+
+void tls_start_client(struct stream *stream, const struct tls_context *context, const char *host)
+{
+	struct tls *tls = tls_new(stream, context->ssl);
+
+	tls->host = without_dot(host);
+	SSL_set_connect_state(tls->ssl);
+	expect_host(tls, context);
 }
 
 void tls_shake_hands(struct stream *stream)
@@ -241,10 +290,10 @@ void tls_shake_hands(struct stream *stream)
 	struct tls *tls = stream->io_data;
 	int result;
 
-	ERR_clear_error();
+	tls_begin_call(tls);
 	errno = EPROTO;
 	result = tls->failed ? -1 : SSL_do_handshake(tls->ssl);
-	if (result != 1 && (tls->failed || result_of(tls, result, true) <= 0) && errno != EAGAIN)
+	if (result != 1 && (tls->failed || tls_result(tls, result, true) <= 0) && errno != EAGAIN)
 		stream_abort(stream, errno);
 }
 
@@ -259,7 +308,28 @@ const char *tls_problem(const struct stream *stream)
 {
 	const struct tls *tls = stream->io_data;
 
-	return tls && tls->problem[0] ? tls->problem : NULL;
+	return tls ? tls->problem : NULL;
+}
+
+/* --- the server's --- */
+
+static void on_message(int sent, int version, int type, const void *data, size_t size, SSL *ssl, void *arg)
+{
+	struct tls *tls = SSL_get_app_data(ssl);
+
+	(void)version;
+	(void)data;
+	(void)size;
+	(void)arg;
+	if (!sent && tls->up && type == SSL3_RT_HANDSHAKE)
+		tls->late++;
+	if (tls->late > LATE_MAX)
+		tls->quota = 0;
+}
+
+void tls_watch(struct tls *tls)
+{
+	SSL_set_msg_callback(tls->ssl, on_message);
 }
 
 static const struct tls *of_up(const struct stream *stream)

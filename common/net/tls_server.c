@@ -1,0 +1,178 @@
+/* tls_server.c - what the connections of a server share: certificates by name, demands on clients, tickets
+ * SPDX-License-Identifier: MIT */
+#include <openssl/err.h>
+#include <openssl/evp.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/memory.h"
+#include "common/net/tls_private.h"
+
+/* What costs a server little: no curve of 521 bits, no finite field, whatever a client likes best. The first of these that
+ * this OpenSSL knows. */
+static const char *const groups[] = { "X25519MLKEM768:X25519:P-256:P-384", "X25519:P-256:P-384", "P-256:P-384" };
+
+#define SESSION_S 7200		/* for so long a ticket is good */
+#define CHAIN_DEPTH 10		/* of a client's certificate */
+#define CHAIN_SIZE 65536
+#define NAMES_SIZE 16384	/* of authorities, as they are told to each client */
+
+static void set_groups(SSL_CTX *ssl)
+{
+	size_t i = 0;
+
+	while (i < ARRAY_SIZE(groups) && SSL_CTX_set1_groups_list(ssl, groups[i]) != 1)
+		i++;
+	ERR_clear_error();
+}
+
+/* A client that has several certificates chooses by these. A longer list would cost each handshake more than it is worth;
+ * none is any. */
+static void tell_authorities(SSL_CTX *ssl)
+{
+	STACK_OF(X509_OBJECT) *objects = X509_STORE_get0_objects(SSL_CTX_get_cert_store(ssl));
+	STACK_OF(X509_NAME) *names = sk_X509_NAME_new_null();
+	size_t size = 0;
+
+	for (int i = 0; i < sk_X509_OBJECT_num(objects); i++) {
+		X509 *certificate = X509_OBJECT_get0_X509(sk_X509_OBJECT_value(objects, i));
+		X509_NAME *name = certificate ? X509_NAME_dup(X509_get_subject_name(certificate)) : NULL;
+		int octets = name ? i2d_X509_NAME(name, NULL) : 0;
+
+		size += octets > 0 ? (size_t)octets : 0;
+		if (name && !sk_X509_NAME_push(names, name))
+			BUG("no memory for TLS");
+	}
+	if (size <= NAMES_SIZE) {
+		SSL_CTX_set_client_CA_list(ssl, names);
+		return;
+	}
+	sk_X509_NAME_pop_free(names, X509_NAME_free);
+}
+
+static int verify_clients(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error *error)
+{
+	enum tls_cert_reqs reqs = tls_cert_reqs(s);
+
+	if (reqs == TLS_CERT_NONE)
+		return 0;
+	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | (reqs == TLS_CERT_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
+	SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH);
+	SSL_CTX_set_max_cert_list(ssl, CHAIN_SIZE);
+	if (tls_load_authorities(ssl, s, error) < 0)
+		return -1;
+	tell_authorities(ssl);
+	return 0;
+}
+
+static int set_up(SSL_CTX *ssl, const struct tls_settings *s, const struct tls_pair *pair, struct tls_error *error)
+{
+	if (tls_set_up(ssl, s, error) < 0)
+		return -1;
+	SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* The chain is sent as it stands in the file: none is made up of the authorities, at each handshake. */
+	SSL_CTX_set_mode(ssl, SSL_MODE_NO_AUTO_CHAIN);
+	SSL_CTX_set_read_ahead(ssl, 1);
+	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
+	SSL_CTX_set_timeout(ssl, SESSION_S);
+	SSL_CTX_set_num_tickets(ssl, 1);
+	set_groups(ssl);
+	if (tls_load_pair(ssl, pair, error) < 0)
+		return -1;
+	return verify_clients(ssl, s, error);
+}
+
+/* --- which sessions are good here --- */
+
+static void add_text(EVP_MD_CTX *digest, const char *text)
+{
+	EVP_DigestUpdate(digest, text ? text : "", text ? strlen(text) + 1 : 1);
+}
+
+static void add_certificate(EVP_MD_CTX *digest, const X509 *certificate)
+{
+	unsigned char print[EVP_MAX_MD_SIZE];
+	unsigned size = 0;
+
+	if (certificate && X509_digest(certificate, EVP_sha256(), print, &size) == 1)
+		EVP_DigestUpdate(digest, print, size);
+}
+
+/* A session goes on where the same certificates stand for us, and clients are asked for the same: what it was given for once
+ * would hold there. */
+static void set_session_context(SSL_CTX *const *contexts, size_t count, const struct tls_settings *s)
+{
+	EVP_MD_CTX *digest = EVP_MD_CTX_new();
+	unsigned char id[EVP_MAX_MD_SIZE];
+	unsigned size = 0, reqs = tls_cert_reqs(s);
+	STACK_OF(X509_OBJECT) *authorities = X509_STORE_get0_objects(SSL_CTX_get_cert_store(contexts[0]));
+
+	if (!digest || EVP_DigestInit_ex(digest, EVP_sha256(), NULL) != 1)
+		BUG("no memory for TLS");
+	for (size_t i = 0; i < count; i++)
+		add_certificate(digest, SSL_CTX_get0_certificate(contexts[i]));
+	for (int i = 0; i < sk_X509_OBJECT_num(authorities); i++)
+		add_certificate(digest, X509_OBJECT_get0_X509(sk_X509_OBJECT_value(authorities, i)));
+	EVP_DigestUpdate(digest, &reqs, sizeof(reqs));
+	EVP_DigestUpdate(digest, &s->min_version, sizeof(s->min_version));
+	add_text(digest, s->ca_certs);
+	add_text(digest, s->ciphers);
+	EVP_DigestFinal_ex(digest, id, &size);
+	EVP_MD_CTX_free(digest);
+	for (size_t i = 0; i < count; i++)
+		SSL_CTX_set_session_id_context(contexts[i], id, size < SSL_MAX_SID_CTX_LENGTH ? size : SSL_MAX_SID_CTX_LENGTH);
+}
+
+/* --- the context --- */
+
+static SSL_CTX *make(const struct tls_settings *s, const struct tls_pair *pair, struct tls_error *error)
+{
+	SSL_CTX *ssl = SSL_CTX_new(TLS_server_method());
+
+	if (!ssl)
+		BUG("no TLS: %s", tls_openssl_error());
+	if (set_up(ssl, s, pair, error) == 0)
+		return ssl;
+	SSL_CTX_free(ssl);
+	return NULL;
+}
+
+/* All, or none. */
+static int make_all(SSL_CTX **contexts, const struct tls_settings *s, struct tls_error *error)
+{
+	const struct tls_pair *pairs = s->certs.items;
+	size_t count = s->certs.count;
+
+	contexts[0] = make(s, &s->own, error);
+	for (size_t i = 0; contexts[i] && i < count; i++) {
+		contexts[i + 1] = make(s, &pairs[i], error);
+		error->pair = contexts[i + 1] ? 0 : (unsigned)i + 1;
+	}
+	if (contexts[count])
+		return 0;
+	for (size_t i = 0; i < count; i++)
+		SSL_CTX_free(contexts[i]);
+	return -1;
+}
+
+struct tls_context *tls_server_context_new(const struct tls_settings *s, struct tls_tickets *tickets,
+	struct tls_error *error)
+{
+	size_t count = s->certs.count + 1;
+	SSL_CTX **contexts = xcalloc(count, sizeof(SSL_CTX *));
+	struct tls_context *context = NULL;
+
+	ERR_clear_error();
+	if (make_all(contexts, s, error) == 0) {
+		context = xcalloc(1, sizeof(*context));
+		context->ssl = contexts[0];
+		context->verify = tls_cert_reqs(s) != TLS_CERT_NONE;
+		set_session_context(contexts, count, s);
+		for (size_t i = 0; i < count && tickets; i++)
+			tls_tickets_use(tickets, contexts[i]);
+		tls_names_use(contexts, count);
+	}
+	ERR_clear_error();
+	free(contexts);
+	return context;
+}
