@@ -55,6 +55,9 @@ static const struct unbuilt table[] = {
 	{ "policy", "type=lookup" },
 	{ "policy", "type=spamassassin" },
 
+	{ "lookup", "type=redis" },
+	{ "lookup", "type=sqlite3" },
+
 	{ "relay", "type=custom" },
 	{ "relay", "type=http" },
 };
