@@ -3,7 +3,6 @@
 #include "common/smtp/sasl_scram.h"
 
 #include <openssl/crypto.h>
-#include <openssl/rand.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -14,7 +13,6 @@
 #include "common/smtp/sasl_prepare.h"
 #include "common/smtp/scram.h"
 
-#define NONCE_OCTETS 18
 #define SALT_MAX 1024
 #define SERVER_ERROR_MAX 80	/* octets of what a server calls wrong */
 #define REMEMBERED 4		/* salts: hosts of one name may differ */
@@ -91,23 +89,12 @@ static void remember(const struct sasl_scram *scram)
 
 /* ---- from the start to the end */
 
-static char *make_nonce(void)
-{
-	unsigned char random[NONCE_OCTETS];
-	struct buffer text = { 0 };
-
-	if (RAND_bytes(random, sizeof(random)) != 1)
-		BUG("no random octets");
-	base64_append(&text, random, sizeof(random));
-	return buffer_detach(&text);
-}
-
 struct sasl_scram *sasl_scram_new(const struct sasl_credentials *credentials)
 {
 	struct sasl_scram *scram = xcalloc(1, sizeof(*scram));
 
 	scram->credentials = credentials;
-	scram->nonce = make_nonce();
+	scram->nonce = scram_nonce_new();
 	return scram;
 }
 
@@ -151,28 +138,11 @@ void sasl_scram_first(struct sasl_scram *scram, struct buffer *out)
 
 /* ---- server-first-message: r=NONCE,s=SALT,i=NUMBER[,extensions] */
 
-/* The value of attribute `name` at the beginning of text[0..size), which goes on behind it; NULL if it is another. */
-static const char *attribute(const char **text, size_t *size, char name, size_t *value_size)
-{
-	const char *value = *text + 2, *comma;
-
-	if (*size < 2 || (*text)[0] != name || (*text)[1] != '=')
-		return NULL;
-	comma = memchr(value, ',', *size - 2);
-	*value_size = comma ? (size_t)(comma - value) : *size - 2;
-	*text = value + *value_size + (comma ? 1 : 0);
-	*size -= 2 + *value_size + (comma ? 1 : 0);
-	return value;
-}
-
 static bool is_nonce_of(const struct sasl_scram *scram, const char *nonce, size_t size)
 {
 	size_t ours = strlen(scram->nonce);
 
-	for (size_t i = 0; i < size; i++)
-		if (nonce[i] <= ' ' || nonce[i] == 0x7f)
-			return false;
-	return size > ours && memcmp(nonce, scram->nonce, ours) == 0;
+	return scram_is_nonce(nonce, size) && size > ours && memcmp(nonce, scram->nonce, ours) == 0;
 }
 
 static const char *begin_salting(struct sasl_scram *scram, const char *salt, size_t salt_size)
@@ -204,9 +174,9 @@ const char *sasl_scram_challenged(struct sasl_scram *scram, const char *text, si
 
 	if (size >= 2 && memcmp(text, "m=", 2) == 0)
 		return "an extension that is not known";
-	nonce = attribute(&rest, &left, 'r', &nonce_size);
-	salt = nonce ? attribute(&rest, &left, 's', &salt_size) : NULL;
-	number = salt ? attribute(&rest, &left, 'i', &number_size) : NULL;
+	nonce = scram_attribute(&rest, &left, 'r', &nonce_size);
+	salt = nonce ? scram_attribute(&rest, &left, 's', &salt_size) : NULL;
+	number = salt ? scram_attribute(&rest, &left, 'i', &number_size) : NULL;
 	if (!number || memchr(text, '\0', size))
 		return "a challenge that is not SCRAM's";
 	if (!is_nonce_of(scram, nonce, nonce_size))
@@ -265,10 +235,10 @@ const char *sasl_scram_finished(struct sasl_scram *scram, const char *text, size
 	size_t left = size, value_size = 0;
 	bool read, same;
 
-	value = attribute(&rest, &left, 'e', &value_size);
+	value = scram_attribute(&rest, &left, 'e', &value_size);
 	if (value)
 		return say_error(scram, value, value_size);
-	value = attribute(&rest, &left, 'v', &value_size);
+	value = scram_attribute(&rest, &left, 'v', &value_size);
 	read = value && base64_decode(&signature, value, value_size);
 	same = signature.size == SCRAM_KEY_SIZE && CRYPTO_memcmp(signature.data, scram->proof.server, SCRAM_KEY_SIZE) == 0;
 	buffer_release(&signature);

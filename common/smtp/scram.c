@@ -6,12 +6,16 @@
 #include <openssl/crypto.h>
 #include <openssl/evp.h>
 #include <openssl/hmac.h>
+#include <openssl/rand.h>
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/base64.h"
+#include "common/base/buffer.h"
 #include "common/base/memory.h"
 
 #define BLOCK_SIZE 64		/* of SHA-256 */
+#define NONCE_OCTETS 18
 
 struct scram_salting {
 	EVP_MD_CTX *inner, *outer, *work;	/* both begun with the password: HMAC without its key being hashed again */
@@ -118,4 +122,73 @@ void scram_prove(struct scram_proof *proof, const unsigned char key[SCRAM_KEY_SI
 	hmac(proof->server, server_key, sizeof(server_key), auth_message, size);
 	OPENSSL_cleanse(client_key, sizeof(client_key));
 	OPENSSL_cleanse(server_key, sizeof(server_key));
+}
+
+void scram_make_keys(struct scram_keys *keys, const char *password, size_t password_size, const void *salt, size_t salt_size,
+	unsigned iterations)
+{
+	unsigned char key[SCRAM_KEY_SIZE], client_key[SCRAM_KEY_SIZE];
+
+	must(PKCS5_PBKDF2_HMAC(password, (int)password_size, salt, (int)salt_size, (int)iterations, EVP_sha256(), sizeof(key),
+		key));
+	hmac(client_key, key, sizeof(key), "Client Key", 10);
+	must(EVP_Digest(client_key, sizeof(client_key), keys->stored, NULL, EVP_sha256(), NULL));
+	hmac(keys->server, key, sizeof(key), "Server Key", 10);
+	OPENSSL_cleanse(key, sizeof(key));
+	OPENSSL_cleanse(client_key, sizeof(client_key));
+}
+
+bool scram_keys_equal(const struct scram_keys *a, const struct scram_keys *b)
+{
+	return CRYPTO_memcmp(a, b, sizeof(*a)) == 0;
+}
+
+bool scram_verify(const struct scram_keys *keys, const char *auth_message, size_t size,
+	const unsigned char client_proof[SCRAM_KEY_SIZE], unsigned char signature[SCRAM_KEY_SIZE])
+{
+	unsigned char client_key[SCRAM_KEY_SIZE], stored_key[SCRAM_KEY_SIZE];
+	bool same;
+
+	hmac(client_key, keys->stored, sizeof(keys->stored), auth_message, size);
+	for (size_t i = 0; i < sizeof(client_key); i++)
+		client_key[i] ^= client_proof[i];
+	must(EVP_Digest(client_key, sizeof(client_key), stored_key, NULL, EVP_sha256(), NULL));
+	same = CRYPTO_memcmp(stored_key, keys->stored, sizeof(stored_key)) == 0;
+	hmac(signature, keys->server, sizeof(keys->server), auth_message, size);
+	OPENSSL_cleanse(client_key, sizeof(client_key));
+	return same;
+}
+
+/* ---- what messages are made of */
+
+char *scram_nonce_new(void)
+{
+	unsigned char random[NONCE_OCTETS];
+	struct buffer text = { 0 };
+
+	if (RAND_bytes(random, sizeof(random)) != 1)
+		BUG("no random octets");
+	base64_append(&text, random, sizeof(random));
+	return buffer_detach(&text);
+}
+
+const char *scram_attribute(const char **text, size_t *size, char name, size_t *value_size)
+{
+	const char *value = *text + 2, *comma;
+
+	if (*size < 2 || (*text)[0] != name || (*text)[1] != '=')
+		return NULL;
+	comma = memchr(value, ',', *size - 2);
+	*value_size = comma ? (size_t)(comma - value) : *size - 2;
+	*text = value + *value_size + (comma ? 1 : 0);
+	*size -= 2 + *value_size + (comma ? 1 : 0);
+	return value;
+}
+
+bool scram_is_nonce(const char *nonce, size_t size)
+{
+	for (size_t i = 0; i < size; i++)
+		if (nonce[i] <= ' ' || nonce[i] == 0x7f || nonce[i] == ',')
+			return false;
+	return size > 0;
 }

@@ -23,4 +23,24 @@ struct scram_proof {
 };
 void scram_prove(struct scram_proof *, const unsigned char key[SCRAM_KEY_SIZE], const char *auth_message, size_t size);
 
+/* What a server keeps of a password. To be wiped like one. */
+struct scram_keys {
+	unsigned char stored[SCRAM_KEY_SIZE];		/* StoredKey */
+	unsigned char server[SCRAM_KEY_SIZE];		/* ServerKey */
+};
+/* Of a prepared password, all at once: blocks. */
+void scram_make_keys(struct scram_keys *, const char *password, size_t password_size, const void *salt, size_t salt_size,
+	unsigned iterations);
+bool scram_keys_equal(const struct scram_keys *, const struct scram_keys *);	/* in constant time */
+/* The client knows the password, then `signature` is what tells it that we do. */
+bool scram_verify(const struct scram_keys *, const char *auth_message, size_t size,
+	const unsigned char client_proof[SCRAM_KEY_SIZE], unsigned char signature[SCRAM_KEY_SIZE]);
+
+/* ---- what messages are made of */
+
+char *scram_nonce_new(void);		/* a random one, owned */
+bool scram_is_nonce(const char *, size_t size);		/* printable ASCII but "," */
+/* The value of attribute `name` at the beginning of text[0..size), which goes on behind it; NULL if it is another. */
+const char *scram_attribute(const char **text, size_t *size, char name, size_t *value_size);
+
 #endif
