@@ -67,7 +67,7 @@ static struct edge *load_one(const struct config_node *section,
 	edge->name = section->key;
 	kind = xasprintf("edge.%s", driver->type);
 	options_load(kind, section, (const struct option_set[]){ { edge_rows, &edge->options },
-		{ driver->options, edge } }, 2, ignore, errors);
+		{ arrival_rows, &edge->arrivals }, { driver->options, edge } }, 3, ignore, errors);
 	free(kind);
 	check_listeners(section, errors);
 	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process,
@@ -76,6 +76,8 @@ static struct edge *load_one(const struct config_node *section,
 		xstrset(&edge->options.hostname, hostname);
 		free(hostname);
 	}
+	if (errors->error_count == before)
+		arrivals_init(&edge->arrivals, section, errors);
 	if (errors->error_count > before || driver->load(edge, section, process, errors) < 0) {
 		edge_free(edge);
 		return NULL;
@@ -106,6 +108,7 @@ void edge_free(struct edge *edge)
 	edge->driver->unload(edge);
 	options_release(edge->driver->options, edge);
 	options_release(edge_rows, &edge->options);
+	arrivals_release(&edge->arrivals);
 	free(edge);
 }
 
@@ -127,6 +130,7 @@ void edges_list_options(struct buffer *out)
 		char *kind = xasprintf("edge.%s", drivers[i]->type);
 
 		options_list(kind, edge_rows, out);
+		options_list(kind, arrival_rows, out);
 		options_list(kind, drivers[i]->options, out);
 		free(kind);
 	}

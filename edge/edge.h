@@ -6,6 +6,7 @@
 
 #include "common/net/child.h"
 #include "common/queue/queue.h"
+#include "edge/arrival.h"
 #include "edge/peer.h"
 
 struct edge;
@@ -45,6 +46,7 @@ struct edge {
 	struct child *child;
 	struct queue *queue;
 	struct edge_options options;
+	struct arrivals arrivals;
 	size_t connections;
 };
 

@@ -31,6 +31,7 @@ void peer_of_socket(struct peer *peer, const struct sockaddr_storage *from)
 {
 	const struct host_address *address = (const struct host_address *)from;
 
+	peer->proxy[0] = '\0';
 	if (from->ss_family == AF_INET)
 		peer_of_address(peer, address, ntohs(address->v4.sin_port));
 	else if (from->ss_family == AF_INET6)

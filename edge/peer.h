@@ -12,10 +12,11 @@ struct peer {
 	struct host_address address;	/* an IPv4 client of an IPv6 socket as IPv4; family 0: not known, or no IP at all */
 	unsigned port;			/* 0 = none */
 	char text[HOST_ADDRESS_TEXT_SIZE];	/* "192.0.2.1", "2001:db8::1", "unix", "unknown" */
+	char proxy[HOST_ADDRESS_TEXT_SIZE];	/* who told that, by a PROXY header; "" = nobody */
 };
 
 void peer_of_socket(struct peer *, const struct sockaddr_storage *from);
-/* As somebody tells of it: an IPv4 or IPv6 address, one of IPv4 within IPv6 as IPv4. */
+/* An IPv4 or IPv6 address, one of IPv4 within IPv6 as IPv4. These two leave `proxy` alone. */
 void peer_of_address(struct peer *, const struct host_address *, unsigned port);
 void peer_unknown(struct peer *);
 bool peer_is_loopback(const struct peer *);

@@ -101,8 +101,10 @@ void server_free(struct server *server)
 	if (!server)
 		return;
 	acceptors_free(server->acceptors);
-	for (size_t i = 0; i < server->edge_count; i++)
+	for (size_t i = 0; i < server->edge_count; i++) {
+		arrivals_close(server->edges[i]);
 		server->edges[i]->driver->close(server->edges[i]);
+	}
 	for (size_t i = 0; i < server->queue_count; i++) {
 		queue_free(server->queues[i]->queue);
 		free(server->queues[i]);
@@ -139,8 +141,10 @@ void server_settle(struct server *server)
 
 static void drain_edges(struct server *server, bool now)
 {
-	for (size_t i = 0; i < server->edge_count; i++)
+	for (size_t i = 0; i < server->edge_count; i++) {
+		arrivals_drain(server->edges[i]);
 		server->edges[i]->driver->drain(server->edges[i], now);
+	}
 	server_settle(server);
 }
 

@@ -63,7 +63,7 @@ static struct submission *submission_new(struct smtp_connection *c, const struct
 	memcpy(s->id, e->id, ID_SIZE);
 	memcpy(s->session, session_id(c->session), ID_SIZE);
 	s->sender = xstrdup(e->sender);
-	s->client = xstrdup(e->client.ip);
+	s->client = xstrdup(e->client.ip ? e->client.ip : "unknown");
 	s->recipient_count = e->recipient_count;
 	s->size = content_size(&e->content);
 	for (size_t i = 0; i < e->recipient_count && s->recipients.size < RECIPIENTS_LOGGED; i++) {
@@ -235,7 +235,8 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 		&stream_handler, c);
 	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, peer->text);
 	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)),
-		LOG_TEXT("client", peer->text), LOG_INT("port", peer->port), LOG_TEXT("edge", smtp->edge.name));
+		LOG_TEXT("client", peer->text), LOG_INT("port", peer->port),
+		LOG_TEXT("proxy", peer->proxy[0] ? peer->proxy : NULL), LOG_TEXT("edge", smtp->edge.name));
 	begin(c);
 }
 

@@ -165,7 +165,7 @@ static void test_binary(void)
 	char large[1100] = { 0 };
 
 #define BINARY(command, family, block, wanted) \
-	right(put_v2(&b, command, family, block, sizeof(block) - 1), 16 + sizeof(block) - 1, wanted, #command " " #family " " wanted)
+	right(put_v2(&b, command, family, block, sizeof(block) - 1), 15 + sizeof(block), wanted, #command " " #family " " wanted)
 	BINARY(0x21, 0x11, V4, "192.0.2.1 56324");
 	BINARY(0x21, 0x21, V6, "2001:db8::1 56324");
 	BINARY(0x21, 0x12, V4, "unknown");

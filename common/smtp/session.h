@@ -68,7 +68,7 @@ struct session_owner {
 	void (*changed)(void *arg);
 };
 
-/* `out` gets what the client is to be sent. `client_ip` is copied. */
+/* `out` gets what the client is to be sent. `client_ip` is copied; "unknown" is none to the envelope. */
 struct session *session_new(const struct session_settings *, const struct session_owner *,
 	void *arg, struct buffer *out, const char *client_ip);
 /* At any time, also while an answer is due (it must not come afterwards). A message given to the
@@ -113,5 +113,7 @@ void session_drain(struct session *, bool now);
 
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */
 void session_answer(struct session *, const struct reply *why);
+/* The verified name of the client, NULL for none, in the envelope of the transaction under way. */
+void session_set_client_host(struct session *, const char *host);
 
 #endif

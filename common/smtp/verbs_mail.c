@@ -61,11 +61,17 @@ static void begin_transaction(struct session *s, char *sender)
 
 	free(e->sender);
 	e->sender = sender;
-	e->client.ip = xstrdup(s->client_ip);
+	e->client.ip = strcmp(s->client_ip, "unknown") == 0 ? NULL : xstrdup(s->client_ip);
 	e->client.name = xstrdup(s->name);
 	xstrset(&e->client.tls, s->tls);
 	e->receiver = xstrdup(s->settings->hostname);
 	s->envelope = e;
+}
+
+void session_set_client_host(struct session *s, const char *host)
+{
+	if (s->envelope)
+		xstrset(&s->envelope->client.host, host);
 }
 
 void run_mail(struct session *s, const char *text, size_t size)
