@@ -209,4 +209,5 @@ void slot_ended(struct slot *slot, int status)
 	if (slot->control)
 		on_closed(slot);
 	counters_retire(slot->generation->master->counters, slot->row);
+	limits_retire(slot->generation->master->limits, slot->row);
 }

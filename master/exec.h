@@ -9,7 +9,7 @@
 struct exec_plan {
 	int exec_fd;			/* O_PATH */
 	char *const *argv;
-	int fds[6];			/* fds[i] becomes descriptor i; -1: /dev/null */
+	int fds[7];			/* fds[i] becomes descriptor i; -1: /dev/null */
 	size_t fd_count;
 	const int *more;		/* and these come after them */
 	size_t more_count;

@@ -159,13 +159,15 @@ static int open_sockets(struct generation *generation, const struct generation *
 	return before ? 0 : sockets_listen(&generation->sockets, why);
 }
 
-/* ---- rows of the counters */
+/* ---- rows of counters and limits */
 
 static int make_counters(struct master *master, size_t slots, char **why)
 {
 	master->row_count = slots > ROWS_LEAST / 4 ? (unsigned)slots * 4 : ROWS_LEAST;
 	master->counters = counters_create(master->row_count, &master->counters_fd);
-	if (!master->counters) {
+	if (master->counters)
+		master->limits = limits_create(master->row_count, &master->limits_fd);
+	if (!master->limits) {
 		*why = xasprintf("cannot make the counters: %s", strerror(errno));
 		return -1;
 	}

@@ -221,9 +221,11 @@ static void release(struct master *master)
 	generation_free(master->old, master->current);
 	generation_free(master->current, NULL);
 	counters_free(master->counters);
+	limits_free(master->limits);
 	free(master->rows_taken);
 	free(master->config_path);
 	fd_close(&master->counters_fd);
+	fd_close(&master->limits_fd);
 	fd_close(&master->ready_fd);
 	fd_close(&master->lock_fd);
 	if (master->base)
@@ -247,7 +249,7 @@ static char *absolute(const char *path)
 int master_run(const struct master_arguments *arguments)
 {
 	struct master master = {
-		.arguments = *arguments, .lock_fd = -1, .counters_fd = -1, .ready_fd = -1
+		.arguments = *arguments, .lock_fd = -1, .counters_fd = -1, .limits_fd = -1, .ready_fd = -1
 	};
 	int code = 1;
 

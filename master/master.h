@@ -11,6 +11,7 @@
 #include <sys/types.h>
 
 #include "common/base/counters.h"
+#include "common/base/limits.h"
 #include "common/config/process.h"
 #include "common/net/control.h"
 #include "master/arguments.h"
@@ -44,7 +45,7 @@ struct slot {
 	enum child_kind kind;
 	const char *queue;		/* a worker's; borrowed from the configuration */
 	unsigned instance;		/* from 0; of its queue, for workers */
-	unsigned row;			/* of the counters; ROW_NONE: none yet */
+	unsigned row;			/* of counters and limits; ROW_NONE: none yet */
 #define ROW_NONE (~0U)
 	enum child_state state;
 	pid_t pid;			/* 0 when gone */
@@ -104,11 +105,12 @@ struct master {
 	int stop_signal;		/* which of them began it */
 	int64_t stop_ms;		/* clock_boot_ms() when STOPPING began */
 	int lock_fd;			/* of master.lock, kept */
-	int counters_fd;
+	int counters_fd, limits_fd;
 	int ready_fd;			/* the parent that waits for a daemon; -1 */
 	bool pid_file_written;
 	struct counters *counters;
-	bool *rows_taken;		/* of the counters, `row_count` */
+	struct limits *limits;
+	bool *rows_taken;		/* of counters and limits, `row_count` */
 	unsigned row_count;
 	struct status *status;
 	struct reload *reload;

@@ -46,7 +46,8 @@ struct kept {
 
 static _Noreturn void become_spawner(struct kept *kept)
 {
-	int sources[] = { kept->control_pair[1], kept->config, kept->counters, kept->listening };
+	/* Limits are for edges: what stands in their place is closed unread. */
+	int sources[] = { kept->control_pair[1], kept->config, kept->counters, kept->counters, kept->listening };
 	const char *args[] = { "slimta-worker", "--spawner", "--child", kept->allow_root ? "--allow-root" : NULL, NULL };
 	sigset_t none;
 

@@ -355,6 +355,7 @@ void child_free(struct child *child)
 	config_free(child->config);
 	log_set_counters(NULL);
 	counters_free(child->counters);
+	limits_free(child->limits);
 	if (child->base)
 		event_base_free(child->base);
 	free(private);

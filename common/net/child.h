@@ -1,13 +1,14 @@
 /* child.h - how slimta-edge and slimta-worker start, drain and end, under a master or alone
  * SPDX-License-Identifier: MIT
- * Descriptors of a child: 0 null, 1 and 2 log, 3 control, 4 configuration (sealed memfd), 5 counters, 6 and on:
- * listening sockets as CONTROL_START lists them. */
+ * Descriptors of a child: 0 null, 1 and 2 log, 3 control, 4 configuration (sealed memfd), 5 counters, 6 limits, 7 and
+ * on: listening sockets as CONTROL_START lists them. */
 #ifndef SLIMTA_NET_CHILD_H
 #define SLIMTA_NET_CHILD_H
 
 #include <jansson.h>
 
 #include "common/base/counters.h"
+#include "common/base/limits.h"
 #include "common/base/pool.h"
 #include "common/config/process.h"
 #include "common/net/arguments.h"
@@ -17,7 +18,8 @@ struct event_base;
 #define CHILD_FD_CONTROL 3
 #define CHILD_FD_CONFIG 4
 #define CHILD_FD_COUNTERS 5
-#define CHILD_FD_FIRST 6
+#define CHILD_FD_LIMITS 6
+#define CHILD_FD_FIRST 7
 
 struct child_listener {
 	char *edge;		/* section name */
@@ -41,6 +43,7 @@ struct child {
 	struct config *config;
 	struct process_options process;
 	struct counters *counters;
+	struct limits *limits;		/* an edge's; NULL otherwise */
 	struct pool *disk;		/* started by child_begin, after privileges were dropped; no spawner has it */
 	unsigned generation, instance;
 	char *queue;			/* a worker's; NULL otherwise */

@@ -26,6 +26,11 @@ const char *child_section(const char *program)
 	return strcmp(program, "slimta-edge") == 0 ? "edge" : "worker";
 }
 
+static bool is_edge(const struct child *child)
+{
+	return strcmp(child->program, "slimta-edge") == 0;
+}
+
 static void complain(const char *program, const char *what, const char *why)
 {
 	fprintf(stderr, "%s: %s%s%s\n", program, what, why ? ": " : "", why ? why : "");
@@ -94,7 +99,9 @@ static int take_start(struct child *child, const json_t *body)
 			return -1;
 	}
 	child->counters = counters_attach(CHILD_FD_COUNTERS, number_in(body, "row"));
-	if (!child->counters || take_listeners(child, json_object_get(body, "listeners")) < 0)
+	if (is_edge(child))
+		child->limits = limits_attach(CHILD_FD_LIMITS, number_in(body, "row"));
+	if (!child->counters || (is_edge(child) && !child->limits) || take_listeners(child, json_object_get(body, "listeners")) < 0)
 		return -1;
 	return 0;
 }
@@ -128,6 +135,8 @@ static int load_from_master(struct child *child)
 	child->config = config_from_fd(fd, &errors);
 	fd_close(&fd);
 	fd = CHILD_FD_COUNTERS;
+	fd_close(&fd);
+	fd = CHILD_FD_LIMITS;
 	fd_close(&fd);
 	if (child->config && process_load(child->config, section, &child->process, &errors) == 0)
 		process_identity(child->config, &child->process, section, &child->private->identity,
@@ -248,9 +257,13 @@ static int prepare_alone(struct child *child, bool allow_root, struct config_err
 	if (strcmp(section, "edge") == 0 && open_listeners(child, errors) < 0)
 		return -1;
 	child->counters = counters_create(0, NULL);
-	if (!child->counters)
+	if (is_edge(child))
+		child->limits = limits_create(1, NULL);
+	if (!child->counters || (is_edge(child) && !child->limits)) {
 		complain(child->program, "cannot make its counters", strerror(errno));
-	return child->counters ? 0 : -1;
+		return -1;
+	}
+	return 0;
 }
 
 static int open_alone(struct child *child, const struct child_arguments *arguments)

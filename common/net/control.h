@@ -10,7 +10,7 @@
 struct event_base;
 struct control;
 
-#define CONTROL_VERSION 1
+#define CONTROL_VERSION 2
 #define CONTROL_MAX_BYTES 131072	/* of one message */
 
 enum control_type {
