@@ -73,7 +73,7 @@ static void refuse_one(struct acceptor *a)
 	fd = accept_one(a, &peer);
 	if (fd >= 0) {
 		counter_add(a->edge->child->counters, COUNTER_EDGE_REFUSED, 1);
-		a->edge->driver->refuse(a->edge, fd);
+		a->edge->driver->refuse(a->edge, fd, NULL);
 	}
 	fd_close(&fd);
 	a->all->reserve = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -117,11 +117,18 @@ static void accept_failed(struct acceptor *a, int error)
 static void take(struct acceptor *a, int fd, const struct sockaddr_storage *peer)
 {
 	struct edge *edge = a->edge;
+	const char *why;
 
 	if (!server_has_room(a->all->server)) {
 		tally_add(a->all->refused, edge->name, "no descriptors are left for more", edge->connections);
 		counter_add(edge->child->counters, COUNTER_EDGE_REFUSED, 1);
-		edge->driver->refuse(edge, fd);
+		edge->driver->refuse(edge, fd, NULL);
+		close(fd);
+		return;
+	}
+	why = edge_limits_accept(edge);
+	if (why) {
+		edge->driver->refuse(edge, fd, why);
 		close(fd);
 		return;
 	}
@@ -192,7 +199,7 @@ static void refuse_waiting(struct acceptor *a)
 
 		if (fd < 0)
 			return;
-		a->edge->driver->refuse(a->edge, fd);
+		a->edge->driver->refuse(a->edge, fd, NULL);
 		close(fd);
 	}
 }

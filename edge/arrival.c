@@ -41,8 +41,16 @@ struct arrival {
 /* ---- the last steps */
 
 /* The connection is known to be from `peer`. */
-static void admit(struct edge *edge, int fd, const struct peer *peer)
+static void admit(struct edge *edge, int fd, struct peer *peer)
 {
+	const char *why = edge_limits_connect(edge, peer);
+
+	if (why) {
+		edge->driver->refuse(edge, fd, why);
+		close(fd);
+		edge_connection_closed(edge);
+		return;
+	}
 	edge->driver->accepted(edge, fd, peer);
 }
 
@@ -221,7 +229,7 @@ void arrivals_drain(struct edge *edge)
 	while ((a = TAILQ_FIRST(&edge->arrivals.waiting))) {
 		int fd = leave(a);
 
-		edge->driver->refuse(edge, fd);
+		edge->driver->refuse(edge, fd, NULL);
 		close(fd);
 		edge_connection_closed(edge);
 	}

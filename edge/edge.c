@@ -67,7 +67,8 @@ static struct edge *load_one(const struct config_node *section,
 	edge->name = section->key;
 	kind = xasprintf("edge.%s", driver->type);
 	options_load(kind, section, (const struct option_set[]){ { edge_rows, &edge->options },
-		{ arrival_rows, &edge->arrivals }, { driver->options, edge } }, 3, ignore, errors);
+		{ arrival_rows, &edge->arrivals }, { edge_limits_rows, &edge->limits }, { driver->options, edge } }, 4,
+		ignore, errors);
 	free(kind);
 	check_listeners(section, errors);
 	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process,
@@ -106,7 +107,9 @@ void edge_free(struct edge *edge)
 	if (!edge)
 		return;
 	edge->driver->unload(edge);
+	edge_limits_close(edge);
 	options_release(edge->driver->options, edge);
+	options_release(edge_limits_rows, &edge->limits);
 	options_release(edge_rows, &edge->options);
 	arrivals_release(&edge->arrivals);
 	free(edge);
@@ -131,6 +134,7 @@ void edges_list_options(struct buffer *out)
 
 		options_list(kind, edge_rows, out);
 		options_list(kind, arrival_rows, out);
+		options_list(kind, edge_limits_rows, out);
 		options_list(kind, drivers[i]->options, out);
 		free(kind);
 	}
@@ -139,6 +143,7 @@ void edges_list_options(struct buffer *out)
 void edge_connection_closed(struct edge *edge)
 {
 	edge->connections--;
+	edge_limits_closed(edge);
 	counter_add(edge->child->counters, COUNTER_EDGE_CONNECTIONS, -1);
 	server_settle(edge->server);
 }

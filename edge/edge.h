@@ -7,6 +7,7 @@
 #include "common/net/child.h"
 #include "common/queue/queue.h"
 #include "edge/arrival.h"
+#include "edge/limits.h"
 #include "edge/peer.h"
 
 struct edge;
@@ -24,10 +25,13 @@ struct edge_driver {
 	void (*open)(struct edge *);			/* queue and pools are there */
 	/* A connection, non-blocking, that was let in (see arrival.h); the fd is the driver's. */
 	void (*accepted)(struct edge *, int fd, const struct peer *);
-	/* A connection that cannot be served: says so, never waits. The fd stays the caller's. */
-	void (*refuse)(struct edge *, int fd);
+	/* A connection that is not served: says so, never waits. `why`: a limit that it would pass; NULL: there is no room
+	 * for it. The fd stays the caller's. */
+	void (*refuse)(struct edge *, int fd, const char *why);
 	/* Ends idle connections at once, others after their transaction; `now`: those too. */
 	void (*drain)(struct edge *, bool now);
+	/* Optional: clients have less time (EDGE_BUSY_TIMEOUT_MS), or as much as before again. */
+	void (*busy)(struct edge *, bool on);
 	/* Ends all connections without a word; the queue may still call back. */
 	void (*close)(struct edge *);
 };
@@ -47,6 +51,7 @@ struct edge {
 	struct queue *queue;
 	struct edge_options options;
 	struct arrivals arrivals;
+	struct edge_limits limits;
 	size_t connections;
 };
 

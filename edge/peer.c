@@ -8,8 +8,7 @@
 
 static void set_nowhere(struct peer *peer, const char *text)
 {
-	memset(&peer->address, 0, sizeof(peer->address));
-	peer->port = 0;
+	memset(peer, 0, sizeof(*peer));
 	snprintf(peer->text, sizeof(peer->text), "%s", text);
 }
 
@@ -17,6 +16,7 @@ void peer_of_address(struct peer *peer, const struct host_address *address, unsi
 {
 	const struct in6_addr *v6 = &address->v6.sin6_addr;
 
+	peer->held = 0;
 	if (address->any.sa_family == AF_INET)
 		host_address_v4(&peer->address, &address->v4.sin_addr);
 	else if (IN6_IS_ADDR_V4MAPPED(v6))

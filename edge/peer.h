@@ -4,6 +4,7 @@
 #define SLIMTA_EDGE_PEER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 #include <sys/socket.h>
 
 #include "common/net/hosts.h"
@@ -11,6 +12,7 @@
 struct peer {
 	struct host_address address;	/* an IPv4 client of an IPv6 socket as IPv4; family 0: not known, or no IP at all */
 	unsigned port;			/* 0 = none */
+	uint64_t held;			/* edge_limits_connect's */
 	char text[HOST_ADDRESS_TEXT_SIZE];	/* "192.0.2.1", "2001:db8::1", "unix", "unknown" */
 	char proxy[HOST_ADDRESS_TEXT_SIZE];	/* who told that, by a PROXY header; "" = nobody */
 };

@@ -200,8 +200,10 @@ static void stats(void *arg, json_t *into)
 
 static void serve(struct server *server)
 {
-	for (size_t i = 0; i < server->edge_count; i++)
+	for (size_t i = 0; i < server->edge_count; i++) {
+		edge_limits_open(server->edges[i]);
 		server->edges[i]->driver->open(server->edges[i]);
+	}
 	acceptors_start(server->acceptors);
 	child_ready(server->child);
 }

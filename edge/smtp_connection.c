@@ -27,6 +27,7 @@ struct submission {
 struct smtp_connection {
 	TAILQ_ENTRY(smtp_connection) entry;
 	struct smtp_edge *edge;
+	struct peer peer;
 	struct session *session;
 	struct submission *submission;		/* under way; NULL = none */
 	unsigned messages;			/* accepted */
@@ -40,7 +41,8 @@ static void on_sender(void *arg, struct session *session, const struct envelope 
 	struct smtp_connection *c = arg;
 	struct reply why = { 0 };
 
-	queue_accepts(c->edge->edge.queue, envelope->size, &why);
+	if (queue_accepts(c->edge->edge.queue, envelope->size, &why) == 0)
+		edge_limits_message(&c->edge->edge, &c->peer, envelope->client.auth, &why);
 	session_answer(session, &why);
 	reply_release(&why);
 }
@@ -194,6 +196,7 @@ void smtp_connection_free(struct smtp_connection *c)
 	TAILQ_REMOVE(&smtp->connections, c, entry);
 	session_free(c->session);
 	stream_release(&c->stream);
+	edge_limits_disconnect(&smtp->edge, &c->peer);
 	free(c);
 	edge_connection_closed(&smtp->edge);
 }
@@ -230,6 +233,7 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 	struct smtp_connection *c = xcalloc(1, sizeof(*c));
 
 	c->edge = smtp;
+	c->peer = *peer;
 	TAILQ_INSERT_TAIL(&smtp->connections, c, entry);
 	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms,
 		&stream_handler, c);
@@ -243,6 +247,13 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 void smtp_connection_drain(struct smtp_connection *c, bool now)
 {
 	session_drain(c->session, now);
+}
+
+/* Where it waits for octets now; else the next call of on_changed has them. */
+void smtp_connection_hurry(struct smtp_connection *c)
+{
+	if (session_state(c->session) == SESSION_READING)
+		stream_set_timeout(&c->stream, session_timeout_ms(c->session));
 }
 
 struct smtp_connection *smtp_connection_next(struct smtp_connection *c)

@@ -127,13 +127,15 @@ static void accepted(struct edge *edge, int fd, const struct peer *peer)
 	smtp_connection_new((struct smtp_edge *)edge, fd, peer);
 }
 
-static void refuse(struct edge *edge, int fd)
+static void refuse(struct edge *edge, int fd, const char *why)
 {
-	static const char text[] = "421 4.3.2 Service not available\r\n";
+	char text[128];
+	int size = snprintf(text, sizeof(text), "421 %s %s\r\n", why ? "4.7.0" : "4.3.2",
+		why ? why : "Service not available");
 
 	(void)edge;
 	/* A new connection has room for a line; if it has not, there is nobody to tell. */
-	if (send(fd, text, sizeof(text) - 1, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
+	if (send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return;
 	shutdown(fd, SHUT_WR);
 }
@@ -146,6 +148,25 @@ static void drain(struct edge *edge, bool now)
 	/* Connections leave the list on a later turn of the loop only. */
 	for (; c; c = smtp_connection_next(c))
 		smtp_connection_drain(c, now);
+}
+
+static int64_t least(int64_t one_ms, int64_t other_ms)
+{
+	return one_ms < other_ms ? one_ms : other_ms;
+}
+
+/* Who waits when it is over keeps the short time until its next octet: else one could have the others' begin again and
+ * again by coming and going. */
+static void busy(struct edge *edge, bool on)
+{
+	struct smtp_edge *smtp = (struct smtp_edge *)edge;
+	int64_t most_ms = on ? EDGE_BUSY_TIMEOUT_MS : INT64_MAX;
+	struct smtp_connection *c = TAILQ_FIRST(&smtp->connections);
+
+	smtp->settings.command_timeout_ms = least(smtp->command_timeout_ms, most_ms);
+	smtp->settings.data_timeout_ms = least(smtp->data_timeout_ms, most_ms);
+	for (; on && c; c = smtp_connection_next(c))
+		smtp_connection_hurry(c);
 }
 
 static void close_edge(struct edge *edge)
@@ -166,5 +187,6 @@ const struct edge_driver smtp_edge_driver = {
 	.accepted = accepted,
 	.refuse = refuse,
 	.drain = drain,
+	.busy = busy,
 	.close = close_edge,
 };

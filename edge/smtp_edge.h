@@ -33,6 +33,7 @@ void smtp_connection_new(struct smtp_edge *, int fd, const struct peer *);
 void smtp_connection_free(struct smtp_connection *);	/* without a word to the client */
 /* See edge_driver.drain. */
 void smtp_connection_drain(struct smtp_connection *, bool now);
+void smtp_connection_hurry(struct smtp_connection *);	/* the settings have shorter time-outs now */
 struct smtp_connection *smtp_connection_next(struct smtp_connection *);
 
 #endif

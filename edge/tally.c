@@ -3,12 +3,14 @@
 #include "edge/tally.h"
 
 #include <event2/event.h>
+#include <stdio.h>
 #include <stdlib.h>
 
 #include "common/base/log.h"
 #include "common/base/memory.h"
 
 #define QUIET_S 10
+#define OF_SIZE 64
 
 struct tally {
 	const char *event, *more, *key;
@@ -17,6 +19,7 @@ struct tally {
 	/* The last one of them. */
 	const char *edge, *why;
 	size_t connections;
+	char of[OF_SIZE];
 };
 
 static void rest(struct tally *tally)
@@ -29,7 +32,8 @@ void tally_flush(struct tally *tally)
 	if (!tally || !tally->count)
 		return;
 	log_warn("edge", tally->more, LOG_INT("count", tally->count), LOG_TEXT("edge", tally->edge),
-		LOG_TEXT(tally->key, tally->why), LOG_INT("connections", tally->connections));
+		LOG_TEXT(tally->key, tally->why), LOG_INT("connections", tally->connections),
+		LOG_TEXT("last", tally->of[0] ? tally->of : NULL));
 	tally->count = 0;
 }
 
@@ -60,15 +64,21 @@ struct tally *tally_new(struct event_base *base, const char *event, const char *
 
 void tally_add(struct tally *tally, const char *edge, const char *why, size_t connections)
 {
+	tally_add_of(tally, edge, why, connections, NULL);
+}
+
+void tally_add_of(struct tally *tally, const char *edge, const char *why, size_t connections, const char *of)
+{
 	tally->edge = edge;
 	tally->why = why;
 	tally->connections = connections;
+	snprintf(tally->of, sizeof(tally->of), "%s", of ? of : "");
 	if (evtimer_pending(tally->timer, NULL)) {
 		tally->count++;
 		return;
 	}
 	log_warn("edge", tally->event, LOG_TEXT("edge", edge), LOG_TEXT(tally->key, why),
-		LOG_INT("connections", connections));
+		LOG_INT("connections", connections), LOG_TEXT("client", of));
 	rest(tally);
 }
 

@@ -24,7 +24,10 @@
 	TOTAL(WORKER_FAILED, "worker_recipients_failed_total", "recipients failed for good") \
 	TOTAL(LOG_LOST, "log_lines_lost_total", "log lines that did not fit their pipe") \
 	TOTAL(WORKER_NOTIFIED, "worker_notifications_total", "bounces and other notifications written") \
-	TOTAL(EDGE_REFUSED, "edge_connections_refused_total", "connections turned away for want of descriptors")
+	TOTAL(EDGE_REFUSED, "edge_connections_refused_total", "connections turned away for want of descriptors") \
+	TOTAL(EDGE_LIMITED_CONNECTIONS, "edge_connections_limited_total", "connections refused by max_connections, _per_ip") \
+	TOTAL(EDGE_LIMITED_MESSAGES, "edge_messages_limited_total", "messages refused by max_messages_per_minute") \
+	TOTAL(EDGE_AUTH_FAILED, "edge_authentications_failed_total", "attempts to authenticate that failed")
 
 enum counter {
 #define COUNTER_ENUM(id, name, text) COUNTER_##id,

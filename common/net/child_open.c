@@ -101,7 +101,8 @@ static int take_start(struct child *child, const json_t *body)
 	child->counters = counters_attach(CHILD_FD_COUNTERS, number_in(body, "row"));
 	if (is_edge(child))
 		child->limits = limits_attach(CHILD_FD_LIMITS, number_in(body, "row"));
-	if (!child->counters || (is_edge(child) && !child->limits) || take_listeners(child, json_object_get(body, "listeners")) < 0)
+	if (!child->counters || (is_edge(child) && !child->limits) ||
+		take_listeners(child, json_object_get(body, "listeners")) < 0)
 		return -1;
 	return 0;
 }
