@@ -139,7 +139,7 @@ static void on_message(void *arg, struct session *session, struct envelope **env
 	queue_submit(c->edge->edge.queue, envelope, on_submitted, c->submission);
 }
 
-/* The stream does what the session's state asks for. */
+/* The stream does what the session's state asks for. What comes in clear before a handshake is not for the session. */
 static void on_changed(void *arg)
 {
 	struct smtp_connection *c = arg;
@@ -150,6 +150,8 @@ static void on_changed(void *arg)
 		session_is_receiving(c->session) ? STREAM_READ_MAX : COMMAND_READ_SIZE);
 	if (state == SESSION_CLOSING || state == SESSION_LINGERING)
 		stream_finish(&c->stream, state == SESSION_LINGERING);
+	else if (state == SESSION_WANTS_TLS)
+		stream_pause(&c->stream, !tls_is_shaking_hands(&c->stream));
 	else
 		stream_pause(&c->stream, state == SESSION_WAITING);
 }
@@ -201,10 +203,33 @@ void smtp_connection_free(struct smtp_connection *c)
 	edge_connection_closed(&smtp->edge);
 }
 
+static void on_secured(void *arg)
+{
+	struct smtp_connection *c = arg;
+
+	smtp_tls_started(&c->stream, c->session);
+	session_greet(c->session);
+	on_changed(c);
+}
+
+static void start_tls(struct smtp_connection *c)
+{
+	smtp_tls_start(&c->edge->tls, &c->stream, c->session, c->edge->command_timeout_ms, on_secured, c);
+}
+
+static void on_drained(void *arg)
+{
+	struct smtp_connection *c = arg;
+
+	if (session_state(c->session) == SESSION_WANTS_TLS && !tls_is_shaking_hands(&c->stream))
+		start_tls(c);
+}
+
 static void on_closed(void *arg, int error)
 {
 	struct smtp_connection *c = arg;
 
+	smtp_tls_lost(&c->stream, c->session, error);
 	session_lost(c->session);
 	log_info("edge", "disconnected", LOG_TEXT("session", session_id(c->session)),
 		LOG_INT("messages", c->messages),
@@ -217,6 +242,7 @@ static const struct stream_handler stream_handler = {
 	.ended = on_ended,
 	.timed_out = on_timed_out,
 	.closed = on_closed,
+	.drained = on_drained,
 };
 
 /* ---- beginning and draining */
@@ -224,6 +250,10 @@ static const struct stream_handler stream_handler = {
 /* The last step of an arrival. */
 static void begin(struct smtp_connection *c)
 {
+	if (session_state(c->session) == SESSION_WANTS_TLS) {
+		start_tls(c);
+		return;
+	}
 	stream_poll(&c->stream);
 	session_greet(c->session);
 }

@@ -53,6 +53,11 @@ static const struct option smtp_rows[] = {
 		.choices = newline_choices },
 	{ "disable_extensions", TEXTS_FIELD(smtp_edge, disable_extensions), NULL, 0, 0,
 		"EHLO keywords not to offer", .check = check_extensions },
+	TLS_ROW(smtp_edge, tls.settings, tls_server_rows, "TLS is offered by STARTTLS, with this certificate"),
+	{ "tls_immediately", BOOL_FIELD(smtp_edge, tls.immediately), "false", 0, 0,
+		"TLS begins with the connection, as on port 465, and not by STARTTLS" },
+	{ "require_tls", BOOL_FIELD(smtp_edge, tls.required), "false", 0, 0,
+		"mail is taken within TLS alone: 530 5.7.0 in clear" },
 	{ "rules", SECTION_FIELD(smtp_edge, rules), NULL, 0, 0, "what to accept",
 		.rows = rules_rows },
 	{ 0 }
@@ -64,7 +69,12 @@ static int load(struct edge *edge, const struct config_node *section,
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
 	const struct config_node *rules = config_get(section, "rules");
 
+	size_t before = errors->error_count;
+
 	TAILQ_INIT(&smtp->connections);
+	smtp_tls_check(&smtp->tls, &smtp->disable_extensions, section, errors);
+	if (errors->error_count > before)
+		return -1;
 	if (!smtp->rules.banner) {
 		smtp->banner = xasprintf("%s ESMTP slimta", edge->options.hostname);
 		return 0;
@@ -94,13 +104,16 @@ static void open_edge(struct edge *edge)
 	struct smtp_edge *smtp = (struct smtp_edge *)edge;
 	struct child *child = edge->child;
 	const char *dir = child->process.spool_dir, *wished = queue_spool_dir(edge->queue);
-	unsigned extensions = EXTENSIONS_ALL & ~(unsigned)EXTENSION_STARTTLS;
+	unsigned extensions = EXTENSIONS_ALL;
 
 	for (size_t i = 0; i < smtp->disable_extensions.count; i++)
 		extensions &= ~extension_find(smtp->disable_extensions.items[i]);
 	/* SMTPUTF8 may only be offered with it (RFC 6531 3.1). */
 	if (!(extensions & EXTENSION_8BITMIME))
 		extensions &= ~(unsigned)EXTENSION_SMTPUTF8;
+	if (!smtp->tls.settings.given)
+		extensions &= ~(unsigned)EXTENSION_STARTTLS;
+	smtp_tls_open(&smtp->tls, NULL, edge->name);
 	if (!dir)
 		dir = wished ? wished : SPOOL_DIR;
 	if (dir != wished)
@@ -116,6 +129,9 @@ static void open_edge(struct edge *edge)
 		.command_timeout_ms = smtp->command_timeout_ms,
 		.data_timeout_ms = smtp->data_timeout_ms,
 		.extensions = extensions,
+		.tls_available = smtp->tls.context,
+		.tls_immediately = smtp->tls.immediately,
+		.require_tls = smtp->tls.required,
 		.spool = { child->disk, dir,
 			child->process.spool_threshold_bytes },
 		.counters = child->counters,
@@ -133,7 +149,9 @@ static void refuse(struct edge *edge, int fd, const char *why)
 	int size = snprintf(text, sizeof(text), "421 %s %s\r\n", why ? "4.7.0" : "4.3.2",
 		why ? why : "Service not available");
 
-	(void)edge;
+	/* Who expects TLS could not read it. */
+	if (((struct smtp_edge *)edge)->tls.immediately)
+		return;
 	/* A new connection has room for a line; if it has not, there is nobody to tell. */
 	if (send(fd, text, (size_t)size, MSG_DONTWAIT | MSG_NOSIGNAL) < 0)
 		return;
@@ -175,6 +193,7 @@ static void close_edge(struct edge *edge)
 
 	while (!TAILQ_EMPTY(&smtp->connections))
 		smtp_connection_free(TAILQ_FIRST(&smtp->connections));
+	smtp_tls_close(&smtp->tls);
 }
 
 const struct edge_driver smtp_edge_driver = {

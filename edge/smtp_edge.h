@@ -7,6 +7,7 @@
 
 #include "common/smtp/session.h"
 #include "edge/edge.h"
+#include "edge/smtp_tls.h"
 
 struct smtp_connection;
 TAILQ_HEAD(smtp_connections, smtp_connection);
@@ -22,6 +23,7 @@ struct smtp_edge {
 	struct smtp_rules {
 		char *banner;
 	} rules;
+	struct smtp_tls tls;
 	/* made of them */
 	struct session_settings settings;
 	char *banner;

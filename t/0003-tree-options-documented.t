@@ -10,7 +10,7 @@ import re
 from lib.fixture import TOP, diag, is_, ok, run
 
 os.chdir(TOP)
-WITHOUT_FILE = {'certfile', 'keyfile'}
+WITHOUT_FILE = {'certfile', 'keyfile', 'certs'}
 
 
 def read(*patterns):

@@ -60,3 +60,10 @@ class Certificates:
             context.verify_mode = ssl.CERT_REQUIRED
             context.load_verify_locations(self.ca)
         return context
+
+    def client(self, version=None):
+        """An ssl.SSLContext for a client that trusts our authority; `version`: an ssl.TLSVersion, and no other."""
+        context = ssl.create_default_context(cafile=self.ca)
+        if version:
+            context.minimum_version = context.maximum_version = version
+        return context

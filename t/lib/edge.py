@@ -22,6 +22,20 @@ relay:
 '''
 
 
+def with_tls(certificates, options='', who='good', **how):
+    """config() of an edge that has a certificate."""
+    certificate, key = certificates.make(who)
+    return config(f', tls: {{certfile: {certificate}, keyfile: {key}}}{options}', **how)
+
+
+def secure(client, context, starttls=True):
+    """Goes on in TLS, after STARTTLS unless it began with the connection; EHLO is to be said (again) by the caller."""
+    if starttls:
+        client.cmd('STARTTLS', 220, r'^2\.7\.0 ')
+    client.sock = context.wrap_socket(client.sock, server_hostname='localhost')
+    return client
+
+
 def stored(t):
     """What stands in the queue, oldest first: a dictionary of each envelope, its octets as `content`."""
     found = []
