@@ -7,7 +7,9 @@
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
+#include "common/lookup/lookup.h"
 #include "common/net/listener.h"
+#include "edge/rules.h"
 #include "edge/server.h"
 
 extern const struct edge_driver smtp_edge_driver;
@@ -67,8 +69,8 @@ static struct edge *load_one(const struct config_node *section,
 	edge->name = section->key;
 	kind = xasprintf("edge.%s", driver->type);
 	options_load(kind, section, (const struct option_set[]){ { edge_rows, &edge->options },
-		{ arrival_rows, &edge->arrivals }, { edge_limits_rows, &edge->limits }, { driver->options, edge } }, 4,
-		ignore, errors);
+		{ arrival_rows, &edge->arrivals }, { edge_limits_rows, &edge->limits }, { trust_rows, &edge->trust },
+		{ driver->options, edge } }, 5, ignore, errors);
 	free(kind);
 	check_listeners(section, errors);
 	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process,
@@ -77,13 +79,14 @@ static struct edge *load_one(const struct config_node *section,
 		xstrset(&edge->options.hostname, hostname);
 		free(hostname);
 	}
-	if (errors->error_count == before)
+	if (errors->error_count == before) {
 		arrivals_init(&edge->arrivals, section, errors);
-	if (errors->error_count > before || driver->load(edge, section, process, errors) < 0) {
-		edge_free(edge);
-		return NULL;
+		networks_init(&edge->trusted, &edge->trust.trusted_clients);
+		if (driver->load(edge, section, process, errors) == 0)
+			return edge;
 	}
-	return edge;
+	edge_free(edge);
+	return NULL;
 }
 
 void edges_load(const struct config *config, const struct process_options *process,
@@ -108,11 +111,20 @@ void edge_free(struct edge *edge)
 		return;
 	edge->driver->unload(edge);
 	edge_limits_close(edge);
-	options_release(edge->driver->options, edge);
 	options_release(edge_limits_rows, &edge->limits);
+	rules_free(edge->rules);
+	networks_release(&edge->trusted);
+	options_release(edge->driver->options, edge);
+	options_release(trust_rows, &edge->trust);
 	options_release(edge_rows, &edge->options);
 	arrivals_release(&edge->arrivals);
 	free(edge);
+}
+
+void edges_warn(const struct config *config, struct edge *const *edges, size_t count, struct config_errors *errors)
+{
+	for (size_t i = 0; i < count; i++)
+		open_relay_check(edges[i], config_section(config, "edge", edges[i]->name), errors);
 }
 
 void edges_check(const struct config *config, const struct process_options *process,
@@ -122,6 +134,7 @@ void edges_check(const struct config *config, const struct process_options *proc
 	size_t count;
 
 	edges_load(config, process, &edges, &count, errors);
+	edges_warn(config, edges, count, errors);
 	for (size_t i = 0; i < count; i++)
 		edge_free(edges[i]);
 	free(edges);
@@ -135,9 +148,11 @@ void edges_list_options(struct buffer *out)
 		options_list(kind, edge_rows, out);
 		options_list(kind, arrival_rows, out);
 		options_list(kind, edge_limits_rows, out);
+		options_list(kind, trust_rows, out);
 		options_list(kind, drivers[i]->options, out);
 		free(kind);
 	}
+	lookup_list_options(out);
 }
 
 void edge_connection_closed(struct edge *edge)

@@ -5,12 +5,15 @@
 #define SLIMTA_EDGE_EDGE_H
 
 #include "common/net/child.h"
+#include "common/net/network.h"
 #include "common/queue/queue.h"
 #include "edge/arrival.h"
 #include "edge/limits.h"
+#include "edge/open_relay.h"
 #include "edge/peer.h"
 
 struct edge;
+struct rules;
 struct server;
 
 struct edge_driver {
@@ -52,6 +55,10 @@ struct edge {
 	struct edge_options options;
 	struct arrivals arrivals;
 	struct edge_limits limits;
+	/* trust */
+	struct trust_options trust;
+	struct networks trusted;		/* made of it */
+	struct rules *rules;			/* made by the driver's load; NULL = there are none */
 	size_t connections;
 };
 
@@ -59,6 +66,8 @@ struct edge {
 void edges_load(const struct config *, const struct process_options *, struct edge ***edges,
 	size_t *count, struct config_errors *);
 void edge_free(struct edge *);
+/* Of what is no error, but likely no intention. */
+void edges_warn(const struct config *, struct edge *const *, size_t count, struct config_errors *);
 void edges_check(const struct config *, const struct process_options *, struct config_errors *);
 void edges_list_options(struct buffer *out);
 

@@ -52,13 +52,15 @@ static struct queue *queue_of(struct server *server, const char *name, struct co
 	return added->queue;
 }
 
-static bool print_errors(struct config_errors *errors)
+/* A master has told of warnings, once. */
+static bool print_errors(struct config_errors *errors, bool alone)
 {
 	struct buffer text = { 0 };
 	bool failed = errors->error_count > 0;
 
 	config_errors_print(errors, &text);
-	fputs(buffer_str(&text), stderr);
+	if (failed || alone)
+		fputs(buffer_str(&text), stderr);
 	buffer_release(&text);
 	config_errors_release(errors);
 	return failed;
@@ -90,7 +92,9 @@ struct server *server_new(struct child *child)
 		edge->child = child;
 		edge->queue = queue_of(server, edge->options.queue, &errors);
 	}
-	if (!print_errors(&errors))
+	if (child->alone)
+		edges_warn(child->config, server->edges, server->edge_count, &errors);
+	if (!print_errors(&errors, child->alone))
 		return server;
 	server_free(server);
 	return NULL;

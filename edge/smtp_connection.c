@@ -30,30 +30,70 @@ struct smtp_connection {
 	struct peer peer;
 	struct session *session;
 	struct submission *submission;		/* under way; NULL = none */
+	struct rules_query *query;		/* the same */
+	bool trusted;				/* a client of trusted_clients */
 	unsigned messages;			/* accepted */
 	struct stream stream;
 };
 
 /* ---- what the session asks */
 
+static struct rules_client client_of(const struct smtp_connection *c)
+{
+	return (struct rules_client){ .session = session_id(c->session), .ip = session_client(c->session),
+		.user = NULL, .trusted = c->trusted };
+}
+
+static void sender_checked(void *arg, const struct reply *why)
+{
+	struct smtp_connection *c = arg;
+	struct reply limit = { 0 };
+
+	c->query = NULL;
+	if (!why || reply_is_none(why)) {
+		edge_limits_message(&c->edge->edge, &c->peer, client_of(c).user, &limit);
+		why = &limit;
+	}
+	session_answer(c->session, why);
+	reply_release(&limit);
+}
+
+static void recipient_checked(void *arg, const struct reply *why)
+{
+	struct smtp_connection *c = arg;
+
+	c->query = NULL;
+	session_answer(c->session, why);
+}
+
 static void on_sender(void *arg, struct session *session, const struct envelope *envelope)
 {
 	struct smtp_connection *c = arg;
+	struct rules_client client = client_of(c);
 	struct reply why = { 0 };
 
-	if (queue_accepts(c->edge->edge.queue, envelope->size, &why) == 0)
-		edge_limits_message(&c->edge->edge, &c->peer, envelope->client.auth, &why);
-	session_answer(session, &why);
+	(void)session;
+	queue_accepts(c->edge->edge.queue, envelope->size, &why);
+	if (reply_is_none(&why))
+		c->query = rules_sender(c->edge->edge.rules, &client, envelope->sender, &why, sender_checked, c);
+	if (!c->query)
+		sender_checked(c, &why);
 	reply_release(&why);
 }
 
 static void on_recipient(void *arg, struct session *session, const struct envelope *envelope,
 	const struct recipient *recipient)
 {
-	(void)arg;
+	struct smtp_connection *c = arg;
+	struct rules_client client = client_of(c);
+	struct reply why = { 0 };
+
+	(void)session;
 	(void)envelope;
-	(void)recipient;
-	session_answer(session, NULL);
+	c->query = rules_recipient(c->edge->edge.rules, &client, recipient->address, &why, recipient_checked, c);
+	if (!c->query)
+		recipient_checked(c, &why);
+	reply_release(&why);
 }
 
 static struct submission *submission_new(struct smtp_connection *c, const struct envelope *e)
@@ -195,6 +235,7 @@ void smtp_connection_free(struct smtp_connection *c)
 
 	if (c->submission)
 		c->submission->connection = NULL;
+	rules_cancel(c->query);
 	TAILQ_REMOVE(&smtp->connections, c, entry);
 	session_free(c->session);
 	stream_release(&c->stream);
@@ -264,6 +305,7 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 
 	c->edge = smtp;
 	c->peer = *peer;
+	c->trusted = networks_have(&smtp->edge.trusted, peer->text);
 	TAILQ_INSERT_TAIL(&smtp->connections, c, entry);
 	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms,
 		&stream_handler, c);

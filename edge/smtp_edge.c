@@ -32,6 +32,7 @@ static void check_extensions(const struct config_node *node, void *field,
 static const struct option rules_rows[] = {
 	{ "banner", TEXT_FIELD(smtp_rules, banner), NULL, 0, 0,
 		"text after 220; a template; \"HOSTNAME ESMTP slimta\" if absent" },
+	RULES_ROWS(smtp_rules, who),
 	{ 0 }
 };
 
@@ -75,6 +76,7 @@ static int load(struct edge *edge, const struct config_node *section,
 	smtp_tls_check(&smtp->tls, &smtp->disable_extensions, section, errors);
 	if (errors->error_count > before)
 		return -1;
+	edge->rules = rules_load(&smtp->rules.who, rules);
 	if (!smtp->rules.banner) {
 		smtp->banner = xasprintf("%s ESMTP slimta", edge->options.hostname);
 		return 0;
@@ -118,6 +120,7 @@ static void open_edge(struct edge *edge)
 		dir = wished ? wished : SPOOL_DIR;
 	if (dir != wished)
 		check_spool_dir(edge, dir);
+	rules_open(edge->rules, child->base);
 	smtp->settings = (struct session_settings){
 		.hostname = edge->options.hostname,
 		.banner = smtp->banner,

@@ -7,6 +7,7 @@
 
 #include "common/smtp/session.h"
 #include "edge/edge.h"
+#include "edge/rules.h"
 #include "edge/smtp_tls.h"
 
 struct smtp_connection;
@@ -22,6 +23,7 @@ struct smtp_edge {
 	struct strings disable_extensions;
 	struct smtp_rules {
 		char *banner;
+		struct rules_options who;
 	} rules;
 	struct smtp_tls tls;
 	/* made of them */

@@ -207,6 +207,17 @@ static void each_entry(const struct lookup *lookup, const char *field, void (*ea
 		each(arg, self->entries[i].node, config_get(self->entries[i].node, field));
 }
 
+static bool wants_authzid(const struct lookup *lookup)
+{
+	const struct config_map *self = (const struct config_map *)lookup;
+
+	for (size_t i = 0; i < self->templates.count; i++) {
+		if (!key_template_wants_authzid(self->templates.items[i]))
+			return false;
+	}
+	return true;
+}
+
 const struct lookup_driver lookup_config = {
 	.type = "config",
 	.size = sizeof(struct config_map),
@@ -215,4 +226,5 @@ const struct lookup_driver lookup_config = {
 	.close = close_map,
 	.get = get,
 	.each = each_entry,
+	.wants_authzid = wants_authzid,
 };

@@ -121,3 +121,14 @@ bool key_template_fill(const char *template, const struct lookup_words *words, s
 		BUG("a template that was not checked");
 	return true;
 }
+
+bool key_template_wants_authzid(const char *template)
+{
+	struct piece piece;
+
+	while (next_piece(&template, &piece) == PIECE) {
+		if (piece.field == AUTHZID)
+			return true;
+	}
+	return false;
+}

@@ -12,5 +12,7 @@ void key_template_check(const struct config_node *, void *field, struct config_e
  * octet of the key: 'd' where it is part of a domain, else '-'. False: the template has a field that the words have
  * not. */
 bool key_template_fill(const char *template, const struct lookup_words *, struct buffer *out, struct buffer *folded);
+/* Whether {authzid} is in it. */
+bool key_template_wants_authzid(const char *template);
 
 #endif

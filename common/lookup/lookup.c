@@ -147,6 +147,11 @@ bool lookup_is_listed(const struct lookup *lookup)
 	return lookup->driver->each;
 }
 
+bool lookup_wants_authzid(const struct lookup *lookup)
+{
+	return lookup->driver->wants_authzid && lookup->driver->wants_authzid(lookup);
+}
+
 void lookup_list_options(struct buffer *out)
 {
 	for (size_t i = 0; drivers[i]; i++) {

@@ -49,6 +49,8 @@ void lookup_each(const struct lookup *, const char *field, void (*each)(void *ar
 	const struct config_node *value), void *arg);
 /* Whether all entries are there for lookup_each. */
 bool lookup_is_listed(const struct lookup *);
+/* Without an authzid nothing is found. */
+bool lookup_wants_authzid(const struct lookup *);
 
 void lookup_list_options(struct buffer *out);	/* rows as `lookup.TYPE` */
 
@@ -76,6 +78,7 @@ struct lookup_driver {
 	/* Optional: see lookup_each. */
 	void (*each)(const struct lookup *, const char *field, void (*each)(void *arg, const struct config_node *entry,
 		const struct config_node *value), void *arg);
+	bool (*wants_authzid)(const struct lookup *);		/* optional: where it may be so */
 };
 
 struct lookup {
