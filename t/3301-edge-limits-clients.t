@@ -6,6 +6,7 @@ import socket
 from lib.edge import config
 from lib.fixture import SLOW, is_, like, ok, run, wait_for
 from lib.limits import counters, held_by, limited, refusal
+from lib.proxied import connect, v1
 
 FLOOD = 300
 
@@ -42,6 +43,23 @@ def one_client(t):
     for sock in others:
         sock.close()
     is_(master.stop(), 0, 'it ends well')
+
+
+def networks(t):
+    """By what a proxy says: a /64 of IPv6 is one client, an IPv4 address is, and all that it does not know are."""
+    edge = t.edge(config(', max_connections_per_ip: 2, max_messages_per_minute: 1, proxy_protocol: yes'))
+    for first, second, third, other in (
+            ('2001:db8:1:2::1', '2001:db8:1:2:ffff:ffff:ffff:ffff', '2001:db8:1:2:8000::', '2001:db8:1:3::1'),
+            ('192.0.2.1', '::ffff:192.0.2.1', '192.0.2.1', '192.0.2.2'),
+            ('', '', '', '2001:db8::')):
+        clients = [connect(t, 'smtp', v1(ip) if ip else b'PROXY UNKNOWN\r\n') for ip in (first, second, third, other)]
+        is_([client.reply().code for client in clients], [220, 220, 421, 220], f'{first or "unknown"}: two of one')
+        for client, code in zip(clients[:2] + clients[3:], (250, 450, 250)):
+            client.cmd('EHLO c.example', 250)
+            client.cmd('MAIL FROM:<a@b.example>', code)
+        for client in clients:
+            client.close()
+    is_(edge.stop(), 0, 'it ends well')
 
 
 def messages(t):
@@ -86,4 +104,4 @@ def quiet(t):
     is_(counted, FLOOD, 'none is left out')
 
 
-run(one_client, messages, quiet)
+run(one_client, networks, messages, quiet)

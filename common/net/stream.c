@@ -340,6 +340,10 @@ void stream_set_timeout(struct stream *s, int64_t timeout_ms)
 	s->timeout_ms = timeout_ms;
 	if (s->listening)
 		listen_for_input(s);
+	if (s->blocked && s->write_until_ms > clock_boot_ms() + timeout_ms) {
+		s->write_until_ms = clock_boot_ms() + timeout_ms;
+		wait_for_room(s);
+	}
 }
 
 void stream_set_read_size(struct stream *s, size_t size)
