@@ -36,13 +36,14 @@ class HAProxy:
         text = CONF
         for name, (port, options, *more) in servers.items():
             bind, lines = (*more, '', '')[:2]
-            text += LISTEN.format(name=name, port=self.ports[name], bind=bind, more=lines.replace('\n', '\n  '), server=port, options=options)
+            text += LISTEN.format(name=name, port=self.ports[name], bind=bind, more=lines.replace('\n', '\n  '), server=port,
+                options=options)
         path = t.write('haproxy/haproxy.cfg', text)
         libraries = sorted({os.path.dirname(name) for name in glob.glob(f'{PEERS}/usr/lib/**/*.so*', recursive=True)})
         log_path = t.path('haproxy/log')
         with open(log_path, 'ab') as log:
-            popen = subprocess.Popen([peer('usr/sbin/haproxy'), '-db', '-f', path], stdin=subprocess.DEVNULL, stdout=log, stderr=log,
-                env=dict(t.env, LD_LIBRARY_PATH=':'.join(libraries)), start_new_session=True)
+            popen = subprocess.Popen([peer('usr/sbin/haproxy'), '-db', '-f', path], stdin=subprocess.DEVNULL, stdout=log,
+                stderr=log, env=dict(t.env, LD_LIBRARY_PATH=':'.join(libraries)), start_new_session=True)
         self.process = Process('haproxy', popen, log_path)
         t.processes.append(self.process)
         wait_for(self._listens, 30, 'haproxy to listen')

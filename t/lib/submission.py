@@ -8,12 +8,11 @@ import dataclasses
 import grp
 import json
 import re
-import subprocess
+import uuid
 from concurrent.futures import ThreadPoolExecutor
 from typing import Optional
 
-from .clients import ME, PEERS, current_user, peer
-from .fixture import SLOW
+from .clients import ME, current_user, peer
 
 MESSAGE = 'From: me@example.org\r\nTo: you@example.net\r\nSubject: a test\r\n\r\n.\r\n..two\r\nlast\r\n'
 
@@ -49,9 +48,10 @@ def swaks(home, way, sender, recipients, message):
     tls = {'starttls': '--tls', 'immediately': '--tls-on-connect', 'none': None}[way.tls]
     pair = way.certificate and ['--tls-cert', way.certificate[0], '--tls-key', way.certificate[1]]
     auth = way.user and ['--auth', way.mechanism, '--auth-user', way.user, '--auth-password', way.password]
-    return home.run(*words('swaks', '--server', '127.0.0.1', '--port', way.port, '--from', sender, '--to', ','.join(recipients), tls,
-        way.ca and ['--tls-verify', '--tls-ca-path', way.ca], way.name and tls and ['--tls-sni', way.name], pair, auth,
-        way.source and ['--local-interface', way.source], '--ehlo', 'client.example', '--data', '-'), stdin=message.replace('\r', '').removesuffix('\n'))
+    return home.run(*words('swaks', '--server', '127.0.0.1', '--port', way.port, '--from', sender, '--to', ','.join(recipients),
+        tls, way.ca and ['--tls-verify', '--tls-ca-path', way.ca], way.name and tls and ['--tls-sni', way.name], pair, auth,
+        way.source and ['--local-interface', way.source], '--ehlo', 'client.example', '--data', '-'),
+        stdin=message.replace('\r', '').removesuffix('\n'))
 
 
 def curl(home, way, sender, recipients, message):
@@ -70,7 +70,8 @@ def msmtp(home, way, sender, recipients, message):
     tls = ['--tls=off'] if way.tls == 'none' else ['--tls=on', f"--tls-starttls={'on' if way.tls == 'starttls' else 'off'}",
         f'--tls-trust-file={way.ca or ""}', f'--tls-host-override={way.name}', None if way.ca else '--tls-certcheck=off']
     pair = way.certificate and [f'--tls-cert-file={way.certificate[0]}', f'--tls-key-file={way.certificate[1]}']
-    auth = [f'--auth={way.mechanism.lower()}', f'--user={way.user}', f'--passwordeval=echo {way.password}'] if way.user else ['--auth=off']
+    auth = [f'--auth={way.mechanism.lower()}', f'--user={way.user}', f'--passwordeval=echo {way.password}'] \
+        if way.user else ['--auth=off']
     return home.run(*words('msmtp', '--host=127.0.0.1', f'--port={way.port}', f'--from={sender}', '--domain=client.example',
         [word for word in tls if word], pair, auth, way.source and f'--source-ip={way.source}', '--', recipients),
         stdin=message.replace('\r', ''))
@@ -112,8 +113,8 @@ const tls = {servername: way.name, ca: way.ca && fs.readFileSync(way.ca), reject
 if (way.certificate)
     Object.assign(tls, {cert: fs.readFileSync(way.certificate[0]), key: fs.readFileSync(way.certificate[1])})
 const transport = require("nodemailer").createTransport({host: "127.0.0.1", port: way.port, name: "client.example",
-    secure: way.tls == "immediately", requireTLS: way.tls == "starttls", ignoreTLS: way.tls == "none", tls, authMethod: way.mechanism,
-    auth: way.user ? {user: way.user, pass: way.password} : undefined, localAddress: way.source || undefined})
+    secure: way.tls == "immediately", requireTLS: way.tls == "starttls", ignoreTLS: way.tls == "none", tls,
+    authMethod: way.mechanism, auth: way.user ? {user: way.user, pass: way.password} : undefined, localAddress: way.source || undefined})
 transport.sendMail({envelope: {from, to}, raw: fs.readFileSync(0)}).then(
     done => console.log(done.response), error => { console.log(error.message); process.exit(1) })
 '''
@@ -133,8 +134,8 @@ def session_of(way, sender, recipients, message):
 def s_client(home, way, sender, recipients, message):
     """All that it has to say in the first octets after the handshake; it cannot authenticate. It fails after all of that
     where the server does not end TLS in the proper way."""
-    return home.run(*words('openssl', 's_client', '-quiet', '-connect', f'127.0.0.1:{way.port}', way.name and ['-servername', way.name],
-        way.tls == 'starttls' and ['-starttls', 'smtp', '-name', 'client.example'],
+    return home.run(*words('openssl', 's_client', '-quiet', '-connect', f'127.0.0.1:{way.port}',
+        way.name and ['-servername', way.name], way.tls == 'starttls' and ['-starttls', 'smtp', '-name', 'client.example'],
         way.ca and ['-CAfile', way.ca, '-verify_return_error', '-verify_hostname', way.name],
         way.certificate and ['-cert', way.certificate[0], '-key', way.certificate[1]]),
         stdin=session_of(way, sender, recipients, message))
@@ -185,7 +186,7 @@ begin retry
 
 def exim(home, way, sender, recipients, message):
     """GnuTLS; the message goes by BDAT. What it answers is its log."""
-    user, folder = current_user(), f"exim-{'-'.join(recipients)}"
+    user, folder = current_user(), f'exim-{uuid.uuid4().hex[:8]}'
     passwd = home.write(f'{folder}.passwd', f'{user.pw_name}:x:{user.pw_uid}:{user.pw_gid}::/:/bin/sh\n'
         f'Debian-exim:x:{user.pw_uid}:{user.pw_gid}::/:/bin/sh\n')
     group = home.write(f'{folder}.group', f'Debian-exim:x:{user.pw_gid}:\n{user.pw_name}:x:{user.pw_gid}:\n')
