@@ -255,7 +255,7 @@ static void on_secured(void *arg)
 
 static void start_tls(struct smtp_connection *c)
 {
-	smtp_tls_start(&c->edge->tls, &c->stream, c->session, c->edge->command_timeout_ms, on_secured, c);
+	smtp_tls_start(&c->edge->tls, &c->stream, c->session, on_secured, c);
 }
 
 static void on_drained(void *arg)

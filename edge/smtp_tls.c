@@ -50,12 +50,13 @@ void smtp_tls_close(struct smtp_tls *tls)
 	tls->context = NULL;
 }
 
-void smtp_tls_start(const struct smtp_tls *tls, struct stream *stream, const struct session *session,
-	int64_t command_timeout_ms, tls_up_fn *up, void *arg)
+void smtp_tls_start(const struct smtp_tls *tls, struct stream *stream, const struct session *session, tls_up_fn *up, void *arg)
 {
-	int64_t timeout_ms = command_timeout_ms < SMTP_HANDSHAKE_MS ? command_timeout_ms : SMTP_HANDSHAKE_MS;
+	int64_t timeout_ms = session_timeout_ms(session);
 	size_t discarded;
 
+	if (timeout_ms > SMTP_HANDSHAKE_MS)
+		timeout_ms = SMTP_HANDSHAKE_MS;
 	if (!tls->context) {		/* it was right when the configuration was checked */
 		stream_abort(stream, 0);
 		return;

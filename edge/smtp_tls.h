@@ -23,10 +23,9 @@ void smtp_tls_open(struct smtp_tls *, struct tls_tickets *, const char *edge);	/
 void smtp_tls_close(struct smtp_tls *);		/* connections of it go on */
 
 /* The session wants TLS, and all that it said before is sent: `up` comes when the handshake is over, or the stream closes.
- * A command has command_timeout_ms, a handshake no more than that, and no more than SMTP_HANDSHAKE_MS. */
+ * It has the time of a command, but no more than SMTP_HANDSHAKE_MS. */
 #define SMTP_HANDSHAKE_MS 60000
-void smtp_tls_start(const struct smtp_tls *, struct stream *, const struct session *, int64_t command_timeout_ms,
-	tls_up_fn *up, void *arg);
+void smtp_tls_start(const struct smtp_tls *, struct stream *, const struct session *, tls_up_fn *up, void *arg);
 /* Within `up`: tells the session, and the log. */
 void smtp_tls_started(const struct stream *, struct session *);
 /* Within `closed`, before the session is told: what TLS had to do with it goes to the log. */
