@@ -5,7 +5,7 @@ import random
 
 from lib.certificates import Certificates
 from lib.edge import GROUP, MAIL, replies, secure, stored, with_tls
-from lib.fixture import is_, ok, run
+from lib.fixture import is_, like, ok, run
 
 
 def silent(t):
@@ -64,6 +64,8 @@ def pipelined(t):
         for code in 250, 250, 250, 354, 250:
             c.expect(code)
     is_(len(stored(t)), 4, 'each was taken')
+    like(t.queuectl('show', stored(t)[0]['id']), r'protocol ESMTPS, TLS TLSv1\.3 \w+',
+        'queuectl tells how one came')
 
 
 run(silent, large, pipelined)

@@ -27,6 +27,7 @@ static struct envelope *sample(void)
 	envelope->client.ip = xstrdup("192.0.2.1");
 	envelope->client.name = xstrdup("client \"x\"");
 	envelope->client.protocol = xstrdup("ESMTPS");
+	envelope->client.tls = xstrdup("TLSv1.3 TLS_AES_128_GCM_SHA256");
 	envelope->receiver = xstrdup("mx.example.org");
 	envelope->body = BODY_8BITMIME;
 	envelope->smtputf8 = true;
