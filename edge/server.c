@@ -11,6 +11,7 @@
 #include "common/base/memory.h"
 #include "common/queue/queue.h"
 #include "edge/accept.h"
+#include "edge/client_name.h"
 #include "edge/edge.h"
 
 struct server_queue {
@@ -26,6 +27,7 @@ struct server {
 	struct server_queue **queues;	/* each once, however many edges feed it */
 	size_t queue_count, opening;
 	struct acceptors *acceptors;
+	struct client_names *names;
 	struct event *bound;		/* the end of draining gently */
 	size_t most_connections;
 	bool draining, failed;
@@ -83,6 +85,7 @@ struct server *server_new(struct child *child)
 	struct config_errors errors = { 0 };
 
 	server->child = child;
+	server->names = client_names_new(child);
 	server->most_connections = connections_for(child->listener_count);
 	edges_load(child->config, &child->process, &server->edges, &server->edge_count, &errors);
 	for (size_t i = 0; i < server->edge_count; i++) {
@@ -109,6 +112,7 @@ void server_free(struct server *server)
 		arrivals_close(server->edges[i]);
 		server->edges[i]->driver->close(server->edges[i]);
 	}
+	client_names_free(server->names);
 	for (size_t i = 0; i < server->queue_count; i++) {
 		queue_free(server->queues[i]->queue);
 		free(server->queues[i]);
@@ -269,11 +273,21 @@ bool server_failed(const struct server *server)
 	return server->failed;
 }
 
-bool server_has_room(const struct server *server)
+static size_t connections_of(const struct server *server)
 {
 	size_t connections = 0;
 
 	for (size_t i = 0; i < server->edge_count; i++)
 		connections += server->edges[i]->connections;
-	return connections < server->most_connections;
+	return connections;
+}
+
+bool server_has_room(const struct server *server)
+{
+	return connections_of(server) < server->most_connections;
+}
+
+struct client_names *server_client_names(const struct server *server)
+{
+	return connections_of(server) + CLIENT_NAMES_DESCRIPTORS / 2 <= server->most_connections ? server->names : NULL;
 }

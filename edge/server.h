@@ -5,6 +5,7 @@
 
 #include "common/net/child.h"
 
+struct client_names;
 struct server;
 
 /* After child_begin: loads edges and queues of the configuration. NULL: errors are on stderr. */
@@ -16,6 +17,8 @@ bool server_failed(const struct server *);	/* a queue can never be served; it wa
 
 /* Whether there is room for one more connection beside the files that accepted ones will need. */
 bool server_has_room(const struct server *);
+/* See client_name.h. NULL where there is no room for descriptors by which to ask. */
+struct client_names *server_client_names(const struct server *);
 /* A connection or a submission ended: a drained server may be done. */
 void server_settle(struct server *);
 

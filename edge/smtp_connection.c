@@ -7,6 +7,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/net/stream.h"
+#include "edge/client_name.h"
 #include "edge/server.h"
 #include "edge/smtp_edge.h"
 
@@ -18,7 +19,7 @@ struct submission {
 	struct smtp_connection *connection;	/* NULL: the client is gone */
 	struct smtp_edge *edge;
 	char id[ID_SIZE], session[ID_SIZE];
-	char *sender, *client;
+	char *sender, *client, *host;
 	struct buffer recipients;
 	size_t recipient_count;
 	uint64_t size;
@@ -31,6 +32,7 @@ struct smtp_connection {
 	struct session *session;
 	struct submission *submission;		/* under way; NULL = none */
 	struct rules_query *query;		/* the same */
+	struct client_name *name;		/* NULL = none */
 	bool trusted;				/* a client of trusted_clients */
 	unsigned messages;			/* accepted */
 	struct stream stream;
@@ -81,6 +83,25 @@ static void on_sender(void *arg, struct session *session, const struct envelope 
 	reply_release(&why);
 }
 
+/* MAIL waits for the client's name, which belongs to what rules look at. */
+static void on_named(void *arg)
+{
+	struct smtp_connection *c = arg;
+
+	session_set_client_host(c->session, client_name_text(c->name));
+	on_sender(c, c->session, session_envelope(c->session));
+}
+
+static void on_mail(void *arg, struct session *session, const struct envelope *envelope)
+{
+	struct smtp_connection *c = arg;
+
+	(void)session;
+	(void)envelope;
+	if (!client_name_await(c->name, on_named, c))
+		on_named(c);
+}
+
 static void on_recipient(void *arg, struct session *session, const struct envelope *envelope,
 	const struct recipient *recipient)
 {
@@ -106,6 +127,7 @@ static struct submission *submission_new(struct smtp_connection *c, const struct
 	memcpy(s->session, session_id(c->session), ID_SIZE);
 	s->sender = xstrdup(e->sender);
 	s->client = xstrdup(e->client.ip ? e->client.ip : "unknown");
+	s->host = e->client.host ? xstrdup(e->client.host) : NULL;
 	s->recipient_count = e->recipient_count;
 	s->size = content_size(&e->content);
 	for (size_t i = 0; i < e->recipient_count && s->recipients.size < RECIPIENTS_LOGGED; i++) {
@@ -120,6 +142,7 @@ static void submission_free(struct submission *s)
 {
 	free(s->sender);
 	free(s->client);
+	free(s->host);
 	buffer_release(&s->recipients);
 	free(s);
 }
@@ -134,7 +157,7 @@ static void log_outcome(const struct submission *s, const struct reply *why)
 		LOG_TEXT("session", s->session), LOG_TEXT("sender", s->sender),
 		LOG_TEXT("recipients", buffer_str(&s->recipients)),
 		LOG_INT("recipient_count", s->recipient_count), LOG_INT("size", s->size),
-		LOG_TEXT("client", s->client), LOG_TEXT("queue", s->edge->edge.options.queue),
+		LOG_TEXT("client", s->client), LOG_TEXT("host", s->host), LOG_TEXT("queue", s->edge->edge.options.queue),
 		LOG_TEXT("reply", why ? buffer_str(&reply) : NULL),
 		LOG_TEXT("note", s->connection ? NULL : "the client was gone"));
 	buffer_release(&reply);
@@ -197,7 +220,7 @@ static void on_changed(void *arg)
 }
 
 static const struct session_owner session_owner = {
-	.sender = on_sender,
+	.sender = on_mail,
 	.recipient = on_recipient,
 	.message = on_message,
 	.changed = on_changed,
@@ -237,6 +260,7 @@ void smtp_connection_free(struct smtp_connection *c)
 		c->submission->connection = NULL;
 	rules_cancel(c->query);
 	TAILQ_REMOVE(&smtp->connections, c, entry);
+	client_name_free(c->name);
 	session_free(c->session);
 	stream_release(&c->stream);
 	edge_limits_disconnect(&smtp->edge, &c->peer);
@@ -313,6 +337,7 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)),
 		LOG_TEXT("client", peer->text), LOG_INT("port", peer->port),
 		LOG_TEXT("proxy", peer->proxy[0] ? peer->proxy : NULL), LOG_TEXT("edge", smtp->edge.name));
+	c->name = client_name_new(server_client_names(smtp->edge.server), peer, session_id(c->session));
 	begin(c);
 }
 

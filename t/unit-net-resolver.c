@@ -47,6 +47,31 @@ static void test_hosts(void)
 	hosts_free(hosts);
 }
 
+static const char *name_of(const struct hosts *hosts, const char *address_text)
+{
+	struct host_address address;
+	const char *name = host_address_parse(&address, address_text) ? hosts_name(hosts, &address) : "no address";
+
+	return name ? name : "none";
+}
+
+static void test_names(void)
+{
+	static const char text[] = "192.0.2.1 Mail.Example.net mail\n192.0.2.1 second\n2001:db8::1 six. other\n192.0.2.2\n"
+		"192.0.2.3 # name\n::ffff:192.0.2.4 mapped\n";
+	struct hosts *hosts = hosts_new(text, sizeof(text) - 1);
+
+	is_str(name_of(hosts, "192.0.2.1"), "mail.example.net", "the first name of the first line");
+	is_str(name_of(hosts, "::ffff:192.0.2.1"), "mail.example.net", "also of the address within IPv6");
+	is_str(name_of(hosts, "2001:db8::1"), "six", "of IPv6");
+	is_str(name_of(hosts, "192.0.2.2"), "none", "an address alone");
+	is_str(name_of(hosts, "192.0.2.3"), "none", "with a comment");
+	is_str(name_of(hosts, "192.0.2.4"), "mapped", "IPv4 within IPv6");
+	is_str(name_of(hosts, "192.0.2.9"), "none", "another");
+	is_str(name_of(hosts, "::"), "none", "and the one of nobody");
+	hosts_free(hosts);
+}
+
 static void test_literals(void)
 {
 	static const char *const good[][2] = { { "192.0.2.1", "192.0.2.1" }, { "[192.0.2.1]", "192.0.2.1" },
@@ -107,6 +132,7 @@ static void test_packets(void)
 int main(void)
 {
 	test_hosts();
+	test_names();
 	test_literals();
 	test_packets();
 	return done_testing();

@@ -78,6 +78,8 @@ static bool is_of_size(enum dns_type type, size_t size)
 		return size == 4;
 	case DNS_AAAA:
 		return size == 16;
+	case DNS_PTR:
+		return size > 0;
 	case DNS_MX:
 		return size > 2;
 	}

@@ -19,8 +19,15 @@ struct host {
 	UT_hash_handle hh;
 };
 
+struct named {
+	struct in6_addr address;	/* of IPv4: in the form of IPv6 */
+	char *name;
+	UT_hash_handle hh;
+};
+
 struct hosts {
 	struct host *table;
+	struct named *names;
 };
 
 void host_address_v4(struct host_address *address, const void *octets)
@@ -48,6 +55,16 @@ const char *host_address_text(const struct host_address *address, char out[HOST_
 							       : &address->v6.sin6_addr;
 
 	return inet_ntop(address->any.sa_family, octets, out, HOST_ADDRESS_TEXT_SIZE);
+}
+
+static struct in6_addr as_v6(const struct host_address *address)
+{
+	struct in6_addr v6 = { .s6_addr = { [10] = 0xff, [11] = 0xff } };
+
+	if (address->any.sa_family != AF_INET)
+		return address->v6.sin6_addr;
+	memcpy(&v6.s6_addr[12], &address->v4.sin_addr, 4);
+	return v6;
 }
 
 static bool parse_plain(struct host_address *address, const char *text)
@@ -115,6 +132,19 @@ static void add(struct hosts *hosts, const char *text, size_t size, const struct
 		host->addresses[host->count++] = *address;
 }
 
+static void add_name(struct hosts *hosts, const char *text, size_t size, const struct host_address *address)
+{
+	char name[NAME_MAX_SIZE + 1] = "";
+	struct named *named;
+
+	if (hosts_name(hosts, address) || !normalize(name, text, size))
+		return;
+	named = xcalloc(1, sizeof(*named));
+	named->address = as_v6(address);
+	named->name = xstrdup(name);
+	HASH_ADD(hh, hosts->names, address, sizeof(named->address), named);
+}
+
 /* The next word of [*at, end), NULL behind the last or at a comment. */
 static const char *next_word(const char **at, const char *end, size_t *size)
 {
@@ -142,8 +172,10 @@ static void add_line(struct hosts *hosts, const char *at, const char *end)
 	text[size] = '\0';
 	if (!parse_plain(&address, text))
 		return;
-	while ((word = next_word(&at, end, &size)))
+	while ((word = next_word(&at, end, &size))) {
+		add_name(hosts, word, size, &address);
 		add(hosts, word, size, &address);
+	}
 }
 
 struct hosts *hosts_new(const char *text, size_t size)
@@ -163,9 +195,15 @@ struct hosts *hosts_new(const char *text, size_t size)
 void hosts_free(struct hosts *hosts)
 {
 	struct host *host, *next;
+	struct named *named, *after;
 
 	if (!hosts)
 		return;
+	HASH_ITER(hh, hosts->names, named, after) {
+		HASH_DEL(hosts->names, named);
+		free(named->name);
+		free(named);
+	}
 	HASH_ITER(hh, hosts->table, host, next) {
 		HASH_DEL(hosts->table, host);
 		free(host);
@@ -199,4 +237,13 @@ size_t hosts_find(const struct hosts *hosts, const char *text, struct host_addre
 	host_address_v4(&found[0], &(struct in_addr){ htonl(INADDR_LOOPBACK) });
 	host_address_v6(&found[1], &in6addr_loopback);
 	return 2;
+}
+
+const char *hosts_name(const struct hosts *hosts, const struct host_address *address)
+{
+	struct in6_addr v6 = as_v6(address);
+	struct named *named;
+
+	HASH_FIND(hh, hosts->names, &v6, sizeof(v6), named);
+	return named ? named->name : NULL;
 }

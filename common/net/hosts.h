@@ -33,5 +33,7 @@ void hosts_free(struct hosts *);		/* NULL is fine */
 /* Addresses of the name, of any case and with or without a dot at its end: their number, 0 if it is not known here.
  * `localhost` and what ends in `.localhost` always is (RFC 6761 6.3). */
 size_t hosts_find(const struct hosts *, const char *name, struct host_address found[HOST_ADDRESSES]);
+/* The name of an address, the first of its first line, in lower case; NULL if there is none. */
+const char *hosts_name(const struct hosts *, const struct host_address *);
 
 #endif

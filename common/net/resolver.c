@@ -209,6 +209,11 @@ const struct hosts *resolver_hosts(const struct resolver *resolver)
 	return resolver->hosts;
 }
 
+struct event_base *resolver_base(const struct resolver *resolver)
+{
+	return resolver->base;
+}
+
 int resolver_add_anchor(struct resolver *resolver, const char *path)
 {
 	return ub_ctx_add_ta_file(resolver->unbound, path) ? -1 : 0;

@@ -37,6 +37,18 @@ typedef void resolver_mx_fn(void *arg, const struct reply *why, const struct mx_
 /* As resolver_addresses(); `domain` as idn_to_ascii() gives it. */
 struct resolver_query *resolver_mx(struct resolver *, const char *domain, resolver_mx_fn *, void *arg);
 
+/* `name`, in lower case: one that /etc/hosts, or else the DNS, has for an address, and that leads back to it; NULL where there
+ * is none or nobody could say. Borrowed. */
+typedef void resolver_host_fn(void *arg, const char *name);
+/* At most RESOLVER_HOST_NAMES are tried, all within the time. Calls back once, from the loop, never inside this call, and is
+ * gone then. To be cancelled before its resolver is freed. */
+struct resolver_host;
+struct resolver_host *resolver_host(struct resolver *, const struct host_address *, int64_t timeout_ms, resolver_host_fn *,
+	void *arg);
+void resolver_host_cancel(struct resolver_host *);	/* its callback does not run; NULL is fine */
+#define RESOLVER_HOST_NAMES 5
+#define RESOLVER_HOST_ADDRESSES 10	/* of each; more are not looked at */
+
 void resolver_cancel(struct resolver_query *);	/* its callback does not run; NULL is fine */
 
 #endif

@@ -47,8 +47,9 @@ struct resolver_query {
 	resolver_mx_fn *mx_done;
 };
 
-/* Asks for these types; a query without parts tells at once, but from the loop. */
+/* Asks for these types, at most as many as there are parts; a query without parts tells at once, but from the loop. */
 void resolver_ask(struct resolver *, struct resolver_query *, const enum dns_type *types, size_t count);
 const struct hosts *resolver_hosts(const struct resolver *);
+struct event_base *resolver_base(const struct resolver *);
 
 #endif

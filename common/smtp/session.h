@@ -113,6 +113,7 @@ void session_drain(struct session *, bool now);
 
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */
 void session_answer(struct session *, const struct reply *why);
+const struct envelope *session_envelope(const struct session *);	/* of the transaction under way; NULL = none */
 /* The verified name of the client, NULL for none, in the envelope of the transaction under way. */
 void session_set_client_host(struct session *, const char *host);
 

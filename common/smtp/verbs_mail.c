@@ -68,6 +68,11 @@ static void begin_transaction(struct session *s, char *sender)
 	s->envelope = e;
 }
 
+const struct envelope *session_envelope(const struct session *s)
+{
+	return s->envelope;
+}
+
 void session_set_client_host(struct session *s, const char *host)
 {
 	if (s->envelope)
