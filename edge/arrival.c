@@ -61,7 +61,7 @@ static void refuse(struct edge *edge, int fd, const struct peer *from, const cha
 
 	if (!all->refused)
 		all->refused = tally_new(edge->child->base, "refused a connection", "refused connections", "because");
-	tally_add(all->refused, edge->name, why, edge->connections);
+	tally_add_of(all->refused, edge->name, why, edge->connections, from->text);
 	log_debug("edge", "refused", LOG_TEXT("client", from->text), LOG_INT("port", from->port),
 		LOG_TEXT("edge", edge->name), LOG_TEXT("because", why));
 	counter_add(edge->child->counters, COUNTER_EDGE_REFUSED, 1);

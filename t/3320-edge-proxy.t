@@ -4,8 +4,10 @@
 # S13
 import re
 import socket
+import ssl
 
-from lib.edge import GROUP, config, stored
+from lib.certificates import Certificates
+from lib.edge import GROUP, config, secure, stored, with_tls
 from lib.fixture import is_, like, ok, run, wait_for
 from lib.proxied import LOCAL, PROXY, SIGNATURE, block, connect, v1, v2, v2_of
 
@@ -82,4 +84,34 @@ def unread(client):
     return 0
 
 
-run(right, at_once, cut)
+def handshake(client, context, header):
+    """The banner, after a handshake whose first octets come with the header."""
+    theirs, ours = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = context.wrap_bio(theirs, ours, server_hostname='localhost')
+    while True:
+        try:
+            return tls.read(100)
+        except ssl.SSLWantReadError:
+            client.send(header + ours.read())
+            header = b''
+            theirs.write(client.sock.recv(65536))
+
+
+def before_tls(t):
+    """TLS that comes at once begins behind the header, to the octet."""
+    certificates = Certificates(t)
+    edge = t.edge(with_tls(certificates, ', tls_immediately: yes, proxy_protocol: yes'))
+    for number, header in enumerate((v1('192.0.2.1'), v2_of('192.0.2.1', tlvs=b'\1\0\2h2'))):
+        with connect(t, 'smtp') as client:
+            is_(handshake(client, certificates.client(), header)[:4], b'220 ', 'with the first of TLS behind it')
+        with connect(t, 'smtp', header) as client:
+            secure(client, certificates.client(), starttls=False).hello()
+            client.mail(f'{number}@b.example', ['c@d.example'], 'Subject: x\r\n\r\n')
+        message = next(m for m in stored(t) if m['sender'] == f'{number}@b.example')
+        is_((message['client']['ip'], message['client']['protocol']), ('192.0.2.1', 'ESMTPS'), 'and a message in TLS')
+    with connect(t, 'smtp', b'\x16\x03\x01\x02\x00\x01') as client:
+        is_(client.read_until(b'\n'), b'', 'no header: no TLS')
+    is_(edge.stop(), 0, 'the edge ends well')
+
+
+run(right, at_once, cut, before_tls)

@@ -73,7 +73,7 @@ def wrong(t):
         client.cmd('NOOP', 250, '', 'whoever is in a session stays')
         wait_for(lambda: len(os.listdir(f'/proc/{edge.pid}/fd')) <= before + 1, 10, 'all descriptors to be closed')
     is_(edge.log.count(': refused a connection '), 1, 'a flood is one line')
-    like(edge.log, 'warn .*: refused a connection edge=main because="no PROXY header"', 'which says why')
+    like(edge.log, 'warn .*: refused a connection edge=main because="no PROXY header" .*client=127.0.0.1', 'which says why, and who')
     like(edge.log, 'debug .*: refused client=127.0.0.1 .*because="a PROXY line of more than 107 octets"', 'debug has all')
     is_(edge.stop(), 0, 'the edge ends well')
     like(edge.log, r'refused connections count=\d+ edge=main', 'and how many more')
@@ -86,7 +86,7 @@ def who_may(t):
     refused(connect(t, 'smtp'), 'nothing from elsewhere, at once')
     with connect(t, 'smtp', v1('127.0.0.1'), source='127.0.0.2') as client:
         client.hello()
-    like(edge.log, 'because="its address is not one of proxy_from"', 'the log says why')
+    like(edge.log, 'warn .*because="its address is not one of proxy_from" .*client=127.0.0.1', 'the log says why, and who')
     like(edge.log, r'connected session=\S+ client=127\.0\.0\.1 port=50000 proxy=127\.0\.0\.2 ', 'whoever may tell is believed')
     unlike(edge.log, 'client=192.0.2.1', 'the other is not')
 
