@@ -19,7 +19,7 @@ LOOKS = {
     'common/message/header.c': 'fields that are stored',
     'common/message/bounce_returned.c': 'whether what is stored can be returned as it is',
     'common/message/quoted_printable.c': 'what is encoded', 'common/base/text.c': 'text that is shown',
-    'queuectl/show.c': 'text that is shown', 'common/net/hosts.c': '/etc/hosts',
+    'queuectl/show.c': 'text that is shown', 'common/net/hosts.c': '/etc/hosts', 'common/net/proxy.c': 'PROXY headers',
     'common/queue/redis/redis_checks.c': 'lines of INFO',
 }
 # Who puts octets into a message.
