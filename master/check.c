@@ -16,6 +16,7 @@
 #include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/config/content.h"
 #include "common/policy/policy.h"
 #include "common/queue/queue.h"
 #include "master/exec.h"
@@ -98,7 +99,7 @@ static void ask_for_errors(struct generation *generation, enum program program, 
 	size_t before = errors->error_count;
 	char *why = NULL;
 	int code = ask(
-		&generation->plans[program], program, argv, generation->config_fd, &answer, &why);
+		&generation->plans[program], program, argv, generation->plans[program].config_fd, &answer, &why);
 
 	if (code >= 0 && (config_errors_parse(errors, buffer_str(&answer), answer.size) < 0 ||
 				 (code != 0 && errors->error_count == before)))
@@ -179,16 +180,6 @@ void check_load_plans(struct generation *generation)
 	config_errors_release(&said);
 }
 
-static int seal_configuration(struct generation *generation)
-{
-	struct buffer data = { 0 };
-
-	config_serialize(generation->config, &data);
-	generation->config_fd = memfd_sealed("slimta-config", data.data, data.size);
-	buffer_release(&data);
-	return generation->config_fd;
-}
-
 int check_configuration(
 	struct generation *generation, bool allow_root, struct config_errors *errors)
 {
@@ -199,7 +190,8 @@ int check_configuration(
 	process_check(generation->config, allow_root, errors);
 	check_queues(generation, errors);
 	check_listeners(generation, errors);
-	if (seal_configuration(generation) < 0) {
+	config_read_contents(generation->config, errors);
+	if (generation_seal(generation) < 0) {
 		fail_at_root(generation, errors, strerror(errno));
 		return -1;
 	}

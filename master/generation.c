@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "common/base/buffer.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/net/unix_socket.h"
@@ -210,10 +211,38 @@ struct generation *generation_new(struct master *master)
 	struct generation *generation = xcalloc(1, sizeof *generation);
 
 	generation->master = master;
-	generation->config_fd = generation->spawner_socket = -1;
+	generation->spawner_socket = -1;
 	for (int i = 0; i < PROGRAM_COUNT; i++)
-		generation->plans[i].exec_fd = generation->plans[i].stdout_fd = generation->plans[i].stderr_fd = -1;
+		generation->plans[i].exec_fd = generation->plans[i].config_fd = generation->plans[i].stdout_fd =
+			generation->plans[i].stderr_fd = -1;
 	return generation;
+}
+
+static int seal_for(struct program_plan *plan, const struct config *config, const char *program, const char *secret)
+{
+	struct buffer data = { 0 };
+
+	config_serialize_for(config, program, secret, &data);
+	plan->config_fd = memfd_sealed("slimta-config", data.data, data.size);
+	explicit_bzero(data.data, data.size);
+	buffer_release(&data);
+	return plan->config_fd < 0 ? -1 : 0;
+}
+
+int generation_seal(struct generation *generation)
+{
+	struct program_plan *plans = generation->plans;
+	struct buffer secret = { 0 };
+	int result;
+
+	if (generation->master) {
+		/* The epoch before this one is what its tickets are still good from. */
+		tls_secret_advance(&generation->master->secrets.tickets, tls_epoch_now() - 1);
+		shared_secrets_format(&generation->master->secrets, &secret);
+	}
+	result = seal_for(&plans[PROGRAM_EDGE], generation->config, "edge", secret.size ? buffer_str(&secret) : NULL);
+	buffer_release(&secret);
+	return result < 0 ? -1 : seal_for(&plans[PROGRAM_WORKER], generation->config, "worker", NULL);
 }
 
 int generation_prepare(struct generation *generation, const struct generation *before, char **why)
@@ -251,6 +280,7 @@ static void release_slot(struct slot *slot)
 static void release_plan(struct program_plan *plan)
 {
 	fd_close(&plan->exec_fd);
+	fd_close(&plan->config_fd);
 	fd_close(&plan->stdout_fd);
 	fd_close(&plan->stderr_fd);
 	process_release(&plan->process);
@@ -275,7 +305,6 @@ void generation_free(struct generation *generation, const struct generation *hei
 	free(generation->spawner_path);
 	for (int i = 0; i < PROGRAM_COUNT; i++)
 		release_plan(&generation->plans[i]);
-	fd_close(&generation->config_fd);
 	config_free(generation->config);
 	free(generation);
 }

@@ -255,6 +255,7 @@ int master_run(const struct master_arguments *arguments)
 
 	prctl(PR_SET_NAME, PROGRAM);
 	notify_open();
+	shared_secrets_make(&master.secrets);
 	master.current = generation_new(&master);
 	master.current->number = master.last_number = 1;
 	master.config_path = absolute(arguments->config_path);

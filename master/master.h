@@ -14,6 +14,7 @@
 #include "common/base/limits.h"
 #include "common/config/process.h"
 #include "common/net/control.h"
+#include "common/net/shared_secrets.h"
 #include "master/arguments.h"
 #include "master/restart.h"
 #include "master/sockets.h"
@@ -31,6 +32,7 @@ struct program_plan {
 	struct process_options process;
 	struct identity identity;
 	int exec_fd;			/* O_PATH; -1 for the master itself */
+	int config_fd;			/* the configuration as it gets it, sealed; -1 for the master itself */
 	int stdout_fd, stderr_fd;	/* its files; -1: as the master's */
 };
 
@@ -73,7 +75,6 @@ struct generation {
 	enum generation_phase phase;
 	char *failure;			/* of one that is not to start again what ended: why it cannot serve; NULL: nothing */
 	struct config *config;
-	int config_fd;			/* sealed */
 	struct program_plan plans[PROGRAM_COUNT];
 	struct sockets sockets;
 	int spawner_socket;		/* listens on runtime_dir/spawner-G; -1: no workers */
@@ -112,6 +113,7 @@ struct master {
 	struct limits *limits;
 	bool *rows_taken;		/* of counters and limits, `row_count` */
 	unsigned row_count;
+	struct shared_secrets secrets;
 	struct status *status;
 	struct reload *reload;
 	char *config_path;		/* as given, and absolute; NULL: none was given */
@@ -131,6 +133,8 @@ struct generations master_generations(const struct master *);
 struct generation *generation_new(struct master *);
 /* Opens the programs beside our own executable, else in SBINDIR. -1 with an owned text in *why. */
 int generation_open_programs(struct generation *, char **why);
+/* Makes what its programs get of its configuration. -1 with errno. */
+int generation_seal(struct generation *);
 /* From a checked configuration, its `number` set: descriptors, slots, rows of the counters. Sockets that `before` (may be
  * NULL) has too are shared with it. -1 with an owned text in *why. */
 int generation_prepare(struct generation *, const struct generation *before, char **why);

@@ -169,6 +169,8 @@ static void check_free(struct check *check)
 	event_free(check->readable);
 	event_free(check->timeout);
 	fd_close(&check->fd);
+	if (check->answer.size)
+		explicit_bzero(check->answer.data, check->answer.size);
 	buffer_release(&check->answer);
 	free(check);
 }
@@ -200,9 +202,7 @@ static void finish(struct check *check, const char *failure)
 		text = xstrndup(said, sizes.said);
 		if (sizes.config)
 			next->config = config_deserialize(config, sizes.config, &errors);
-		if (next->config)
-			next->config_fd = memfd_sealed("slimta-config", config, sizes.config);
-		check->done(next, next->config_fd >= 0, text);
+		check->done(next, next->config && generation_seal(next) == 0, text);
 	}
 	config_errors_release(&errors);
 	free(text);

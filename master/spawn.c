@@ -51,7 +51,7 @@ static pid_t start_with(struct slot *slot, int control_fd, const int *more, size
 		.argv = argv,
 		.fds = { -1, plan->stdout_fd >= 0 ? plan->stdout_fd : STDOUT_FILENO,
 			plan->stderr_fd >= 0 ? plan->stderr_fd : STDERR_FILENO, control_fd,
-			generation->config_fd, generation->master->counters_fd, generation->master->limits_fd },
+			plan->config_fd, generation->master->counters_fd, generation->master->limits_fd },
 		.fd_count = CHILD_FD_FIRST,
 		.more = more,
 		.more_count = more_count,

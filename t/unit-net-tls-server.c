@@ -12,6 +12,7 @@
 
 #include "common/base/file.h"
 #include "common/base/memory.h"
+#include "common/net/shared_secrets.h"
 #include "common/net/stream.h"
 #include "common/net/tls_private.h"
 #include "t/lib/certificates.h"
@@ -361,6 +362,104 @@ static void test_tickets(void)
 	tls_tickets_free(NULL);
 }
 
+/* --- settings --- */
+
+static void said(const char *yaml, const char *wanted, const char *what)
+{
+	struct tls_fixture fixture;
+	struct buffer got = { 0 };
+
+	tls_fixture_load(&fixture, folder, tls_server_rows, yaml, true);
+	if (!fixture.errors.error_count)
+		tls_server_check(&fixture.tls, tls_fixture_map(&fixture), &fixture.errors);
+	config_errors_print(&fixture.errors, &got);
+	ok(*wanted ? strstr(buffer_str(&got), wanted) != NULL : got.size == 0, "%s: %s", what, buffer_str(&got));
+	buffer_release(&got);
+	tls_fixture_release(&fixture);
+}
+
+static void test_settings(void)
+{
+	said("{certfile: @/server.crt, keyfile: @/server.key}", "", "all is well");
+	said("{certfile: @/wrong.pem}", "", "a key before its certificate, in one file");
+	said("{}", "tls: expected certfile", "nothing");
+	said("{keyfile: @/server.key}", "tls.keyfile: expected certfile with it", "a key alone");
+	said("{certfile: @/none.crt}", "tls.certfile: cannot read ", "a file that is not there");
+	said("{certfile: @}", "tls.certfile: cannot read ", "a folder");
+	said("{certfile: @/server.key}", "tls.certfile: expected a certificate in PEM in ", "a file with something else");
+	said("{certfile: @/server.crt}", "tls.certfile: expected the private key of certfile in ", "no key");
+	said("{certfile: @/server.crt, keyfile: @/star.key}",
+		"star.key: key values mismatch", "another's key");
+	said("{certfile: @/server.crt, keyfile: @/server.key, certs: [{certfile: @/star.crt, keyfile: @/star.key}, "
+		"{certfile: @/wrong.crt, keyfile: @/star.key}]}",
+		"edge.main.tls.certs[1].keyfile: expected the private key of certfile in ", "which of several");
+	said("{certfile: @/server.crt, keyfile: @/server.key, certs: {keyfile: @/star.key}}",
+		"edge.main.tls.certs.keyfile: expected certfile with it", "one that is no list");
+	said("{certfile: @/expired.crt, keyfile: @/expired.key}", "warning: a certificate in ", "one that has expired");
+	said("{certfile: @/expired.crt, keyfile: @/expired.key}", "/expired.crt expired on 20", "and when");
+	said("{certfile: @/server.crt, keyfile: @/server.key, certs: [{certfile: @/expired.crt, keyfile: @/expired.key}]}",
+		"edge.main.tls.certs[0].certfile: warning: a certificate in ", "which of several");
+	said("{certfile: @/server.crt, keyfile: @/open.key}", "warning: ", "a key for all");
+	said("{certfile: @/server.crt, keyfile: @/open.key}", "/open.key has a private key, and anybody ", "to read");
+	said("{certfile: @/server.crt, keyfile: @/server.key, check_hostname: true}", "warning: means nothing for a server",
+		"a client's key");
+	said("{certfile: @/server.crt, keyfile: @/server.key, ca_certs: @/ca.crt}", "warning: not used", "nobody is asked");
+	said("{certfile: @/server.crt, keyfile: @/server.key, cert_reqs: required}", "warning: without ca_certs whoever ",
+		"whoever is trusted");
+	said("{certfile: @/server.crt, keyfile: @/server.key, cert_reqs: required, ca_certs: @/ca.key}",
+		"tls.ca_certs: expected certificates in PEM in ", "no authorities");
+}
+
+/* What was read with the configuration is as good when the files are gone. */
+static void test_contents(void)
+{
+	struct tls_fixture fixture;
+	struct buffer data = { 0 }, others = { 0 };
+	struct config_errors errors = { 0 };
+	struct tls_error error = { 0 };
+	struct config *copy;
+
+	certificates_run("cd %s && cp server.key gone.key && cp server.crt gone.crt && cp ca.crt gone.ca", folder);
+	tls_fixture_load(&fixture, folder, tls_server_rows,
+		"{certfile: @/gone.crt, keyfile: @/gone.key, ca_certs: @/gone.ca, cert_reqs: optional}", true);
+	certificates_run("rm %s/gone.*", folder);
+	config_serialize_for(fixture.config, "edge", "our secret", &data);
+	config_serialize_for(fixture.config, "worker", NULL, &others);
+	ok(strstr(buffer_str(&data), "PRIVATE KEY") && !strstr(buffer_str(&others), "PRIVATE KEY"), "a key is for edges alone");
+	tls_fixture_release(&fixture);
+	copy = config_deserialize(data.data, data.size, &errors);
+	is_str(config_secret(copy), "our secret", "as is their secret");
+	tls_fixture_use(&fixture, copy, tls_server_rows);
+	tls_context_free(tls_server_context_new(&fixture.tls, NULL, &error));
+	ok(!error.text, "%s", error.text ? error.text : "the copy is all that is needed");
+	tls_fixture_release(&fixture);
+	buffer_release(&data);
+	buffer_release(&others);
+	config_errors_release(&errors);
+}
+
+static void test_secrets(void)
+{
+	struct shared_secrets one, other;
+	struct buffer text = { 0 };
+
+	shared_secrets_make(&one);
+	shared_secrets_format(&one, &text);
+	ok(shared_secrets_parse(buffer_str(&text), &other), "secrets are text");
+	ok(one.tickets.epoch == other.tickets.epoch && memcmp(one.lasting, other.lasting, sizeof(one.lasting)) == 0 &&
+		memcmp(one.tickets.octets, other.tickets.octets, sizeof(one.tickets.octets)) == 0, "and back");
+	for (size_t size = 0; size < text.size; size++) {
+		char *part = xstrndup(text.data, size);
+
+		if (shared_secrets_parse(part, &other))
+			ok(false, "a part of it is none: %s", part);
+		free(part);
+	}
+	buffer_append_char(&text, '0');
+	ok(!shared_secrets_parse(buffer_str(&text), &other), "nor is more");
+	buffer_release(&text);
+}
+
 /* --- what goes wrong --- */
 
 static void said_instead(const struct tls_context *to, const char *text, size_t size, bool cut, const char *why)
@@ -429,7 +528,9 @@ int main(void)
 	if (!mkdtemp(folder))
 		BUG("no folder");
 	certificates_make(folder);
-	certificates_run("cd %s && cat wrong.key wrong.crt ca.crt >wrong.pem && cp client.key expired.key && "
+	certificates_run("cd %s && cp server.key open.key && chmod 644 open.key && cat wrong.key wrong.crt ca.crt >wrong.pem "
+		"&& chmod 600 wrong.pem", folder);
+	certificates_run("cd %s && cp client.key expired.key && "
 		"openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days -1 -extfile client.ext "
 		"-out expired.crt 2>>log && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout star.key "
 		"-out star.csr -subj /CN=star 2>>log && echo 'subjectAltName=DNS:*.example' >star.ext && openssl x509 -req "
@@ -440,6 +541,9 @@ int main(void)
 	test_names();
 	test_clients();
 	test_tickets();
+	test_settings();
+	test_contents();
+	test_secrets();
 	test_nonsense();
 	test_ends();
 	certificates_run("rm -r %s", folder);

@@ -30,6 +30,7 @@ struct config {
 	struct config_source **sources;
 	size_t source_count;
 	size_t text_bytes;
+	const char *secret;	/* NULL: none */
 };
 
 struct config *config_new(void);

@@ -1,8 +1,8 @@
 /* serialize.c - a configuration through the memfd of a generation
  * SPDX-License-Identifier: MIT
- * {"version": 1, "names": [HOSTNAME, FQDN], "files": [[NAME, DIRECTORY]...], "root": NODE}, where NODE is
- * [KIND, FLAGS, FILE, LINE, COLUMN, KEY_LINE, KEY_COLUMN, KEY or null, TEXT or null or [NODE...]]. A node that names
- * a file whose content was read has that as one field more. */
+ * {"version": 1, "names": [HOSTNAME, FQDN], "files": [[NAME, DIRECTORY]...], "secret": TEXT or null,
+ * "root": NODE}, where NODE is [KIND, FLAGS, FILE, LINE, COLUMN, KEY_LINE, KEY_COLUMN, KEY or null, TEXT or null or
+ * [NODE...]]. A node that names a file whose content was read has that as one field more. */
 #include <errno.h>
 #include <jansson.h>
 #include <stdint.h>
@@ -36,7 +36,8 @@ static void put_string(struct buffer *out, const char *text)
 	json_decref(string);
 }
 
-static void put_node(struct buffer *out, const struct config_node *node)
+/* `contents`: those of files too, but for those below `without`, a member of this map (NULL: all). */
+static void put_node(struct buffer *out, const struct config_node *node, bool contents, const char *without)
 {
 	buffer_appendf(out, "[%d,%d,%u,%u,%u,%u,%u,", (int)node->kind,
 		(node->quoted ? FLAG_QUOTED : 0) | (node->broken ? FLAG_BROKEN : 0), node->source->index,
@@ -48,20 +49,21 @@ static void put_node(struct buffer *out, const struct config_node *node)
 		for (size_t i = 0; i < node->count; i++) {
 			if (i)
 				buffer_append_char(out, ',');
-			put_node(out, node->items[i]);
+			put_node(out, node->items[i],
+				contents && !(without && node->items[i]->key && strcmp(node->items[i]->key, without) == 0), NULL);
 		}
 		buffer_append_char(out, ']');
 	} else {
 		put_string(out, node->text);
 	}
-	if (node->content) {
+	if (node->content && contents) {
 		buffer_append_char(out, ',');
 		put_string(out, node->content);
 	}
 	buffer_append_char(out, ']');
 }
 
-void config_serialize(const struct config *config, struct buffer *out)
+static void serialize(const struct config *config, const char *without, const char *secret, struct buffer *out)
 {
 	const char *hostname, *fqdn;
 
@@ -78,9 +80,21 @@ void config_serialize(const struct config *config, struct buffer *out)
 		put_string(out, config->sources[i]->directory);
 		buffer_append_char(out, ']');
 	}
-	buffer_append_str(out, "],\"root\":");
-	put_node(out, config->root);
+	buffer_append_str(out, "],\"secret\":");
+	put_string(out, secret);
+	buffer_append_str(out, ",\"root\":");
+	put_node(out, config->root, true, without);
 	buffer_append_str(out, "}\n");
+}
+
+void config_serialize(const struct config *config, struct buffer *out)
+{
+	serialize(config, NULL, config->secret, out);
+}
+
+void config_serialize_for(const struct config *config, const char *program, const char *secret, struct buffer *out)
+{
+	serialize(config, strcmp(program, "edge") == 0 ? "relay" : "edge", secret, out);
 }
 
 static bool take_unsigned(json_t *array, size_t index, unsigned *out)
@@ -169,6 +183,7 @@ struct config *config_deserialize(const void *data, size_t size, struct config_e
 	if (json_integer_value(json_object_get(whole, "version")) == VERSION
 			&& take_sources(config, json_object_get(whole, "files")))
 		config->root = take_node(config, json_object_get(whole, "root"), 0);
+	config->secret = kept_text(config, json_object_get(whole, "secret"));
 	if (config->root)
 		names_inherit(json_string_value(json_array_get(names, 0)), json_string_value(json_array_get(names, 1)));
 	json_decref(whole);

@@ -105,6 +105,11 @@ void config_name(struct config_node *node, const char *key, unsigned line, unsig
 	node->key_column = column;
 }
 
+const char *config_secret(const struct config *config)
+{
+	return config->secret;
+}
+
 const struct config_node *config_root(const struct config *config)
 {
 	return config->root;

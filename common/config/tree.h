@@ -65,9 +65,14 @@ struct config *config_read(const char *path, struct config_errors *errors);
 struct config *config_parse(const char *name, const void *data, size_t size, struct config_errors *errors);
 /* The whole resolved tree with its positions, for the memfd of a generation, and back. */
 void config_serialize(const struct config *, struct buffer *out);
+/* For the children of one kind, "edge" or "worker": what the files of the other's sections hold is left out. With a text
+ * that is theirs alone (NULL: none), see config_secret. */
+void config_serialize_for(const struct config *, const char *program, const char *secret, struct buffer *out);
 struct config *config_deserialize(const void *data, size_t size, struct config_errors *errors);
 struct config *config_from_fd(int fd, struct config_errors *errors);
 void config_free(struct config *);
+/* What was given to config_serialize_for; NULL: nothing. Kept by the config. */
+const char *config_secret(const struct config *);
 
 const struct config_node *config_root(const struct config *);
 /* Member `key` of a map; NULL if it is not there or `map` is no map. */

@@ -12,6 +12,7 @@
 #include "common/base/pool.h"
 #include "common/config/process.h"
 #include "common/net/arguments.h"
+#include "common/net/shared_secrets.h"
 
 struct event_base;
 
@@ -45,6 +46,7 @@ struct child {
 	struct counters *counters;
 	struct limits *limits;		/* an edge's; NULL otherwise */
 	struct pool *disk;		/* started by child_begin, after privileges were dropped; no spawner has it */
+	struct shared_secrets secrets;	/* an edge's */
 	unsigned generation, instance;
 	char *queue;			/* a worker's; NULL otherwise */
 	struct child_listener *listeners;

@@ -14,6 +14,7 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/config/check.h"
+#include "common/config/content.h"
 #include "common/net/child_private.h"
 #include "common/net/listener.h"
 #include "common/net/runtime.h"
@@ -126,6 +127,15 @@ static int receive_start(struct child *child)
 	return result;
 }
 
+/* Who is no edge was given none. */
+static void take_secrets(struct child *child)
+{
+	const char *text = config_secret(child->config);
+
+	if (!text || !shared_secrets_parse(text, &child->secrets))
+		shared_secrets_make(&child->secrets);
+}
+
 static int load_from_master(struct child *child)
 {
 	const char *section = child_section(child->program);
@@ -139,6 +149,8 @@ static int load_from_master(struct child *child)
 	fd_close(&fd);
 	fd = CHILD_FD_LIMITS;
 	fd_close(&fd);
+	if (child->config)
+		take_secrets(child);
 	if (child->config && process_load(child->config, section, &child->process, &errors) == 0)
 		process_identity(child->config, &child->process, section, &child->private->identity,
 			&errors);
@@ -274,7 +286,10 @@ static int open_alone(struct child *child, const struct child_arguments *argumen
 
 	child->alone = true;
 	xstrset(&child->queue, arguments->queue);
+	shared_secrets_make(&child->secrets);
 	child->config = config_read(arguments->config_path, &errors);
+	if (child->config)
+		config_read_contents(child->config, &errors);
 	if (child->config)
 		result = prepare_alone(child, arguments->allow_root, &errors);
 	if (print_errors(&errors, stderr))
@@ -333,6 +348,7 @@ struct config *child_check_config(
 		return NULL;
 	config_check_structure(config, errors);
 	process_check(config, arguments->allow_root, errors);
+	config_read_contents(config, errors);
 	return config;
 }
 

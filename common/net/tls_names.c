@@ -145,6 +145,13 @@ static int ex_data_index(void)
 	return index;
 }
 
+SSL_CTX *tls_names_context(SSL_CTX *first, size_t index)
+{
+	const struct tls_names *all = SSL_CTX_get_ex_data(first, ex_data_index());
+
+	return all && index < all->context_count ? all->contexts[index] : NULL;
+}
+
 void tls_names_use(SSL_CTX *const *contexts, size_t count)
 {
 	struct tls_names *all = xcalloc(1, sizeof(*all));

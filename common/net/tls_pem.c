@@ -6,6 +6,7 @@
 #include <openssl/pem.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 
 #include "common/base/buffer.h"
 #include "common/base/memory.h"
@@ -127,7 +128,8 @@ int tls_load_pair(SSL_CTX *ssl, const struct tls_pair *pair, struct tls_error *e
 	int result;
 
 	if (!pair->certfile)
-		return tls_wrong(error, "keyfile", "expected certfile with it");
+		return pair->keyfile ? tls_wrong(error, "keyfile", "expected certfile with it")
+			: tls_wrong(error, "certfile", "expected certfile: the certificate that clients are shown");
 	if (load_certificate(ssl, pair, error) < 0 ||
 			read_pem(name, path, pair->keyfile ? pair->key_pem : pair->cert_pem, &text, error) < 0)
 		return -1;
@@ -186,4 +188,40 @@ int tls_load_authorities(SSL_CTX *ssl, const struct tls_settings *s, struct tls_
 	if (SSL_CTX_load_verify_dir(ssl, s->ca_certs) != 1)
 		return tls_wrong(error, "ca_certs", "cannot use %s: %s", s->ca_certs, tls_openssl_error());
 	return 0;
+}
+
+/* --- dates --- */
+
+static void warn_of(const char *what, const char *path, const ASN1_TIME *date, const struct config_node *node,
+	struct config_errors *errors)
+{
+	struct tm tm = { 0 };
+	char text[32] = "";
+
+	if (ASN1_TIME_to_tm(date, &tm) == 1)
+		strftime(text, sizeof(text), "%Y-%m-%d %H:%M:%S UTC", &tm);
+	config_warning_at(errors, node, "a certificate in %s %s %s: clients that verify it will refuse it", path, what, text);
+}
+
+static void warn_of_date(const X509 *certificate, const char *path, const struct config_node *node,
+	struct config_errors *errors)
+{
+	const ASN1_TIME *from = X509_get0_notBefore(certificate), *until = X509_get0_notAfter(certificate);
+
+	if (X509_cmp_time(until, NULL) < 0)
+		warn_of("expired on", path, until, node, errors);
+	else if (X509_cmp_time(from, NULL) > 0)
+		warn_of("is not valid before", path, from, node, errors);
+}
+
+void tls_warn_of_dates(SSL_CTX *ssl, const struct tls_pair *pair, const struct config_node *map,
+	struct config_errors *errors)
+{
+	const struct config_node *node = config_get(map, "certfile");
+	STACK_OF(X509) *chain = NULL;
+
+	warn_of_date(SSL_CTX_get0_certificate(ssl), pair->certfile, node ? node : map, errors);
+	SSL_CTX_get0_chain_certs(ssl, &chain);
+	for (int i = 0; i < sk_X509_num(chain); i++)
+		warn_of_date(sk_X509_value(chain, i), pair->certfile, node ? node : map, errors);
 }

@@ -52,6 +52,10 @@ int tls_set_up(SSL_CTX *, const struct tls_settings *, struct tls_error *);
 struct tls_names;
 /* Takes contexts[0..count], of which the first is for all names that no other has; the first goes on to hold the rest. */
 void tls_names_use(SSL_CTX *const *contexts, size_t count);
+SSL_CTX *tls_names_context(SSL_CTX *first, size_t index);	/* lent; NULL behind the last */
+
+/* A warning where a certificate of the pair, or of its chain, is not valid now. */
+void tls_warn_of_dates(SSL_CTX *, const struct tls_pair *, const struct config_node *map, struct config_errors *);
 
 /* Tickets of the context are made with these. */
 void tls_tickets_use(struct tls_tickets *, SSL_CTX *);

@@ -115,6 +115,18 @@ static void say_error(const struct tls_error *error, const struct config_node *m
 	config_error_at_value(errors, node ? node : map, "%s", error->text);
 }
 
+static void warn_of_dates(const struct tls_context *context, const struct tls_settings *settings,
+	const struct config_node *map, struct config_errors *errors)
+{
+	const struct config_node *certs = config_get(map, "certs");
+	const struct tls_pair *pairs = settings->certs.items;
+
+	tls_warn_of_dates(context->ssl, &settings->own, map, errors);
+	for (size_t i = 0; i < settings->certs.count; i++)
+		tls_warn_of_dates(tls_names_context(context->ssl, i + 1), &pairs[i],
+			certs->kind == CONFIG_LIST ? certs->items[i] : certs, errors);
+}
+
 static void warn_of_authorities(const struct tls_settings *settings, const struct config_node *map,
 	struct config_errors *errors)
 {
@@ -145,7 +157,9 @@ void tls_server_check(const struct tls_settings *settings, const struct config_n
 	if (!settings->given)
 		return;
 	context = tls_server_context_new(settings, NULL, &error);
-	if (!context)
+	if (context)
+		warn_of_dates(context, settings, map, errors);
+	else
 		say_error(&error, map, errors);
 	warn_of_authorities(settings, map, errors);
 	if (!settings->ca_certs && tls_cert_reqs(settings) != TLS_CERT_NONE)

@@ -5,6 +5,7 @@
 
 #include "common/base/buffer.h"
 #include "common/config/content.h"
+#include "common/config/node.h"
 #include "common/net/tls.h"
 
 struct tls_fixture {
@@ -14,15 +15,25 @@ struct tls_fixture {
 	struct config_errors errors;
 };
 
+/* Takes the configuration, in which `edge.main.tls` is what is to be read. */
+__attribute__((unused)) static void tls_fixture_use(struct tls_fixture *fixture, struct config *config,
+	const struct option *rows)
+{
+	const struct option row[] = { TLS_ROW(tls_fixture, tls, rows, "TLS"), { 0 } };
+
+	*fixture = (struct tls_fixture){ .rows = rows, .config = config };
+	options_load("edge.smtp", config_section(config, "edge", "main"), &(struct option_set){ row, fixture }, 1, NULL,
+		&fixture->errors);
+}
+
 /* `yaml` is the value of `tls`, with @ for the folder; the files in it are read with it if `contents`. */
 __attribute__((unused)) static void tls_fixture_load(struct tls_fixture *fixture, const char *folder,
 	const struct option *rows, const char *yaml, bool contents)
 {
-	const struct option row[] = { TLS_ROW(tls_fixture, tls, rows, "TLS"), { 0 } };
+	struct config_errors errors = { 0 };
 	struct buffer text = { 0 };
-	const struct config_node *edge;
+	struct config *config;
 
-	*fixture = (struct tls_fixture){ .rows = rows };
 	for (buffer_append_str(&text, "edge: {main: {tls: "); *yaml; yaml++) {
 		if (*yaml == '@')
 			buffer_append_str(&text, folder);
@@ -30,11 +41,13 @@ __attribute__((unused)) static void tls_fixture_load(struct tls_fixture *fixture
 			buffer_append_char(&text, *yaml);
 	}
 	buffer_append_str(&text, "}}");
-	fixture->config = config_parse("test.conf", text.data, text.size, &fixture->errors);
+	config = config_parse("test.conf", text.data, text.size, &errors);
 	if (contents)
-		config_read_contents(fixture->config, &fixture->errors);
-	edge = config_section(fixture->config, "edge", "main");
-	options_load("edge.smtp", edge, &(struct option_set){ row, fixture }, 1, NULL, &fixture->errors);
+		config_read_contents(config, &errors);
+	tls_fixture_use(fixture, config, rows);
+	for (size_t i = 0; i < errors.count; i++)
+		config_errors_append(&fixture->errors, &errors.items[i]);
+	config_errors_release(&errors);
 	buffer_release(&text);
 }
 
