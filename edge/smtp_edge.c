@@ -115,7 +115,7 @@ static void open_edge(struct edge *edge)
 		extensions &= ~(unsigned)EXTENSION_SMTPUTF8;
 	if (!smtp->tls.settings.given)
 		extensions &= ~(unsigned)EXTENSION_STARTTLS;
-	smtp_tls_open(&smtp->tls, NULL, edge->name);
+	smtp_tls_open(&smtp->tls, &child->secrets.tickets, edge->name);
 	if (!dir)
 		dir = wished ? wished : SPOOL_DIR;
 	if (dir != wished)

@@ -31,13 +31,14 @@ void smtp_tls_check(const struct smtp_tls *tls, const struct strings *disable_ex
 	}
 }
 
-void smtp_tls_open(struct smtp_tls *tls, struct tls_tickets *tickets, const char *edge)
+void smtp_tls_open(struct smtp_tls *tls, const struct tls_secret *secret, const char *edge)
 {
 	struct tls_error error = { 0 };
 
 	if (!tls->settings.given)
 		return;
-	tls->context = tls_server_context_new(&tls->settings, tickets, &error);
+	tls->tickets = tls_tickets_new(secret);
+	tls->context = tls_server_context_new(&tls->settings, tls->tickets, &error);
 	if (!tls->context)
 		log_error("edge", "could not begin to use TLS", LOG_TEXT("edge", edge), LOG_TEXT("key", error.key),
 			LOG_TEXT("error", error.text));
@@ -48,6 +49,8 @@ void smtp_tls_close(struct smtp_tls *tls)
 {
 	tls_context_free(tls->context);
 	tls->context = NULL;
+	tls_tickets_free(tls->tickets);
+	tls->tickets = NULL;
 }
 
 void smtp_tls_start(const struct smtp_tls *tls, struct stream *stream, const struct session *session, tls_up_fn *up, void *arg)

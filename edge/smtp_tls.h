@@ -13,14 +13,15 @@ struct smtp_tls {
 	struct tls_settings settings;
 	bool immediately, required;
 	/* made of them by smtp_tls_open */
+	struct tls_tickets *tickets;
 	struct tls_context *context;	/* NULL: no TLS is spoken */
 };
 
 /* What rows cannot say of an edge's `section`; errors are appended. */
 void smtp_tls_check(const struct smtp_tls *, const struct strings *disable_extensions, const struct config_node *section,
 	struct config_errors *);
-void smtp_tls_open(struct smtp_tls *, struct tls_tickets *, const char *edge);	/* tickets: NULL is fine */
-void smtp_tls_close(struct smtp_tls *);		/* connections of it go on */
+void smtp_tls_open(struct smtp_tls *, const struct tls_secret *, const char *edge);
+void smtp_tls_close(struct smtp_tls *);		/* behind its last connection */
 
 /* The session wants TLS, and all that it said before is sent: `up` comes when the handshake is over, or the stream closes.
  * It has the time of a command, but no more than SMTP_HANDSHAKE_MS. */
