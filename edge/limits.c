@@ -44,6 +44,14 @@ static uint64_t client_key(const struct edge *edge, enum limits_kind kind, const
 	return strcmp(peer->text, "unix") == 0 ? 0 : limits_key(limits_of(edge), kind, scope, "unknown", 7);
 }
 
+/* Networks of our own are not who the limits of clients are against: behind one address may be many. */
+static uint64_t stranger_key(const struct edge *edge, enum limits_kind kind, const struct peer *peer)
+{
+	bool trusted = peer->address.any.sa_family && networks_have_address(&edge->trusted, &peer->address);
+
+	return trusted ? 0 : client_key(edge, kind, edge->name, peer);
+}
+
 /* ---- many connections */
 
 static bool is_over(const struct edge *edge, uint64_t held)
@@ -119,7 +127,7 @@ void edge_limits_closed(struct edge *edge)
 const char *edge_limits_connect(struct edge *edge, struct peer *peer)
 {
 	unsigned most = edge->limits.max_connections_per_ip;
-	uint64_t key = most ? client_key(edge, LIMITS_CLIENT_CONNECTIONS, edge->name, peer) : 0;
+	uint64_t key = most ? stranger_key(edge, LIMITS_CLIENT_CONNECTIONS, peer) : 0;
 
 	peer->held = 0;
 	if (!key || !limits_hold(limits_of(edge), key))
@@ -154,7 +162,7 @@ bool edge_limits_message(struct edge *edge, const struct peer *peer, const char 
 		snprintf(scope, sizeof(scope), "%s user", edge->name);
 		key = limits_key(limits, LIMITS_MESSAGES, scope, user, strlen(user));
 	} else {
-		key = client_key(edge, LIMITS_MESSAGES, edge->name, peer);
+		key = stranger_key(edge, LIMITS_MESSAGES, peer);
 	}
 	if (!key || limits_count(limits, key, most, clock_boot_ms()))
 		return true;

@@ -1,7 +1,7 @@
 /* limits.h - the limits of an edge, counted over all edges of the machine
  * SPDX-License-Identifier: MIT
- * A client is an address, of IPv6 a /64; a unix socket's are none, and no limit on clients is theirs. Those whose
- * address is not known ("unknown") count as one. */
+ * A client is an address, of IPv6 a /64; a unix socket's are none, and no limit on clients is theirs, nor are those of
+ * trusted_clients limited as such. Those whose address is not known ("unknown") count as one. */
 #ifndef SLIMTA_EDGE_LIMITS_H
 #define SLIMTA_EDGE_LIMITS_H
 

@@ -62,6 +62,26 @@ def networks(t):
     is_(edge.stop(), 0, 'it ends well')
 
 
+def trusted(t):
+    """trusted_clients are not limited as clients; all of them count as connections."""
+    edge = t.edge(config(', max_connections: 8, max_connections_per_ip: 1, max_messages_per_minute: 1, proxy_protocol: yes, '
+        'trusted_clients: [192.0.2.0/24, "::/0"]'))
+    clients = [connect(t, 'smtp', v1(ip)) for ip in ('192.0.2.1', '192.0.2.1', '2001:db8::1', '2001:db8::1')]
+    strangers = [connect(t, 'smtp', header) for header in (v1('192.0.3.1'), v1('192.0.3.1'), *[b'PROXY UNKNOWN\r\n'] * 2)]
+    is_([client.reply().code for client in clients + strangers], [220, 220, 220, 220, 220, 421, 220, 421], 'who is limited')
+    for client, codes in (clients[0], (250, 250)), (strangers[0], (250, 450)):
+        client.cmd('EHLO c.example', 250)
+        for code in codes:
+            client.cmd('MAIL FROM:<a@b.example>', code)
+            client.cmd('RSET', 250)
+    clients += [connect(t, 'smtp', v1('192.0.2.1')) for _ in range(2)]
+    is_([client.reply().code for client in clients[4:]], [220, 220], 'more of them')
+    refusal(t)
+    for client in clients + strangers:
+        client.close()
+    is_(edge.stop(), 0, 'it ends well')
+
+
 def messages(t):
     """Of an edge alone; what is refused is not counted, what is accepted is, whatever becomes of it."""
     edge = t.edge(config(', max_messages_per_minute: 3, max_recipients: 1000'))
@@ -104,4 +124,4 @@ def quiet(t):
     is_(counted, FLOOD, 'none is left out')
 
 
-run(one_client, networks, messages, quiet)
+run(one_client, networks, trusted, messages, quiet)
