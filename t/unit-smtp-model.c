@@ -6,7 +6,7 @@
 #include "t/lib/smtp_harness.h"
 
 struct model {
-	bool hello, mail, chunks;
+	bool hello, mail, chunks, secure;
 	unsigned recipients, messages;
 	unsigned refused;		/* the code for chunks behind one that was refused; 0 = none was */
 };
@@ -16,7 +16,7 @@ typedef unsigned step_fn(struct model *);
 
 static unsigned hello(struct model *m)
 {
-	*m = (struct model){ .hello = true, .messages = m->messages };
+	*m = (struct model){ .hello = true, .messages = m->messages, .secure = m->secure };
 	return 250;
 }
 
@@ -109,6 +109,21 @@ static unsigned rset(struct model *m)
 	return 250;
 }
 
+static unsigned starttls(struct model *m)
+{
+	if (!m->hello || m->mail || m->secure)
+		return 503;
+	*m = (struct model){ .messages = m->messages, .secure = true };
+	return 220;
+}
+
+static unsigned mail_requires_tls(struct model *m)
+{
+	if (m->hello && !m->mail && !m->secure)
+		return 555;
+	return mail(m);
+}
+
 static unsigned noop(struct model *m)
 {
 	(void)m;
@@ -139,6 +154,8 @@ static const struct {
 	{ "BDAT 6\r\nQUIT\n\n", NULL, chunk_refused },
 	{ "BDAT 7 LAST\r\nDATA\r\n\n", NULL, last_chunk_refused },
 	{ "RSET\r\n", NULL, rset },
+	{ "STARTTLS\r\n", NULL, starttls },
+	{ "MAIL FROM:<a@b.example> REQUIRETLS\r\n", NULL, mail_requires_tls },
 	{ "NOOP\r\n", NULL, noop },
 	{ "XYZZY\r\n", NULL, unknown },
 };
@@ -161,6 +178,7 @@ static bool session_follows(unsigned seed)
 
 	srand(seed);
 	harness_init(&h);
+	h.settings.tls_available = true;
 	harness_open(&h);
 	for (unsigned i = 0; i < 60 && good; i++) {
 		size_t at = (size_t)rand() % ARRAY_SIZE(steps);
@@ -170,6 +188,10 @@ static bool session_follows(unsigned seed)
 			m.refused = 0;
 		if (steps[at].body && got == 354)
 			got = last_code(harness_say(&h, steps[at].body));
+		if (session_state(h.session) == SESSION_WANTS_TLS) {
+			session_input(h.session, "EHLO x\r\nQUIT\r\n", 14);
+			session_tls_started(h.session, "TLSv1.3", "X");
+		}
 		good = got == wanted && h.messages == m.messages;
 		if (!good)
 			diag("seed %u step %u: %.20s gives %u, wanted %u", seed, i, steps[at].line, got, wanted);
