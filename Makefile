@@ -116,7 +116,7 @@ endef
 $(TOOLS): $(B)/t/lib/%: $(B)/t/lib/%.o $(B)/libcommon.a
 	$(CC) $(LINK_FLAGS) -o $@ $^ $(LIBS)
 $(BENCH_TOOLS): $(B)/t/bench/tool.o $(B)/libcommon.a
-$(B)/t/bench/load: $(B)/t/bench/load.o $(B)/t/bench/load_session.o
+$(B)/t/bench/load: $(B)/t/bench/load.o $(B)/t/bench/load_session.o $(B)/t/bench/load_secure.o
 $(B)/t/bench/sink: $(B)/t/bench/sink.o $(B)/t/bench/sink_hosts.o
 $(BENCH_TOOLS):
 	$(CC) $(LINK_FLAGS) -o $@ $(filter %.o,$^) $(filter %.a,$^) $(LIBS)

@@ -11,7 +11,8 @@ import subprocess
 from bench.cases import Clock
 from bench.figures import Row, quartiles, table, verdict
 from bench.redis import HashSets, Redis
-from lib.edge import config
+from lib.certificates import Certificates
+from lib.edge import config, with_tls
 from lib.fixture import SLOW, is_, like, ok, run, skip
 
 COUNTS = ('accepted', 'deferred', 'failed', 'lost')
@@ -100,6 +101,19 @@ def an_edge(t):
     ok(edge.running(), 'the edge goes on')
 
 
+def handshakes(t):
+    edge = t.edge(with_tls(Certificates(t)))
+    address = f"127.0.0.1:{t.port('smtp')}"
+    figures = load(t, address, '-S', '-e', '-s', 5, '-m', 50, '-k', 10)
+    is_((counts(figures), figures['connections']), ((50, 0, 0, 0), 50), 'connections with STARTTLS and no message')
+    is_(edge.log.count(' resumed=no'), 50, 'each had a handshake of its own')
+    is_(counts(load(t, address, '-S', '-s', 3, '-m', 20, '-c', 5, '-z', 100000)), (20, 0, 0, 0), 'and messages within TLS')
+    is_(load(t, address, '-S', '-H', '-s', 20), {'held': 20}, 'sessions are held in it')
+    is_(counts(load(t, address, '-e', '-m', 10)), (10, 0, 0, 0), 'and in clear')
+    edge.stop()
+    is_(counts(load(t, address, '-S', '-e', '-m', 3)), (0, 0, 0, 3), 'when it is gone, all is lost')
+
+
 def hash_sets(t):
     """What accepting into redis is compared with."""
     if not shutil.which('redis-benchmark'):
@@ -123,4 +137,4 @@ def figures(_):
     like(table([row]), r'^case, unit  30.0 \(25.0-35.0\)  10.0 \(10.0-10.0\)  3.00x \(2.50-3.50\)  >= 2.5x  met$', 'a table')
 
 
-run(one_against_the_other, refusals, timetables, an_edge, hash_sets, figures)
+run(one_against_the_other, refusals, timetables, an_edge, handshakes, hash_sets, figures)

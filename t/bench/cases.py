@@ -151,20 +151,38 @@ class Cases:
 
     # ---- idle sessions
 
-    def idle(self, sessions, rounds=3, mark=None):
-        """Memory of a session that said EHLO and waits."""
+    def idle(self, sessions, rounds=3, mark=None, tls=False):
+        """Memory of a session that said EHLO and waits; with `tls` STARTTLS, and EHLO again."""
+        how = ['-S'] if tls else []
         def one_round(kind):
-            with self.server(kind, delivers=False, sessions=sessions) as server:
-                self.tools.all_accepted(self.port, '-s', 10, '-p', '-m', WARM)
+            with self.server(kind, delivers=False, sessions=sessions, tls=tls) as server:
+                self.tools.all_accepted(self.port, '-s', 10, '-p', '-m', WARM, *how)
                 before = server.memory()
-                with self.tools.idle(self.port, sessions) as idle:
+                with self.tools.idle(self.port, sessions, *how) as idle:
                     after = server.memory()
                     if idle.release() != sessions:
                         raise Trouble('sessions were ended')
             return {'memory': (after - before) / sessions / K}
-        case = f'an idle session of {sessions:,}'
+        case = f"an idle {'TLS ' if tls else ''}session of {sessions:,}"
         self.row(case, 'KB', self.pairs(case, one_round, rounds), 'memory', mark, more_is_better=False, absolute=True,
             rounds=rounds)
+
+    # ---- TLS
+
+    def handshakes(self, sessions, seconds, rounds=5, mark=None):
+        """Connections that say EHLO, STARTTLS, EHLO and QUIT, none of which resumes another."""
+        def one_round(kind):
+            with self.server(kind, delivers=False, sessions=sessions, tls=True) as server:
+                self.tools.all_accepted(self.port, '-s', sessions, '-S', '-e', '-m', WARM)
+                figures = self.tools.all_accepted(self.port, '-s', sessions, '-S', '-e', '-D', seconds, '-k', WARM, timeout=60)
+                cpu = server.stop()
+            return {'rate': figures['rate'], 'p99': figures['latency_ms']['p99'],
+                'cpu': cpu * 1000 / (figures['accepted'] + WARM)}
+        case = f'TLS handshakes, {sessions} clients'
+        results = self.pairs(case, one_round, rounds)
+        self.row(case, 'a second', results, 'rate', mark, rounds=rounds)
+        self.row(case, 'p99 ms', results, 'p99', more_is_better=False, rounds=rounds)
+        self.row(case, 'CPU s/1,000', results, 'cpu', more_is_better=False, rounds=rounds)
 
     # ---- the next hop is down
 

@@ -32,6 +32,8 @@ static const char usage[] =
 	"  -k, --skip N             measure rate and latency without the first N accepted\n"
 	"  -b, --block N            print also how long each N messages took\n"
 	"  -i, --first N            number of the first message (0), for sink to know messages by\n"
+	"  -S, --starttls           each connection begins with STARTTLS, TLS 1.3 without resumption; no certificate is checked\n"
+	"  -e, --empty              send none: a message is a connection that greets and says QUIT\n"
 	"  -H, --hold               send none: greet, say when all are, and keep the sessions until the end of stdin\n"
 	"  -f, --from ADDRESS       (load@bench.example)\n"
 	"  -t, --to ADDRESS         (sink@bench.example; of several recipients rN.ADDRESS)\n"
@@ -219,13 +221,14 @@ static void take_options(int argc, char **argv)
 {
 	static const struct option options[] = { { "sessions", 1, NULL, 's' }, { "messages", 1, NULL, 'm' },
 		{ "duration", 1, NULL, 'D' }, { "per-connection", 1, NULL, 'c' }, { "recipients", 1, NULL, 'n' },
-		{ "size", 1, NULL, 'z' }, { "pipelining", 0, NULL, 'p' }, { "rate", 1, NULL, 'r' }, { "delay", 1, NULL, 'd' },
+		{ "size", 1, NULL, 'z' }, { "starttls", 0, NULL, 'S' }, { "empty", 0, NULL, 'e' },
+		{ "pipelining", 0, NULL, 'p' }, { "rate", 1, NULL, 'r' }, { "delay", 1, NULL, 'd' },
 		{ "skip", 1, NULL, 'k' }, { "block", 1, NULL, 'b' }, { "first", 1, NULL, 'i' }, { "hold", 0, NULL, 'H' },
 		{ "from", 1, NULL, 'f' }, { "to", 1, NULL, 't' }, { "domains", 1, NULL, 'N' },
 		{ "timeout", 1, NULL, 'T' }, { "help", 0, NULL, 'h' }, { 0 } };
 	int option;
 
-	while ((option = getopt_long(argc, argv, "s:m:D:c:n:z:pr:d:k:b:i:Hf:t:N:T:h", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "s:m:D:c:n:z:pr:d:k:b:i:SeHf:t:N:T:h", options, NULL)) != -1) {
 		switch (option) {
 		case 's': settings.sessions = option_number("--sessions", optarg, 1, 60000); break;
 		case 'm': settings.messages = option_number("--messages", optarg, 1, 100000000); break;
@@ -239,6 +242,8 @@ static void take_options(int argc, char **argv)
 		case 'k': settings.skip = option_number("--skip", optarg, 0, 100000000); break;
 		case 'b': settings.block = option_number("--block", optarg, 1, 100000000); break;
 		case 'i': settings.first = option_number("--first", optarg, 0, 100000000); break;
+		case 'S': settings.starttls = true; break;
+		case 'e': settings.empty = true; break;
 		case 'H': settings.hold = true; break;
 		case 'f': settings.from = optarg; break;
 		case 't': settings.to = optarg; break;
@@ -262,6 +267,8 @@ int main(int argc, char **argv)
 
 	take_options(argc, argv);
 	raise_descriptors();
+	if (settings.starttls)
+		secure_init();
 	sessions = xcalloc(settings.sessions, sizeof(*sessions));
 	waiting.sessions = xcalloc(settings.sessions, sizeof(*waiting.sessions));
 	waiting.ready_us = xcalloc(settings.sessions, sizeof(*waiting.ready_us));
@@ -284,5 +291,6 @@ int main(int argc, char **argv)
 	free(waiting.ready_us);
 	samples_release(&figures.latencies);
 	samples_release(&figures.blocks);
+	secure_release();
 	return 0;
 }

@@ -4,6 +4,7 @@
 #define SLIMTA_BENCH_LOAD_H
 
 #include <stdbool.h>
+#include <sys/types.h>
 
 #include "t/bench/tool.h"
 
@@ -11,7 +12,7 @@ struct settings {
 	struct sockaddr_in address;
 	uint64_t sessions, messages, recipients, size, per_connection, rate, pause_us, duration_us, timeout_us;
 	uint64_t skip, block, first, domains;
-	bool pipelining, hold;
+	bool pipelining, hold, starttls, empty;
 	const char *from, *to;
 };
 
@@ -35,6 +36,19 @@ uint64_t figures_begin(int64_t *due_us);
 int64_t figures_due(void);
 void figures_end(enum outcome, int64_t due_us);
 void figures_print(void);
+
+/* load_secure.c: TLS on a socket that does not block. */
+struct ssl_st;
+
+void secure_init(void);
+void secure_release(void);
+struct ssl_st *secure_new(int fd);
+void secure_free(struct ssl_st *);	/* NULL is fine */
+/* 1 when it is done, 0 while it is not, -1 where it failed. */
+int secure_handshake(struct ssl_st *);
+/* As recv() and send(): 0 at the end, -1 with EAGAIN where there is no more now, with EPROTO where TLS is broken. */
+ssize_t secure_recv(struct ssl_st *, void *to, size_t size);
+ssize_t secure_send(struct ssl_st *, const void *data, size_t size);
 
 /* load_session.c: one connection at a time, one message after the other. */
 struct session;

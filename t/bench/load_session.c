@@ -15,10 +15,11 @@
 #include "t/bench/load.h"
 
 /* What the next reply answers. */
-enum step { NOTHING, GREETING, EHLO, MAIL, RCPT, DATA, END, RSET, QUIT };
+enum step { NOTHING, GREETING, EHLO, STARTTLS, HANDSHAKE, MAIL, RCPT, DATA, END, RSET, QUIT };
 
 struct session {
 	int poller, fd;
+	struct ssl_st *secure;	/* from the reply to STARTTLS on */
 	enum step step;
 	bool holds_message;
 	uint64_t recipient, good_recipients, sent;
@@ -75,6 +76,8 @@ struct session *session_new(int poller)
 
 static void hang_up(struct session *session)
 {
+	secure_free(session->secure);
+	session->secure = NULL;
 	if (session->fd >= 0)
 		close(session->fd);
 	session->fd = -1;
@@ -109,13 +112,21 @@ static enum progress lose(struct session *session)
 	return at_once ? SESSION_LOST : SESSION_WAITS;
 }
 
+static ssize_t transmit(const struct session *session)
+{
+	struct iovec parts[2] = { { session->out.data, session->out.size },
+		{ body.data + body.size - session->body_left, session->body_left } };
+	struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
+	const struct iovec *first = &parts[session->out.size ? 0 : 1];
+
+	return session->secure ? secure_send(session->secure, first->iov_base, first->iov_len) :
+		sendmsg(session->fd, &message, MSG_NOSIGNAL);
+}
+
 static enum progress flush(struct session *session)
 {
-	while (session->out.size || session->body_left) {
-		struct iovec parts[2] = { { session->out.data, session->out.size },
-			{ body.data + body.size - session->body_left, session->body_left } };
-		struct msghdr message = { .msg_iov = parts, .msg_iovlen = 2 };
-		ssize_t sent = sendmsg(session->fd, &message, MSG_NOSIGNAL);
+	while (session->step != HANDSHAKE && (session->out.size || session->body_left)) {
+		ssize_t sent = transmit(session);
 		size_t of_out;
 
 		if (sent < 0)
@@ -243,9 +254,42 @@ static enum progress on_data(struct session *session, unsigned code)
 	return say(session, END, "");
 }
 
+static enum progress shake_hands(struct session *session)
+{
+	int done = secure_handshake(session->secure);
+
+	return done < 0 ? lose(session) : done ? say(session, EHLO, "EHLO load.example\r\n") : SESSION_BUSY;
+}
+
+static enum progress on_starttls(struct session *session)
+{
+	session->secure = secure_new(session->fd);
+	session->step = HANDSHAKE;
+	return shake_hands(session);
+}
+
+static enum progress on_ehlo(struct session *session)
+{
+	if (settings.starttls && !session->secure)
+		return say(session, STARTTLS, "STARTTLS\r\n");
+	if (settings.empty)
+		return say(session, QUIT, "QUIT\r\n");
+	session->step = NOTHING;
+	return settings.hold ? SESSION_HELD : send_envelope(session);
+}
+
+static enum progress on_quit(struct session *session, unsigned code)
+{
+	if (session->holds_message)
+		figures_end(outcome_of(code), session->due_us);
+	session->holds_message = false;
+	hang_up(session);
+	return SESSION_WAITS;
+}
+
 static enum progress on_reply(struct session *session, unsigned code)
 {
-	if (code == 421 || (session->step <= EHLO && code / 100 != 2)) {
+	if (code == 421 || (session->step <= STARTTLS && code / 100 != 2)) {
 		if (session->holds_message)
 			figures_end(outcome_of(code), session->due_us);
 		session->holds_message = false;
@@ -255,8 +299,9 @@ static enum progress on_reply(struct session *session, unsigned code)
 	case GREETING:
 		return say(session, EHLO, "EHLO load.example\r\n");
 	case EHLO:
-		session->step = NOTHING;
-		return settings.hold ? SESSION_HELD : send_envelope(session);
+		return on_ehlo(session);
+	case STARTTLS:
+		return on_starttls(session);
 	case MAIL:
 		return on_mail(session, code);
 	case RCPT:
@@ -268,11 +313,11 @@ static enum progress on_reply(struct session *session, unsigned code)
 	case RSET:
 		return finish(session, session->verdict);
 	case NOTHING:
+	case HANDSHAKE:
 	case QUIT:
 		break;
 	}
-	hang_up(session);
-	return SESSION_WAITS;
+	return on_quit(session, code);
 }
 
 /* One line; SESSION_BUSY as long as the session has something to wait for. */
@@ -307,6 +352,11 @@ static enum progress lose_idle(struct session *session)
 	return SESSION_BUSY;
 }
 
+static ssize_t receive(const struct session *session, char *to, size_t size)
+{
+	return session->secure ? secure_recv(session->secure, to, size) : recv(session->fd, to, size, 0);
+}
+
 enum progress session_event(struct session *session)
 {
 	enum progress progress;
@@ -316,7 +366,9 @@ enum progress session_event(struct session *session)
 
 	if (session->fd < 0)
 		return SESSION_BUSY;
-	while ((size = recv(session->fd, chunk, sizeof(chunk), 0)) > 0)
+	if (session->step == HANDSHAKE && ((progress = shake_hands(session)) != SESSION_BUSY || session->step == HANDSHAKE))
+		return progress;
+	while ((size = receive(session, chunk, sizeof(chunk))) > 0)
 		buffer_append(&session->in, chunk, (size_t)size);
 	if (idle)
 		return size == 0 || errno != EAGAIN || session->in.size ? lose_idle(session) : SESSION_BUSY;

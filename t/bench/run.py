@@ -36,6 +36,7 @@ def quick(cases, arguments, redis):
     yield 'through', lambda: cases.through(4096, 5000, more if redis else rounds, MARKS, CPU_MARKS, ours=ours)
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
+    yield 'tls', lambda: tls(cases, rounds, more)
     if redis:
         yield 'redis', lambda: cases.accept_redis(OnRedisAlways, 20, 4, more, mark=0.4, cpu_mark=0.15)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), mark=0.8)
@@ -43,6 +44,11 @@ def quick(cases, arguments, redis):
     yield 'backlog', lambda: cases.backlog(arguments.backlog, mark=0.8)
     if redis:
         yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
+
+
+def tls(cases, rounds, more):
+    cases.idle(1000, rounds, mark=24, tls=True)
+    cases.handshakes(20, 3, more, mark=1.5)
 
 
 def full(cases, arguments, redis):
@@ -58,6 +64,7 @@ def full(cases, arguments, redis):
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
     yield 'idle', lambda: cases.idle(5000, rounds, mark=8)
+    yield 'tls', lambda: tls(cases, rounds, more)
     if redis:
         for sessions in (20, 200):
             for kind in (OnRedisAlways, OnRedis):
@@ -126,7 +133,7 @@ def parse():
     parser.add_argument('--full', action='store_true', help='all cases, also those without a mark: about an hour')
     parser.add_argument('--rounds', type=int, help='of each case and server; default: 3, on redis 5')
     parser.add_argument('--only', action='append',
-        choices=('accept', 'through', 'lone', 'idle', 'redis', 'workers', 'destinations', 'backlog', 'queued'),
+        choices=('accept', 'through', 'lone', 'idle', 'tls', 'redis', 'workers', 'destinations', 'backlog', 'queued'),
         help='this case; may be given several times')
     parser.add_argument('--backlog', type=int, default=BACKLOG,
         help='messages that are queued by that case; by the case queued twice as many')

@@ -34,15 +34,19 @@ def process_pss(pid):
 class Server:
     """A mail server on a folder of its own. `delivers`: it relays to the sink; else it only keeps what it accepts.
     `sessions` is how many clients there will be at a time. `ports`: its own, the next hop's, and one for what keeps its
-    queue."""
+    queue. `tls`: it offers STARTTLS."""
 
-    def __init__(self, folder, clock, ports, delivers=True, sessions=20, retry=300):
+    def __init__(self, folder, clock, ports, delivers=True, sessions=20, retry=300, tls=False):
         os.mkdir(folder, 0o755)
         self.folder, self.clock, self.delivers, self.sessions, self.retry = folder, clock, delivers, sessions, retry
         self.port, self.sink_port, self.storage_port = ports
+        self.certificate = f'{folder}/tls.crt', f'{folder}/tls.key'
+        self.tls = tls
         self.process = None
 
     def __enter__(self):
+        if self.tls:
+            make_certificate(*self.certificate)
         self.configure()
         self.start()
         return self
@@ -182,6 +186,8 @@ relay:
     def config(self, deliveries=DELIVERIES):
         text = self.CONFIG.format(folder=self.folder, workers='auto' if self.delivers else 0, port=self.port,
             retry=self.retry, sink_port=self.sink_port, deliveries=deliveries, storage=self.storage())
+        if self.tls:
+            text = text.replace('edge:\n  in: {', 'edge:\n  in: {{tls: {{certfile: {}, keyfile: {}}}, '.format(*self.certificate))
         return text.replace('    fqdn:', f'    user: {USERS[0]}\n    fqdn:') if self.has_user() else text
 
     @staticmethod
@@ -239,6 +245,9 @@ minimal_backoff_time = {retry}
     HOLD = '''smtpd_client_restrictions = static:HOLD
 in_flow_delay = 0
 '''
+    TLS = '''smtpd_tls_security_level = may
+smtpd_tls_chain_files = {1}, {0}
+'''
     # As in the master.cf that Postfix comes with, but that nothing is chrooted: service, type, private, wakeup, maxproc,
     # program.
     SERVICES = '''
@@ -260,6 +269,7 @@ error       unix        -  -      -  error
 retry       unix        -  -      -  error
 anvil       unix        -  -      1  anvil
 scache      unix        -  -      1  scache
+tlsmgr      unix        -  1000?  1  tlsmgr
 postlog     unix-dgram  n  -      1  postlogd
 '''
 
@@ -276,6 +286,7 @@ postlog     unix-dgram  n  -      1  postlogd
         self.make('queue/public', 0o2710, owner, group)
         text = self.MAIN.format(folder=self.folder, peers=PEERS, owner=USERS[1], group=GROUP, sink_port=self.sink_port,
             deliveries=DELIVERIES, processes=max(100, self.sessions + 50), retry=self.retry)
+        text += self.TLS.format(*self.certificate) if self.tls else ''
         self.write('etc/main.cf', text + ('' if self.delivers else self.HOLD))
         lines = [f'{self.port} inet n - n - - smtpd']
         for service in self.SERVICES.strip().split('\n'):
@@ -305,6 +316,14 @@ postlog     unix-dgram  n  -      1  postlogd
         """What was deferred is tried now."""
         subprocess.run([f'{PEERS}/usr/sbin/postqueue', '-c', f'{self.folder}/etc', '-f'], check=True,
             env=dict(os.environ, **self.environment()))
+
+
+def make_certificate(certificate, key):
+    """Of the host, signed by itself, with a key on P-256."""
+    subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days',
+        '2', '-keyout', key, '-out', certificate, '-subj', '/CN=bench.example', '-addext', 'subjectAltName=DNS:bench.example'],
+        check=True, capture_output=True)
+    os.chmod(key, 0o644)    # processes that are no root read it
 
 
 def libraries():

@@ -34,8 +34,8 @@ class Tools:
     def sink(self, port, *options, address='127.0.0.1'):
         return Sink(self, [f'{self.build}/t/bench/sink', *map(str, options), f'{address}:{port}'])
 
-    def idle(self, port, count):
-        return Idle(self, [f'{self.build}/t/bench/load', '--hold', '--sessions', str(count), f'127.0.0.1:{port}'])
+    def idle(self, port, count, *options):
+        return Idle(self, [f'{self.build}/t/bench/load', '--hold', '--sessions', str(count), *options, f'127.0.0.1:{port}'])
 
 
 class Talker:
