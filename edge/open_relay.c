@@ -43,11 +43,12 @@ static bool has_text(const struct config_node *map, const char *key, const char 
 	return node && node->kind == CONFIG_SCALAR && strcmp(node->text, text) == 0;
 }
 
+/* Of authorities that the operator has named: from a public one everybody gets a certificate. */
 static bool wants_certificates(const struct config_node *section)
 {
 	const struct config_node *tls = config_get(section, "tls");
 
-	return (has_text(tls, "cert_reqs", "required") || has_text(tls, "cert_reqs", "CERT_REQUIRED"))
+	return config_get(tls, "ca_certs") && (has_text(tls, "cert_reqs", "required") || has_text(tls, "cert_reqs", "CERT_REQUIRED"))
 		&& (is_on(section, "tls_immediately") || is_on(section, "require_tls"));
 }
 

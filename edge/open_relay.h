@@ -17,7 +17,7 @@ extern const struct option trust_rows[];
 /* A warning at the section if the edge listens beyond loopback (unix sockets are local; with proxy_protocol no listener is),
  * takes any recipient from anybody, and its queue relays by mx or static; and where trusted_clients means nothing. An edge
  * is closed by a recipient rule that is not for everybody; by AUTH, if all senders need it and trusted_clients are not
- * strangers; by client certificates, if TLS is required with them. Sender rules close nothing: anybody can write any
+ * strangers; by client certificates of named authorities, if TLS is required. Sender rules close nothing: anybody can write any
  * sender. */
 void open_relay_check(const struct edge *, const struct config_node *section, struct config_errors *);
 

@@ -4,6 +4,7 @@
 # S14
 import re
 
+from lib.certificates import Certificates
 from lib.fixture import IS_ROOT, is_, like, run, unlike
 
 ROOT = ['--allow-root'] if IS_ROOT else []
@@ -80,6 +81,20 @@ def cases(t):
     unlike(check(t, config(OUT, queue='sink')), 'open relay', 'what relays nowhere is none')
 
 
+def with_certificates(t):
+    """Clients that have to show a certificate of ours are no strangers, where TLS is required."""
+    certificates = Certificates(t)
+    certificate, key = certificates.make('good')
+    for more, tls, wanted in (
+            ('require_tls: yes', f'cert_reqs: required, ca_certs: {certificates.ca}', False),
+            ('tls_immediately: yes', f'cert_reqs: CERT_REQUIRED, ca_certs: {certificates.ca}', False),
+            ('require_tls: no', f'cert_reqs: required, ca_certs: {certificates.ca}', True),
+            ('require_tls: yes', f'cert_reqs: optional, ca_certs: {certificates.ca}', True),
+            ('require_tls: yes', 'cert_reqs: required', True)):
+        said = check(t, config(f'{OUT}, {more}, tls: {{certfile: {certificate}, keyfile: {key}, {tls}}}'))
+        (like if wanted else unlike)(said, 'open relay', f'{more}, {tls}')
+
+
 def started(t):
     """Told once at the start, by the master."""
     master = t.master(config('listener: {port: @port:smtp@}, proxy_protocol: yes'))
@@ -90,4 +105,4 @@ def started(t):
     is_(len(re.findall('is an open relay', edge.log)), 1, 'so does an edge alone')
 
 
-run(cases, started)
+run(cases, with_certificates, started)

@@ -188,6 +188,9 @@ static void query_free(struct lookup_query *query)
 
 static void answer(struct lookup_query *query, const struct lookup_fields *fields, const struct reply *why)
 {
+	if (!why)
+		log_debug("lookup", fields ? "found" : "not found", LOG_TEXT("type", query->lookup->driver->type),
+			LOG_TEXT("address", query->address), LOG_TEXT("authzid", query->authzid));
 	query->found(query->arg, fields, why);
 	query_free(query);
 }
