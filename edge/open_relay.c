@@ -48,8 +48,9 @@ static bool wants_certificates(const struct config_node *section)
 {
 	const struct config_node *tls = config_get(section, "tls");
 
-	return config_get(tls, "ca_certs") && (has_text(tls, "cert_reqs", "required") || has_text(tls, "cert_reqs", "CERT_REQUIRED"))
-		&& (is_on(section, "tls_immediately") || is_on(section, "require_tls"));
+	if (!config_get(tls, "ca_certs") || !(is_on(section, "tls_immediately") || is_on(section, "require_tls")))
+		return false;
+	return has_text(tls, "cert_reqs", "required") || has_text(tls, "cert_reqs", "CERT_REQUIRED");
 }
 
 static bool is_loopback(const struct host_address *address)
@@ -133,6 +134,8 @@ static const char *remark(const struct edge *edge)
 	if (edge->rules && rules_have_senders(edge->rules))
 		return ": sender rules do not help, as anybody can write any sender"
 		       ", and where there is one nobody needs to authenticate";
+	if (edge->rules && rules_have_credentials(edge->rules))
+		return ": the recipient rule is for everybody, and the null sender needs no authentication beside one";
 	if (edge->trust.trusted_clients.count)
 		return ": without rules.lookup_credentials trusted_clients keep nobody out";
 	return "";
@@ -162,7 +165,6 @@ void open_relay_check(const struct edge *edge, const struct config_node *section
 			&& !(edge->rules && rules_have_credentials(edge->rules)))
 		config_warning_at(errors, trusted,
 			"means nothing without rules.lookup_credentials: nobody needs to authenticate");
-	else if (errors->count == before && trusted && edge->trusted.count && rules_have_senders(edge->rules)
-			&& !rules_want_user(edge->rules))
+	else if (errors->count == before && trusted && edge->trusted.count && rules_have_senders(edge->rules))
 		config_warning_at(errors, trusted, "means nothing beside a sender rule: nobody needs to authenticate");
 }

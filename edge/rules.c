@@ -341,6 +341,11 @@ bool rules_have_senders(const struct rules *rules)
 	return is_set(&rules->senders);
 }
 
+bool rules_have_recipients(const struct rules *rules)
+{
+	return is_set(&rules->recipients);
+}
+
 bool rules_limit_recipients(const struct rules *rules)
 {
 	static const char *const strangers[] = { "x3q.kv7@d9w.example.net", "info@b2z-hj.example" };
@@ -359,7 +364,7 @@ bool rules_limit_recipients(const struct rules *rules)
 
 bool rules_want_user(const struct rules *rules)
 {
-	if (!rules->has_credentials)
+	if (!rules->has_credentials || is_set(&rules->recipients))
 		return false;
 	return !is_set(&rules->senders) || (rules->senders.lookup && lookup_wants_authzid(rules->senders.lookup));
 }

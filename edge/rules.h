@@ -48,9 +48,10 @@ void rules_free(struct rules *);	/* no query may be under way; NULL is fine */
 bool rules_have_credentials(const struct rules *);	/* lookup_credentials is given */
 /* There is a recipient rule that a made-up address does not pass. */
 bool rules_limit_recipients(const struct rules *);
-/* Only who has authenticated, or is trusted, can send. */
+/* Only who has authenticated, or is trusted, can send; also as the null sender, which a recipient rule lets in. */
 bool rules_want_user(const struct rules *);
 bool rules_have_senders(const struct rules *);		/* a sender rule */
+bool rules_have_recipients(const struct rules *);	/* a recipient rule */
 
 struct rules_client {
 	const char *session, *ip;	/* for the log */

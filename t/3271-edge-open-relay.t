@@ -38,6 +38,9 @@ CASES = [
     (f'{OUT}, rules: {{only_senders: [a@b.example], {USERS}}}', 'where there is one nobody needs to authenticate'),
     (f'{OUT}, rules: {{lookup_senders: {{type: config, map: {{}}}}, {USERS}}}', 'sender rules do not help'),
     (f'{OUT}, rules: {{lookup_senders: {{type: config, key_template: "{{authzid}}", map: {{}}}}, {USERS}}}', None),
+    # the null sender, to which a recipient rule opens
+    (f'{OUT}, rules: {{regex_recipients: [".*"], {USERS}}}', 'the null sender needs no authentication'),
+    (f'{OUT}, rules: {{regex_recipients: [".*@b.example$"], {USERS}}}', None),
     # who is trusted
     (f'{OUT}, trusted_clients: [10.0.0.0/8], rules: {{{USERS}}}', None),
     (f'{OUT}, trusted_clients: [10.0.0.0/8, 0.0.0.0/0], rules: {{{USERS}}}', 'strangers are among them'),

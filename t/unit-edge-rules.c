@@ -236,6 +236,8 @@ static void meanings(void)
 		{ "only_recipients: [a@b]\nregex_recipients: ['.*']", true, false, false },
 		{ USERS, false, true, false }, { USERS "\nonly_senders: [a@b]", false, false, true },
 		{ USERS "\nregex_senders: [a]", false, false, true },
+		{ USERS "\nregex_recipients: ['.*']", false, false, false },
+		{ USERS "\nregex_recipients: ['a@b$']", true, false, false },
 		{ USERS "\nlookup_senders: " KNOWS("a"), false, false, true },
 		{ USERS "\nlookup_senders: {type: config, key_template: '{authzid}', map: {}}", false, true, true },
 		{ USERS "\nlookup_senders: {type: config, key_template: ['{authzid}', '{address}'], map: {}}", false, false,
