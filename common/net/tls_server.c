@@ -76,6 +76,7 @@ static int set_up(SSL_CTX *ssl, const struct tls_settings *s, const struct tls_p
 	SSL_CTX_set_session_cache_mode(ssl, SSL_SESS_CACHE_OFF);
 	SSL_CTX_set_timeout(ssl, SESSION_S);
 	SSL_CTX_set_num_tickets(ssl, 1);
+	SSL_CTX_set_ciphersuites(ssl, "TLS_AES_128_GCM_SHA256:TLS_AES_256_GCM_SHA384:TLS_CHACHA20_POLY1305_SHA256");
 	set_groups(ssl);
 	if (tls_load_pair(ssl, pair, error) < 0)
 		return -1;
