@@ -155,16 +155,25 @@ static void warn_of_open_relay(const struct edge *edge, const struct config_node
 	free(listener);
 }
 
+/* They need not authenticate, and are not limited by address: where nobody is, the list says nothing. */
+static void warn_of_trust(const struct edge *edge, const struct config_node *trusted, struct config_errors *errors)
+{
+	bool limited = edge->limits.max_connections_per_ip || edge->limits.max_messages_per_minute;
+
+	if (!trusted || !edge->trusted.count || limited)
+		return;
+	if (!edge->rules || !rules_have_credentials(edge->rules))
+		config_warning_at(errors, trusted,
+			"means nothing without rules.lookup_credentials: nobody needs to authenticate");
+	else if (rules_have_senders(edge->rules))
+		config_warning_at(errors, trusted, "means nothing beside a sender rule: nobody needs to authenticate");
+}
+
 void open_relay_check(const struct edge *edge, const struct config_node *section, struct config_errors *errors)
 {
-	const struct config_node *trusted = config_get(section, "trusted_clients");
 	size_t before = errors->count;
 
 	warn_of_open_relay(edge, section, errors);
-	if (errors->count == before && trusted && edge->trusted.count
-			&& !(edge->rules && rules_have_credentials(edge->rules)))
-		config_warning_at(errors, trusted,
-			"means nothing without rules.lookup_credentials: nobody needs to authenticate");
-	else if (errors->count == before && trusted && edge->trusted.count && rules_have_senders(edge->rules))
-		config_warning_at(errors, trusted, "means nothing beside a sender rule: nobody needs to authenticate");
+	if (errors->count == before)
+		warn_of_trust(edge, config_get(section, "trusted_clients"), errors);
 }

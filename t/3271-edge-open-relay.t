@@ -47,6 +47,7 @@ CASES = [
     (f'{OUT}, trusted_clients: ["::/0"], rules: {{{USERS}}}', 'strangers are among them'),
     (f'{OUT}, trusted_clients: [10.0.0.0/8]', 'without rules.lookup_credentials trusted_clients keep nobody out'),
     ('listener: {port: 2525}, trusted_clients: [10.0.0.0/8]', 'trusted_clients: warning: means nothing without'),
+    ('listener: {port: 2525}, trusted_clients: [10.0.0.0/8], max_connections_per_ip: 9', None),
     (f'listener: {{port: 2525}}, trusted_clients: [10.0.0.0/8], rules: {{only_senders: [a@b.example], {USERS}}}',
         'trusted_clients: warning: means nothing beside a sender rule'),
 ]
