@@ -14,6 +14,7 @@
 #include "common/base/memory.h"
 #include "common/net/proxy.h"
 #include "edge/edge.h"
+#include "edge/open_relay.h"
 #include "edge/tally.h"
 
 #define PROXY_HEADER_MS 5000		/* for all of it */
@@ -32,6 +33,7 @@ struct arrival {
 	struct edge *edge;
 	int fd;
 	struct peer proxy;
+	char text[HOST_ADDRESS_TEXT_SIZE];	/* of the proxy */
 	struct event event;
 	int64_t until_ms;
 	size_t had;			/* octets of the header */
@@ -71,37 +73,42 @@ static void refuse(struct edge *edge, int fd, const struct peer *from, const cha
 
 /* ---- the PROXY header */
 
-/* The fd is the caller's again. */
-static int leave(struct arrival *a)
+/* The fd is the caller's again, and `a` to be freed. */
+static int take_out(struct arrival *a)
 {
-	int fd = a->fd;
-
 	event_del(&a->event);
 	TAILQ_REMOVE(&a->edge->arrivals.waiting, a, entry);
+	return a->fd;
+}
+
+static int leave(struct arrival *a)
+{
+	int fd = take_out(a);
+
 	free(a);
 	return fd;
 }
 
+/* What is lent to `peer` goes with the arrival: so that goes last. */
 static void refuse_waiting(struct arrival *a, const char *why)
 {
-	struct edge *edge = a->edge;
-	struct peer proxy = a->proxy;
-
-	refuse(edge, leave(a), &proxy, why);
+	refuse(a->edge, take_out(a), &a->proxy, why);
+	free(a);
 }
 
 static void told(struct arrival *a, const struct proxy_header *header)
 {
-	struct edge *edge = a->edge;
+	char text[HOST_ADDRESS_TEXT_SIZE];
 	struct peer peer = a->proxy;
 
 	if (header->of == PROXY_OF_CLIENT)
-		peer_of_address(&peer, &header->client, header->port);
+		peer_of_address(&peer, &header->client, header->port, text);
 	else if (header->of == PROXY_OF_UNKNOWN)
 		peer_unknown(&peer);
 	if (header->of != PROXY_OF_ITSELF)
-		memcpy(peer.proxy, a->proxy.text, sizeof(peer.proxy));
-	admit(edge, leave(a), &peer);
+		peer.proxy = a->proxy.text;
+	admit(a->edge, take_out(a), &peer);
+	free(a);
 }
 
 /* Somebody who looks whether the port is open is not worth a line. */
@@ -182,6 +189,8 @@ static void await_header(struct edge *edge, int fd, const struct peer *proxy)
 	a->edge = edge;
 	a->fd = fd;
 	a->proxy = *proxy;
+	snprintf(a->text, sizeof(a->text), "%s", proxy->text);
+	a->proxy.text = a->text;
 	a->until_ms = clock_boot_ms() + PROXY_HEADER_MS;
 	if (event_assign(&a->event, edge->child->base, fd, EV_READ, on_event, a) < 0)
 		BUG("no event for a PROXY header");
@@ -194,9 +203,10 @@ static void await_header(struct edge *edge, int fd, const struct peer *proxy)
 void arrival_new(struct edge *edge, int fd, const struct sockaddr_storage *from)
 {
 	const struct arrivals *all = &edge->arrivals;
+	char text[HOST_ADDRESS_TEXT_SIZE];
 	struct peer peer;
 
-	peer_of_socket(&peer, from);
+	peer_of_socket(&peer, from, text);
 	if (!all->proxy_protocol)
 		admit(edge, fd, &peer);
 	else if (all->proxies.count && !networks_have_address(&all->proxies, &peer.address))
@@ -205,14 +215,23 @@ void arrival_new(struct edge *edge, int fd, const struct sockaddr_storage *from)
 		await_header(edge, fd, &peer);
 }
 
-void arrivals_init(struct arrivals *all, const struct config_node *section, struct config_errors *errors)
+void arrivals_init(struct arrivals *all)
 {
-	const struct config_node *from = config_get(section, "proxy_from");
-
 	TAILQ_INIT(&all->waiting);
 	networks_init(&all->proxies, &all->proxy_from);
+}
+
+void arrivals_check(const struct arrivals *all, const struct config_node *section, struct config_errors *errors)
+{
+	const struct config_node *from = config_get(section, "proxy_from"), *protocol = config_get(section, "proxy_protocol");
+	char *listener = all->proxy_protocol && !all->proxies.count ? listener_beyond(section, false) : NULL;
+
 	if (from && !all->proxy_protocol)
 		config_warning_at(errors, from, "of no use without proxy_protocol: true");
+	if (listener)
+		config_warning_at(errors, protocol ? protocol : section, "whoever reaches %s can pass for any client; "
+			"expected proxy_from with the addresses of the proxies", listener);
+	free(listener);
 }
 
 void arrivals_release(struct arrivals *all)

@@ -26,8 +26,9 @@ struct arrivals {
 };
 extern const struct option arrival_rows[];
 
-/* After the options, which are right; `section` is that of the edge. */
-void arrivals_init(struct arrivals *, const struct config_node *section, struct config_errors *);
+void arrivals_init(struct arrivals *);		/* after the options, which are right */
+/* Warnings: whoever reaches a listener can pass for any client, or nobody can. `section` is that of the edge. */
+void arrivals_check(const struct arrivals *, const struct config_node *section, struct config_errors *);
 void arrivals_release(struct arrivals *);
 /* Refuses those who wait, as their edge refuses. */
 void arrivals_drain(struct edge *);

@@ -80,7 +80,7 @@ static struct edge *load_one(const struct config_node *section,
 		free(hostname);
 	}
 	if (errors->error_count == before) {
-		arrivals_init(&edge->arrivals, section, errors);
+		arrivals_init(&edge->arrivals);
 		networks_init(&edge->trusted, &edge->trust.trusted_clients);
 		if (driver->load(edge, section, process, errors) == 0)
 			return edge;
@@ -123,8 +123,12 @@ void edge_free(struct edge *edge)
 
 void edges_warn(const struct config *config, struct edge *const *edges, size_t count, struct config_errors *errors)
 {
-	for (size_t i = 0; i < count; i++)
-		open_relay_check(edges[i], config_section(config, "edge", edges[i]->name), errors);
+	for (size_t i = 0; i < count; i++) {
+		const struct config_node *section = config_section(config, "edge", edges[i]->name);
+
+		open_relay_check(edges[i], section, errors);
+		arrivals_check(&edges[i]->arrivals, section, errors);
+	}
 }
 
 void edges_check(const struct config *config, const struct process_options *process,

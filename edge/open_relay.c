@@ -80,8 +80,7 @@ static bool is_local(const struct listener_options *listener)
 	return count > 0;
 }
 
-/* Of one that others than this host reach; owned, NULL: none. */
-static char *listener_beyond(const struct edge *edge, const struct config_node *section)
+char *listener_beyond(const struct config_node *section, bool any)
 {
 	struct config_errors said = { 0 };
 	struct listener_options *items;
@@ -90,7 +89,7 @@ static char *listener_beyond(const struct edge *edge, const struct config_node *
 
 	if (listeners_load(section, listener_default_port(section), &items, &count, &said) == 0) {
 		for (size_t i = 0; i < count && !beyond; i++) {
-			if (edge->arrivals.proxy_protocol || !is_local(&items[i]))
+			if (any || !is_local(&items[i]))
 				beyond = listener_describe(&items[i]);
 		}
 	}
@@ -144,8 +143,8 @@ static const char *remark(const struct edge *edge)
 static void warn_of_open_relay(const struct edge *edge, const struct config_node *section, struct config_errors *errors)
 {
 	const char *queue = edge->options.queue, *type = relay_type(section, queue);
-	char *listener = type && !edge->trust.open_relay && takes_anything(edge, section) ? listener_beyond(edge, section)
-		: NULL;
+	bool open = type && !edge->trust.open_relay && takes_anything(edge, section);
+	char *listener = open ? listener_beyond(section, edge->arrivals.proxy_protocol) : NULL;
 
 	if (listener)
 		config_warning_at(errors, section, "edge \"%s\" is an open relay: it takes mail of anybody to anybody "

@@ -21,4 +21,7 @@ extern const struct option trust_rows[];
  * sender. */
 void open_relay_check(const struct edge *, const struct config_node *section, struct config_errors *);
 
+/* What a listener of the edge is called that others than this host reach, or any of them; owned, NULL: none. */
+char *listener_beyond(const struct config_node *section, bool any);
+
 #endif

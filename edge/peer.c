@@ -3,16 +3,16 @@
 #include "edge/peer.h"
 
 #include <arpa/inet.h>
-#include <stdio.h>
 #include <string.h>
 
 static void set_nowhere(struct peer *peer, const char *text)
 {
 	memset(peer, 0, sizeof(*peer));
-	snprintf(peer->text, sizeof(peer->text), "%s", text);
+	peer->text = text;
 }
 
-void peer_of_address(struct peer *peer, const struct host_address *address, unsigned port)
+void peer_of_address(struct peer *peer, const struct host_address *address, unsigned port,
+	char text[HOST_ADDRESS_TEXT_SIZE])
 {
 	const struct in6_addr *v6 = &address->v6.sin6_addr;
 
@@ -24,18 +24,18 @@ void peer_of_address(struct peer *peer, const struct host_address *address, unsi
 	else
 		host_address_v6(&peer->address, v6);
 	peer->port = port;
-	host_address_text(&peer->address, peer->text);
+	peer->text = host_address_text(&peer->address, text);
 }
 
-void peer_of_socket(struct peer *peer, const struct sockaddr_storage *from)
+void peer_of_socket(struct peer *peer, const struct sockaddr_storage *from, char text[HOST_ADDRESS_TEXT_SIZE])
 {
 	const struct host_address *address = (const struct host_address *)from;
 
-	peer->proxy[0] = '\0';
+	peer->proxy = NULL;
 	if (from->ss_family == AF_INET)
-		peer_of_address(peer, address, ntohs(address->v4.sin_port));
+		peer_of_address(peer, address, ntohs(address->v4.sin_port), text);
 	else if (from->ss_family == AF_INET6)
-		peer_of_address(peer, address, ntohs(address->v6.sin6_port));
+		peer_of_address(peer, address, ntohs(address->v6.sin6_port), text);
 	else
 		set_nowhere(peer, "unix");
 }

@@ -13,13 +13,15 @@ struct peer {
 	struct host_address address;	/* an IPv4 client of an IPv6 socket as IPv4; family 0: not known, or no IP at all */
 	unsigned port;			/* 0 = none */
 	uint64_t held;			/* edge_limits_connect's */
-	char text[HOST_ADDRESS_TEXT_SIZE];	/* "192.0.2.1", "2001:db8::1", "unix", "unknown" */
-	char proxy[HOST_ADDRESS_TEXT_SIZE];	/* who told that, by a PROXY header; "" = nobody */
+	/* Lent, each connection pays for what is here: */
+	const char *text;		/* "192.0.2.1", "2001:db8::1", "unix", "unknown" */
+	const char *proxy;		/* who told that, by a PROXY header; NULL = nobody */
 };
 
-void peer_of_socket(struct peer *, const struct sockaddr_storage *from);
+/* `text` is where the address may be written. */
+void peer_of_socket(struct peer *, const struct sockaddr_storage *from, char text[HOST_ADDRESS_TEXT_SIZE]);
 /* An IPv4 or IPv6 address, one of IPv4 within IPv6 as IPv4. These two leave `proxy` alone. */
-void peer_of_address(struct peer *, const struct host_address *, unsigned port);
+void peer_of_address(struct peer *, const struct host_address *, unsigned port, char text[HOST_ADDRESS_TEXT_SIZE]);
 void peer_unknown(struct peer *);
 bool peer_is_loopback(const struct peer *);
 

@@ -334,9 +334,11 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 	stream_open(&c->stream, smtp->edge.child->base, fd, smtp->command_timeout_ms,
 		&stream_handler, c);
 	c->session = session_new(&smtp->settings, &session_owner, c, &c->stream.out, peer->text);
+	c->peer.text = session_client(c->session);
+	c->peer.proxy = NULL;
 	log_info("edge", "connected", LOG_TEXT("session", session_id(c->session)),
 		LOG_TEXT("client", peer->text), LOG_INT("port", peer->port),
-		LOG_TEXT("proxy", peer->proxy[0] ? peer->proxy : NULL), LOG_TEXT("edge", smtp->edge.name));
+		LOG_TEXT("proxy", peer->proxy), LOG_TEXT("edge", smtp->edge.name));
 	c->name = client_name_new(server_client_names(smtp->edge.server), peer, session_id(c->session));
 	begin(c);
 }

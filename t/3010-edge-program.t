@@ -11,7 +11,7 @@ def options(t):
     is_(listed.returncode, 0, '--list-options')
     rows = [line.split('\t') for line in listed.stdout.decode().splitlines()]
     is_({len(row) for row in rows}, {5}, 'five columns')
-    is_({row[0] for row in rows}, {'edge.smtp'}, 'for each kind of edge')
+    is_({row[0] for row in rows}, {'edge.smtp', 'lookup.config'}, 'for each kind of edge and look-up')
     ok({'queue', 'max_size', 'rules.banner'} <= {row[1] for row in rows}, 'with all keys')
     like(t.run('slimta-edge', '--version').stdout, r'^slimta-edge \d', '--version')
     like(t.run('slimta-edge', '--help').stdout, '^usage: slimta-edge', '--help')
@@ -34,7 +34,7 @@ def checks(t):
             (', disable_extensions: [SIZE, XSIZE]', r'edge\.main\.disable_extensions.*"XSIZE" is no extension'),
             (', rules: {banner: "{fqdm}"}', r'edge\.main\.rules\.banner: .*fqdm'),
             (', rules: {dnsbl: x}', r'edge\.main\.rules\.dnsbl: not built into this slimta yet'),
-            (', tls: {}', r'edge\.main\.tls: not built into this slimta yet'),
+            (', uri: x', r'edge\.main\.uri: not built into this slimta yet'),
             (', listeners: [{port: 1}]', r'edge\.main\.listeners: either')):
         bad = t.run('slimta-edge', '--allow-root', '-c', t.config(config(change)), '--check')
         is_(bad.returncode, 1, f'{change[2:]} is an error')

@@ -113,6 +113,11 @@ def checked(t):
     result = t.run('slimta-edge', '-c', path, '--check', '--allow-root')
     is_(result.returncode, 0, 'proxy_from alone')
     like(result.stderr.decode(), r'proxy_from: warning: of no use without proxy_protocol', 'is a warning')
+    said = 'proxy_protocol: warning: whoever reaches .* can pass for any client; expected proxy_from'
+    for interface, more, warned in (('"*"', '', True), ('192.0.2.1', '', True), ('127.0.0.1', '', False), ('"*"', ', proxy_from: [192.0.2.1]', False)):
+        t.config(config(f', proxy_protocol: yes{more}').replace('{port:', f'{{interface: {interface}, port:'))
+        result = t.run('slimta-edge', '-c', path, '--check', '--allow-root')
+        (like if warned else unlike)(result.stderr.decode(), said, f'interface {interface}{more}')
 
 
 run(wrong, who_may, drained, checked)
