@@ -6,6 +6,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "common/base/clock.h"
 #include "common/base/hash.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
@@ -13,6 +14,8 @@
 #include "common/lookup/lookup.h"
 #include "common/message/address.h"
 #include "common/policy/pattern.h"
+
+#define QUIET_MS 10000
 
 struct known {
 	char *address;			/* canonical */
@@ -27,6 +30,7 @@ struct side {
 	struct known *only;
 	struct pattern *patterns;
 	const struct strings *texts;	/* of the patterns */
+	int64_t quiet_ms;		/* until then nothing is said of patterns that were given up */
 };
 
 struct rules {
@@ -228,7 +232,20 @@ static void refuse(const struct side *side, const char *address, struct reply *w
 	reply_set(why, 550, "5.7.1", "%s <%s> Not allowed", side->what, address);
 }
 
-static void decide(const struct side *side, const struct rules_client *client, const char *address, struct reply *why)
+/* Who found an address for it can send that again and again: each refusal is in the log anyway. */
+static void log_given_up(struct side *side, const struct rules_client *client, const char *address, const char *pattern)
+{
+	int64_t now = clock_boot_ms();
+
+	if (now < side->quiet_ms)
+		return;
+	side->quiet_ms = now + QUIET_MS;
+	log_error("edge", "gave up a pattern", LOG_TEXT("session", client->session), LOG_TEXT("client", client->ip),
+		LOG_TEXT("address", address), LOG_TEXT("pattern", pattern),
+		LOG_TEXT("reason", "it takes too long on this address"));
+}
+
+static void decide(struct side *side, const struct rules_client *client, const char *address, struct reply *why)
 {
 	const char *pattern = NULL;
 	int found;
@@ -238,9 +255,7 @@ static void decide(const struct side *side, const struct rules_client *client, c
 	else
 		found = side->has_patterns ? match(side, address, &pattern) : 1;
 	if (found < 0) {
-		log_error("edge", "gave up a pattern", LOG_TEXT("session", client->session), LOG_TEXT("client", client->ip),
-			LOG_TEXT("address", address), LOG_TEXT("pattern", pattern),
-			LOG_TEXT("reason", "it takes too long on this address"));
+		log_given_up(side, client, address, pattern);
 		reply_set(why, 451, "4.3.0", "%s <%s> could not be checked, try again later", side->what, address);
 	} else if (!found) {
 		refuse(side, address, why);
@@ -277,7 +292,7 @@ static void on_found(void *arg, const struct lookup_fields *fields, const struct
 	query_free(query);
 }
 
-static struct rules_query *ask(const struct side *side, const struct rules_client *client, const char *address,
+static struct rules_query *ask(struct side *side, const struct rules_client *client, const char *address,
 	struct reply *why, rules_done_fn *done, void *arg)
 {
 	struct rules_query *query;

@@ -76,6 +76,7 @@ def endless(t):
         client.cmd('MAIL FROM:<xxxy@b.example>', 250)
         client.cmd('RCPT TO:<c@d.example.org>', 550)
         client.cmd('RCPT TO:<c@D.example>', 250)
+    is_(edge.log.count('gave up a pattern'), 1, 'the log tells of it once in a while')
     like(edge.log, r'error .*gave up a pattern .*pattern="?\(\?:x\+x\+\)\+y', 'the log says which pattern it was')
 
 
