@@ -211,8 +211,9 @@ void reply_append_wire(const struct reply *reply, bool plain, struct buffer *out
 		rest = size + (text[size] == '\n' || text[size] == ' ');
 		last = !text[size];
 		buffer_append(out, text, size);
-		/* A line without text has no space at its end: only "250-" keeps its mark. */
-		if (!size && out->data[out->size - 1] == ' ' && (last || out->size - start > 4))
+		/* A line without text has no space at its end: only "250-" keeps its mark, and 334 the space that stands
+		 * before a challenge of nothing (RFC 4954 4). */
+		if (!size && reply->code != 334 && out->data[out->size - 1] == ' ' && (last || out->size - start > 4))
 			out->size--;
 		if (!last)
 			out->data[start + 3] = '-';

@@ -76,7 +76,7 @@ static void keep_rest(struct stream *s, const char *data, size_t size)
 /* Reads once behind what was not taken before; 1 = it came, 0 = nothing now, -1 = no more will. */
 static int read_once(struct stream *s)
 {
-	size_t had = s->in.size, size = s->read_size > had ? s->read_size : had + 1, taken;
+	size_t had = s->in.size, size = s->read_size > had ? s->read_size : had + s->read_size, taken;
 	struct timeval timeout = timeval_of(s->timeout_ms);
 	ssize_t got;
 

@@ -8,6 +8,8 @@
 #include "common/message/xtext.h"
 #include "common/smtp/verbs.h"
 
+#define AUTH_PARAMETER_MAX 500
+
 /* Each takes its value (NULL: there was no "="): 0, or -1 after the session has replied. */
 
 static int take_size(struct session *s, const char *value, size_t size)
@@ -101,6 +103,28 @@ static int take_envid(struct session *s, const char *value, size_t size)
 	return -1;
 }
 
+static bool is_upper_hex(char c)
+{
+	return (c >= '0' && c <= '9') || (c >= 'A' && c <= 'F');
+}
+
+/* xtext (RFC 4954 5). Who sent it first is read, and said to nobody: a client is who it has shown to be. */
+static int take_auth(struct session *s, const char *value, size_t size)
+{
+	bool good = value && size <= AUTH_PARAMETER_MAX;
+
+	for (size_t i = 0; good && i < size; i++) {
+		if (value[i] != '+')
+			continue;
+		good = size - i > 2 && is_upper_hex(value[i + 1]) && is_upper_hex(value[i + 2]);
+		i += 2;
+	}
+	if (good)
+		return 0;
+	session_reply_arguments(s);
+	return -1;
+}
+
 static struct recipient *last_recipient(struct session *s)
 {
 	return &s->envelope->recipients[s->envelope->recipient_count - 1];
@@ -182,6 +206,7 @@ static const struct {
 	{ "REQUIRETLS", PARAMETER_OF_MAIL, EXTENSION_REQUIRETLS, take_requiretls },
 	{ "RET", PARAMETER_OF_MAIL, EXTENSION_DSN, take_ret },
 	{ "ENVID", PARAMETER_OF_MAIL, EXTENSION_DSN, take_envid },
+	{ "AUTH", PARAMETER_OF_MAIL, EXTENSION_AUTH, take_auth },
 	{ "NOTIFY", PARAMETER_OF_RCPT, EXTENSION_DSN, take_notify },
 	{ "ORCPT", PARAMETER_OF_RCPT, EXTENSION_DSN, take_orcpt },
 };

@@ -35,6 +35,8 @@ void session_free(struct session *s)
 	reply_release(&s->chunk_refusal);
 	free(s->name);
 	free(s->tls);
+	free(s->auth);
+	auth_end(s);
 	free(s);
 }
 
@@ -100,6 +102,8 @@ static char *given_of(const struct session *s, const struct verb *verb, const st
 	size_t size = s->given_size;
 
 	if (!s->given || !is_bad_command(reply))
+		return NULL;
+	if (verb->run == run_auth || (s->tried_auth && verb == verb_find("", 0)))
 		return NULL;
 	if (verb == verb_find("", 0)) {
 		for (size = 0; size < s->given_size && isalpha((unsigned char)s->given[size]); size++)
@@ -191,7 +195,7 @@ static void note_refusal(struct session *s, const struct verb *verb, const struc
 
 static bool is_idle(const struct session *s)
 {
-	return s->phase <= PHASE_READY && !s->verb;
+	return s->phase <= PHASE_AUTH && !s->verb;
 }
 
 void session_reply_with(struct session *s, const struct reply *reply)
@@ -313,6 +317,8 @@ static void refuse_line(struct session *s, const struct verb *verb, const char *
 	session_begin(s, verb_find("", 0));
 	if (verb->run == run_bdat)
 		session_end(s, 501, "5.5.4", why);
+	else if (verb->run == run_auth)
+		session_reply(s, 500, "5.5.6", TEXT_AUTH_TOO_LONG);
 	else
 		session_reply(s, 500, "5.5.2", "%s", why);
 }
@@ -334,6 +340,8 @@ static void run_line(struct session *s, const char *line, size_t size)
 	session_begin(s, verb);
 	s->given = line;
 	s->given_size = size;
+	if (verb->run == run_auth)
+		s->had_secret = s->tried_auth = true;
 	s->refused_chunk = s->refused_chunk && verb->run == run_bdat;
 	if (verb->guarded && session_lacks_tls(s))
 		session_reply(s, 530, "5.7.0", TEXT_LACKS_TLS);
@@ -346,36 +354,58 @@ static void run_line(struct session *s, const char *line, size_t size)
 	s->given = NULL;
 }
 
+/* What follows AUTH is nobody's business, nor what a client says that thinks to be in the middle of it. */
 static void log_command(const struct session *s, const char *line, size_t size)
 {
+	const struct verb *verb = verb_find(line, size);
 	char *text;
 
 	if (!log_wants(LOG_LEVEL_DEBUG, "smtp"))
 		return;
-	text = xstrndup(line, size);
+	if (verb->run == run_auth || (s->tried_auth && verb == verb_find("", 0)))
+		text = xstrdup(verb->name);
+	else
+		text = xstrndup(line, size);
 	log_debug("smtp", "received", LOG_TEXT("session", s->id), LOG_TEXT("command", text));
 	free(text);
 }
 
+static size_t line_max(const struct session *s, const char *data, size_t size)
+{
+	const struct verb *verb = verb_find(data, size);
+
+	if (s->phase == PHASE_AUTH)
+		return AUTH_LINE_MAX;
+	if (size < READER_LINE_MAX || s->reader.skipping || (verb->run == run_auth && !session_allows_auth(s)))
+		return READER_LINE_MAX;
+	return READER_LINE_MAX + verb->more;
+}
+
 static size_t input_command(struct session *s, const char *data, size_t size)
 {
-	size_t limit = READER_LINE_MAX, line_size, taken;
+	size_t line_size, taken;
 	enum reader_result result;
 	bool ended;
+	size_t limit = line_max(s, data, size);
 
-	if (size >= limit && !s->reader.skipping)
-		limit += verb_find(data, size)->more;
 	result = reader_next(&s->reader, data, size, limit, &line_size, &taken);
 	ended = taken && !s->reader.skipping;
 	if (ended)
 		s->partial_since_ms = 0;
 	switch (result) {
 	case READER_LINE:
+		if (s->phase == PHASE_AUTH) {
+			auth_line(s, data, line_size);
+			break;
+		}
 		log_command(s, data, line_size);
 		run_line(s, data, line_size);
 		break;
 	case READER_TOO_LONG:
-		refuse_line(s, verb_find(data, size), "Line too long");
+		if (s->phase == PHASE_AUTH)
+			auth_line_too_long(s);
+		else
+			refuse_line(s, verb_find(data, size), "Line too long");
 		break;
 	case READER_MORE:
 		if (!ended)

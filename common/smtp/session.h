@@ -9,6 +9,7 @@
 #include "common/base/counters.h"
 #include "common/message/envelope.h"
 #include "common/message/reply.h"
+#include "common/smtp/sasl_server.h"
 #include "common/smtp/spool.h"
 
 enum extension {
@@ -42,6 +43,10 @@ struct session_settings {
 	bool tls_available;		/* the owner can do what SESSION_WANTS_TLS asks for */
 	bool tls_immediately;		/* SESSION_WANTS_TLS at the start, before session_greet */
 	bool require_tls;		/* 530 5.7.0 in clear to what has to do with mail */
+	const struct session_auth {
+		bool scram;		/* SCRAM-SHA-256 is offered, too */
+		bool without_tls;	/* in clear, too */
+	} *auth;			/* NULL: no AUTH; else the owner can `authenticate` */
 	struct spool_settings spool;
 	struct counters *counters;	/* messages refused by the session itself; NULL = none */
 };
@@ -64,6 +69,8 @@ struct session_owner {
 		const struct recipient *);
 	/* The message is complete: the envelope is the owner's from here on. */
 	void (*message)(void *arg, struct session *, struct envelope **taken);
+	/* One session_authenticated(), now or later. The question is lent until then. */
+	void (*authenticate)(void *arg, struct session *, const struct sasl_question *);
 	/* There are octets to send, or session_state() is another. Called within any call. */
 	void (*changed)(void *arg);
 };
@@ -111,6 +118,12 @@ void session_timed_out(struct session *);	/* 421 4.4.2 */
  * answer that the owner owes is given first. */
 void session_drain(struct session *, bool now);
 
+/* Yes, with `answer` where the question has one; or `why`, the reply that ends the exchange. */
+void session_authenticated(struct session *, const struct reply *why, const struct sasl_answer *answer);
+/* Who the client has shown to be on this connection, since TLS began on it; NULL = nobody. Borrowed until the next input. */
+const char *session_auth(const struct session *);
+/* Whether there were secrets in what was taken since the last call: whoever holds it, wipes it. */
+bool session_forget_secret(struct session *);
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */
 void session_answer(struct session *, const struct reply *why);
 const struct envelope *session_envelope(const struct session *);	/* of the transaction under way; NULL = none */

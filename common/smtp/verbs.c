@@ -66,11 +66,11 @@ static void run_unknown(struct session *s, const char *text, size_t size)
 }
 
 /* MAIL: SIZE 26, BODY 17, SMTPUTF8 10 (RFC 1870, 6152, 6531), RET 9, ENVID 101; RCPT: NOTIFY 29,
- * ORCPT 501 (RFC 3461 5.4), REQUIRETLS 11 (RFC 8689 2), each with its space. */
+ * ORCPT 501 (RFC 3461 5.4), REQUIRETLS 11 (RFC 8689 2), AUTH 506 (RFC 4954 5), each with its space. */
 static const struct verb verbs[] = {
 	{ "EHLO", ALWAYS,		PHASE_FRESH,	run_ehlo, .plain = true },
 	{ "HELO", ALWAYS,		PHASE_FRESH,	run_helo, .plain = true },
-	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101 + 11, .useful = true,
+	{ "MAIL", IN(READY),		PHASE_MAIL,	run_mail, .more = 26 + 17 + 10 + 9 + 101 + 11 + 506, .useful = true,
 		.guarded = true },
 	{ "RCPT", IN(MAIL) | IN(RCPT),	PHASE_RCPT,	run_rcpt, .more = 29 + 501, .useful = true, .guarded = true },
 	{ "DATA", IN(RCPT),		PHASE_DATA,	run_data, .useful = true, .guarded = true },
@@ -78,6 +78,7 @@ static const struct verb verbs[] = {
 	{ "RSET", ALWAYS,		PHASE_FRESH,	run_rset },
 	{ "NOOP", ALWAYS,		PHASE_SAME,	run_noop },
 	{ "STARTTLS", IN(READY),	PHASE_TLS,	run_starttls },
+	{ "AUTH", IN(READY),		PHASE_SAME,	run_auth, .more = AUTH_LINE_MAX - READER_LINE_MAX, .guarded = true },
 	{ "VRFY", ALWAYS,		PHASE_SAME,	run_vrfy, .guarded = true },
 	{ "EXPN", ALWAYS,		PHASE_SAME,	run_expn, .guarded = true },
 	{ "HELP", ALWAYS,		PHASE_SAME,	run_help },

@@ -5,12 +5,14 @@
 
 #include "common/smtp/newline.h"
 #include "common/smtp/reader.h"
+#include "common/smtp/sasl_server.h"
 #include "common/smtp/session.h"
 
 enum phase {
 	PHASE_CONNECT,		/* the banner is not out */
 	PHASE_START,		/* no EHLO yet */
 	PHASE_READY,
+	PHASE_AUTH,		/* a challenge was sent */
 	PHASE_MAIL,		/* there is a sender */
 	PHASE_RCPT,		/* there is a recipient */
 	PHASE_BDAT,		/* there is a chunk, and not the last */
@@ -58,6 +60,11 @@ struct session {
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
 	char *name;			/* what EHLO said */
 	char *tls;			/* its version and cipher; NULL: in clear */
+	char *auth;			/* who the client is; NULL: not known */
+	struct sasl_server *sasl;	/* while AUTH is under way */
+	bool asking;			/* session_authenticated() is due */
+	bool had_secret;		/* see session_forget_secret */
+	bool tried_auth;		/* what nobody knows may be a secret */
 	const char *given;		/* the line of the command while it runs, for the log; NULL = none */
 	size_t given_size;
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
@@ -84,12 +91,21 @@ void run_data(struct session *, const char *text, size_t size);
 void run_bdat(struct session *, const char *text, size_t size);
 void run_rset(struct session *, const char *text, size_t size);
 void run_starttls(struct session *, const char *text, size_t size);
+void run_auth(struct session *, const char *text, size_t size);
 
 /* Whether EHLO names it in this session, now. */
 bool session_offers(const struct session *, unsigned extension);
 /* 530 is due to what needs TLS. */
 bool session_lacks_tls(const struct session *);
 #define TEXT_LACKS_TLS "Must issue a STARTTLS command first"	/* RFC 3207 4 */
+/* AUTH is there, and the client may use it as it is connected now. */
+bool session_allows_auth(const struct session *);
+/* PHASE_AUTH: lines of at most AUTH_LINE_MAX octets, with CR LF; the same goes for the command (RFC 4954 4). */
+#define AUTH_LINE_MAX (12288 + 2)
+#define TEXT_AUTH_TOO_LONG "Authentication exchange line is too long"
+void auth_line(struct session *, const char *line, size_t size);
+void auth_line_too_long(struct session *);
+void auth_end(struct session *);	/* of the exchange */
 /* Octets that came in clear behind STARTTLS are gone. */
 void session_discarded(const struct session *, size_t octets);
 

@@ -46,7 +46,7 @@ bool session_offers(const struct session *s, unsigned extension)
 	case EXTENSION_STARTTLS:
 		return s->settings->tls_available && !session_is_secure(s);
 	case EXTENSION_AUTH:
-		return false;
+		return session_allows_auth(s);
 	}
 	return true;
 }
@@ -63,6 +63,8 @@ static void append_extensions(const struct session *s, struct buffer *text)
 			buffer_appendf(text, " %llu", (unsigned long long)settings->max_size_bytes);
 		if (extensions[i].bit == EXTENSION_LIMITS)
 			buffer_appendf(text, " RCPTMAX=%u", settings->max_recipients);
+		if (extensions[i].bit == EXTENSION_AUTH)
+			buffer_appendf(text, " %s", settings->auth->scram ? SASL_MECHANISMS : SASL_MECHANISMS_PLAIN);
 	}
 }
 

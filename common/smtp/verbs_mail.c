@@ -40,9 +40,12 @@ static char *read_path(struct session *s, enum address_kind kind, const char *te
 /* RFC 3848, RFC 6531 4.3: what came by HELO has one name. */
 static const char *protocol_of(const struct session *s)
 {
-	static const char *const names[][2] = { { "ESMTP", "UTF8SMTP" }, { "ESMTPS", "UTF8SMTPS" } };
+	static const char *const names[][2] = {
+		{ "ESMTP", "UTF8SMTP" }, { "ESMTPS", "UTF8SMTPS" }, { "ESMTPA", "UTF8SMTPA" }, { "ESMTPSA", "UTF8SMTPSA" },
+	};
+	unsigned row = session_is_secure(s) + 2 * (s->auth != NULL);
 
-	return s->extended ? names[session_is_secure(s)][s->envelope->smtputf8] : "SMTP";
+	return s->extended ? names[row][s->envelope->smtputf8] : "SMTP";
 }
 
 static void sender_answered(struct session *s, const struct reply *why)
@@ -64,6 +67,7 @@ static void begin_transaction(struct session *s, char *sender)
 	e->client.ip = strcmp(s->client_ip, "unknown") == 0 ? NULL : xstrdup(s->client_ip);
 	e->client.name = xstrdup(s->name);
 	xstrset(&e->client.tls, s->tls);
+	xstrset(&e->client.auth, s->auth);
 	e->receiver = xstrdup(s->settings->hostname);
 	s->envelope = e;
 }

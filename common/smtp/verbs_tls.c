@@ -43,6 +43,8 @@ static void forget(struct session *s)
 	session_reset(s, "TLS began");
 	free(s->name);
 	s->name = NULL;
+	free(s->auth);
+	s->auth = NULL;
 	s->extended = false;
 	s->reader = (struct reader){ 0 };
 	s->partial_since_ms = 0;

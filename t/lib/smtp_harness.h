@@ -23,6 +23,7 @@ struct harness {
 	struct envelope *taken;		/* the last message */
 	struct reply answer;		/* given to questions; none = accepted */
 	bool later;			/* questions wait for harness_answer */
+	const struct sasl_question *question;	/* the last about who a client is */
 	unsigned questions, messages, changes;
 };
 
@@ -66,7 +67,19 @@ static inline void harness_changed(void *arg)
 	((struct harness *)arg)->changes++;
 }
 
-static const struct session_owner harness_owner = { harness_sender, harness_recipient, harness_message,
+/* Answered by session_authenticated(), where a test has it `later`; else everybody knows every password. */
+static inline void harness_authenticate(void *arg, struct session *s, const struct sasl_question *question)
+{
+	struct harness *h = arg;
+	static const struct sasl_answer salt = { .salt = "salt", .salt_size = 4, .iterations = 4096 };
+
+	h->questions++;
+	h->question = question;
+	if (!h->later)
+		session_authenticated(s, h->answer.code ? &h->answer : NULL, &salt);
+}
+
+static const struct session_owner harness_owner = { harness_sender, harness_recipient, harness_message, harness_authenticate,
 	harness_changed };
 
 static inline void harness_init(struct harness *h)
