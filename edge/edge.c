@@ -69,8 +69,9 @@ static struct edge *load_one(const struct config_node *section,
 	edge->name = section->key;
 	kind = xasprintf("edge.%s", driver->type);
 	options_load(kind, section, (const struct option_set[]){ { edge_rows, &edge->options },
-		{ arrival_rows, &edge->arrivals }, { edge_limits_rows, &edge->limits }, { trust_rows, &edge->trust },
-		{ driver->options, edge } }, 5, ignore, errors);
+		{ arrival_rows, &edge->arrivals }, { edge_limits_rows, &edge->limits },
+		{ authentication_rows, &edge->authentication }, { trust_rows, &edge->trust },
+		{ driver->options, edge } }, 6, ignore, errors);
 	free(kind);
 	check_listeners(section, errors);
 	hostname = template_names(edge->options.hostname ? edge->options.hostname : "", process,
@@ -113,6 +114,7 @@ void edge_free(struct edge *edge)
 	edge_limits_close(edge);
 	options_release(edge_limits_rows, &edge->limits);
 	rules_free(edge->rules);
+	authentication_free(edge);
 	networks_release(&edge->trusted);
 	options_release(edge->driver->options, edge);
 	options_release(trust_rows, &edge->trust);
@@ -152,6 +154,7 @@ void edges_list_options(struct buffer *out)
 		options_list(kind, edge_rows, out);
 		options_list(kind, arrival_rows, out);
 		options_list(kind, edge_limits_rows, out);
+		options_list(kind, authentication_rows, out);
 		options_list(kind, trust_rows, out);
 		options_list(kind, drivers[i]->options, out);
 		free(kind);

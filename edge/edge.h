@@ -8,6 +8,7 @@
 #include "common/net/network.h"
 #include "common/queue/queue.h"
 #include "edge/arrival.h"
+#include "edge/authentication.h"
 #include "edge/limits.h"
 #include "edge/open_relay.h"
 #include "edge/peer.h"
@@ -55,6 +56,7 @@ struct edge {
 	struct edge_options options;
 	struct arrivals arrivals;
 	struct edge_limits limits;
+	struct authentication authentication;
 	/* trust */
 	struct trust_options trust;
 	struct networks trusted;		/* made of it */

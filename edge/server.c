@@ -2,6 +2,7 @@
  * SPDX-License-Identifier: MIT */
 #include "edge/server.h"
 
+#include <errno.h>
 #include <event2/event.h>
 #include <stdlib.h>
 #include <string.h>
@@ -28,6 +29,7 @@ struct server {
 	size_t queue_count, opening;
 	struct acceptors *acceptors;
 	struct client_names *names;
+	struct pool *hash;		/* NULL: nobody needs it */
 	struct event *bound;		/* the end of draining gently */
 	size_t most_connections;
 	bool draining, failed;
@@ -112,6 +114,7 @@ void server_free(struct server *server)
 		arrivals_close(server->edges[i]);
 		server->edges[i]->driver->close(server->edges[i]);
 	}
+	pool_free(server->hash);
 	client_names_free(server->names);
 	for (size_t i = 0; i < server->queue_count; i++) {
 		queue_free(server->queues[i]->queue);
@@ -266,6 +269,15 @@ void server_start(struct server *server)
 		queue_open(server->queues[i]->queue, opened, server->queues[i]);
 	if (!server->queue_count)
 		serve(server);
+}
+
+struct pool *server_hash_pool(struct server *server)
+{
+	if (!server->hash)
+		server->hash = pool_new(server->child->base, "hash", 1);
+	if (!server->hash)
+		log_error("edge", "could not start a thread for passwords", LOG_TEXT("error", strerror(errno)));
+	return server->hash;
 }
 
 bool server_failed(const struct server *server)

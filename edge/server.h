@@ -19,6 +19,8 @@ bool server_failed(const struct server *);	/* a queue can never be served; it wa
 bool server_has_room(const struct server *);
 /* See client_name.h. NULL where there is no room for descriptors by which to ask. */
 struct client_names *server_client_names(const struct server *);
+/* The thread that hashes passwords, started by the first call; NULL: it could not be (logged). */
+struct pool *server_hash_pool(struct server *);
 /* A connection or a submission ended: a drained server may be done. */
 void server_settle(struct server *);
 

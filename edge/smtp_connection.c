@@ -1,5 +1,6 @@
 /* smtp_connection.c - a session on a socket, and what becomes of its messages
  * SPDX-License-Identifier: MIT */
+#include <openssl/crypto.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,7 +20,7 @@ struct submission {
 	struct smtp_connection *connection;	/* NULL: the client is gone */
 	struct smtp_edge *edge;
 	char id[ID_SIZE], session[ID_SIZE];
-	char *sender, *client, *host;
+	char *sender, *client, *host, *user;
 	struct buffer recipients;
 	size_t recipient_count;
 	uint64_t size;
@@ -33,6 +34,7 @@ struct smtp_connection {
 	struct submission *submission;		/* under way; NULL = none */
 	struct rules_query *query;		/* the same */
 	struct client_name *name;		/* NULL = none */
+	struct inquiry *inquiry;		/* about who it is; NULL = none */
 	bool trusted;				/* a client of trusted_clients */
 	unsigned messages;			/* accepted */
 	struct stream stream;
@@ -43,7 +45,7 @@ struct smtp_connection {
 static struct rules_client client_of(const struct smtp_connection *c)
 {
 	return (struct rules_client){ .session = session_id(c->session), .ip = session_client(c->session),
-		.user = NULL, .trusted = c->trusted };
+		.user = session_auth(c->session), .trusted = c->trusted };
 }
 
 static void sender_checked(void *arg, const struct reply *why)
@@ -128,6 +130,7 @@ static struct submission *submission_new(struct smtp_connection *c, const struct
 	s->sender = xstrdup(e->sender);
 	s->client = xstrdup(e->client.ip ? e->client.ip : "unknown");
 	s->host = e->client.host ? xstrdup(e->client.host) : NULL;
+	s->user = e->client.auth ? xstrdup(e->client.auth) : NULL;
 	s->recipient_count = e->recipient_count;
 	s->size = content_size(&e->content);
 	for (size_t i = 0; i < e->recipient_count && s->recipients.size < RECIPIENTS_LOGGED; i++) {
@@ -143,6 +146,7 @@ static void submission_free(struct submission *s)
 	free(s->sender);
 	free(s->client);
 	free(s->host);
+	free(s->user);
 	buffer_release(&s->recipients);
 	free(s);
 }
@@ -157,7 +161,8 @@ static void log_outcome(const struct submission *s, const struct reply *why)
 		LOG_TEXT("session", s->session), LOG_TEXT("sender", s->sender),
 		LOG_TEXT("recipients", buffer_str(&s->recipients)),
 		LOG_INT("recipient_count", s->recipient_count), LOG_INT("size", s->size),
-		LOG_TEXT("client", s->client), LOG_TEXT("host", s->host), LOG_TEXT("queue", s->edge->edge.options.queue),
+		LOG_TEXT("client", s->client), LOG_TEXT("host", s->host),
+		LOG_TEXT("user", s->user), LOG_TEXT("queue", s->edge->edge.options.queue),
 		LOG_TEXT("reply", why ? buffer_str(&reply) : NULL),
 		LOG_TEXT("note", s->connection ? NULL : "the client was gone"));
 	buffer_release(&reply);
@@ -202,6 +207,20 @@ static void on_message(void *arg, struct session *session, struct envelope **env
 	queue_submit(c->edge->edge.queue, envelope, on_submitted, c->submission);
 }
 
+static void authenticated(void *arg, const struct reply *why, const struct sasl_answer *answer)
+{
+	struct smtp_connection *c = arg;
+
+	session_authenticated(c->session, why, answer);
+}
+
+static void on_authenticate(void *arg, struct session *session, const struct sasl_question *question)
+{
+	struct smtp_connection *c = arg;
+
+	inquiry_ask(&c->inquiry, &c->edge->edge, &c->peer, session_id(session), question, authenticated, c);
+}
+
 /* The stream does what the session's state asks for. What comes in clear before a handshake is not for the session. */
 static void on_changed(void *arg)
 {
@@ -223,6 +242,7 @@ static const struct session_owner session_owner = {
 	.sender = on_mail,
 	.recipient = on_recipient,
 	.message = on_message,
+	.authenticate = on_authenticate,
 	.changed = on_changed,
 };
 
@@ -232,6 +252,10 @@ static size_t on_input(void *arg, const char *data, size_t size)
 {
 	struct smtp_connection *c = arg;
 	size_t taken = session_input(c->session, data, size);
+
+	/* It is the stream's memory. */
+	if (session_forget_secret(c->session))
+		OPENSSL_cleanse((void *)data, taken);
 
 	on_changed(c);
 	return taken;
@@ -261,6 +285,7 @@ void smtp_connection_free(struct smtp_connection *c)
 	rules_cancel(c->query);
 	TAILQ_REMOVE(&smtp->connections, c, entry);
 	client_name_free(c->name);
+	inquiry_free(&c->inquiry);
 	session_free(c->session);
 	stream_release(&c->stream);
 	edge_limits_disconnect(&smtp->edge, &c->peer);
@@ -346,6 +371,7 @@ void smtp_connection_new(struct smtp_edge *smtp, int fd, const struct peer *peer
 void smtp_connection_drain(struct smtp_connection *c, bool now)
 {
 	session_drain(c->session, now);
+	inquiry_hurry(c->inquiry);
 }
 
 /* Where it waits for octets now; else the next call of on_changed has them. */

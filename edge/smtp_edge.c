@@ -33,6 +33,7 @@ static const struct option rules_rows[] = {
 	{ "banner", TEXT_FIELD(smtp_rules, banner), NULL, 0, 0,
 		"text after 220; a template; \"HOSTNAME ESMTP slimta\" if absent" },
 	RULES_ROWS(smtp_rules, who),
+	{ "passlib_config", OPTION_IGNORED, .check = authentication_refuse_passlib },
 	{ 0 }
 };
 
@@ -75,6 +76,8 @@ static int load(struct edge *edge, const struct config_node *section,
 	TAILQ_INIT(&smtp->connections);
 	smtp_tls_check(&smtp->tls, &smtp->disable_extensions, section, errors);
 	if (errors->error_count > before)
+		return -1;
+	if (authentication_load(edge, section, smtp->tls.settings.given, errors) < 0)
 		return -1;
 	edge->rules = rules_load(&smtp->rules.who, rules);
 	if (!smtp->rules.banner) {
@@ -121,6 +124,9 @@ static void open_edge(struct edge *edge)
 	if (dir != wished)
 		check_spool_dir(edge, dir);
 	rules_open(edge->rules, child->base);
+	authentication_open(edge);
+	smtp->auth = (struct session_auth){ .scram = authentication_allows_scram(edge),
+		.without_tls = edge->authentication.without_tls };
 	smtp->settings = (struct session_settings){
 		.hostname = edge->options.hostname,
 		.banner = smtp->banner,
@@ -137,6 +143,7 @@ static void open_edge(struct edge *edge)
 		.require_tls = smtp->tls.required,
 		.spool = { child->disk, dir,
 			child->process.spool_threshold_bytes },
+		.auth = edge->authentication.made ? &smtp->auth : NULL,
 		.counters = child->counters,
 	};
 }

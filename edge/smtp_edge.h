@@ -28,6 +28,7 @@ struct smtp_edge {
 	struct smtp_tls tls;
 	/* made of them */
 	struct session_settings settings;
+	struct session_auth auth;
 	char *banner;
 	struct smtp_connections connections;
 };

@@ -100,7 +100,9 @@ static void load_row(const char *kind, const struct option *row, const struct co
 	const struct config_node *other = row->alias ? config_get(map, row->alias) : NULL;
 
 	if (row->type == OPTION_IGNORED) {
-		if (node && !node->broken)
+		if (node && !node->broken && row->check)
+			row->check(node, NULL, errors);
+		else if (node && !node->broken)
 			config_warning_at(errors, node, "%s", row->text);
 		return;
 	}

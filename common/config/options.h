@@ -29,7 +29,7 @@ enum option_type {
 	OPTION_SECTIONS,	/* struct option_list of structs, by rows; one map is a list of one */
 	OPTION_PAIRS,		/* struct option_pairs: NAME -> scalar, in file order */
 	OPTION_NODE,		/* const struct config_node *, borrowed from the config; read by `check`'s owner */
-	OPTION_IGNORED,		/* no field: known from elsewhere, `text` is the warning; not listed */
+	OPTION_IGNORED,		/* no field: known from elsewhere, `text` is the warning, or `check` says more; not listed */
 };
 
 struct option_list {

@@ -18,14 +18,10 @@ static const struct unbuilt table[] = {
 
 	{ "edge", "type=http" },
 	{ "edge", "type=custom" },
-	{ "edge.*", "auth_without_tls" },
-	{ "edge.*", "authzid" },
 	{ "edge.*", "factory" },
-	{ "edge.*", "max_auth_failures" },
 	{ "edge.*", "uri" },
 	{ "edge.*.rules", "add_spf_header" },
 	{ "edge.*.rules", "dnsbl" },
-	{ "edge.*.rules", "passlib_config" },
 	{ "edge.*.rules", "reject_spam" },
 	{ "edge.*.rules", "reject_spf" },
 

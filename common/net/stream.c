@@ -65,6 +65,9 @@ static bool may_offer(const struct stream *s)
 
 static void keep_rest(struct stream *s, const char *data, size_t size)
 {
+	/* It may be a part of a password. */
+	if (s->in.size)
+		explicit_bzero(s->in.data, s->in.size);
 	if (size == 0 || s->state != OPEN) {
 		buffer_release(&s->in);
 		return;

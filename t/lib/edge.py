@@ -1,5 +1,6 @@
 # edge.py - for tests of slimta-edge: a configuration, a session, and what its queue holds
 # SPDX-License-Identifier: MIT
+import base64
 import glob
 import json
 import os
@@ -34,6 +35,17 @@ def secure(client, context, starttls=True):
         client.cmd('STARTTLS', 220, r'^2\.7\.0 ')
     client.sock = context.wrap_socket(client.sock, server_hostname='localhost')
     return client
+
+
+def users(passwords):
+    """Options for config(): rules with these users and what is stored of their passwords."""
+    entries = ', '.join(f'"{name}": {{password: "{password}"}}' for name, password in passwords.items())
+    return f', rules: {{lookup_credentials: {{type: config, map: {{{entries}}}}}}}'
+
+
+def plain(user, password, authzid=''):
+    """What PLAIN says, in base64."""
+    return base64.b64encode(f'{authzid}\0{user}\0{password}'.encode()).decode()
 
 
 def stored(t):

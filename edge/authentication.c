@@ -1,0 +1,198 @@
+/* authentication.c - the users of an edge, and their passwords as they are stored
+ * SPDX-License-Identifier: MIT */
+#include "edge/authentication.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <openssl/crypto.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "common/config/scalar.h"
+#include "common/lookup/canonical.h"
+#include "common/lookup/password.h"
+#include "edge/authenticator.h"
+#include "edge/edge.h"
+#include "edge/server.h"
+
+#define MACHINE_ID "/etc/machine-id"
+#define SALT_SIZE 16		/* where no form says another */
+/* What an unknown user costs where the look-up names none that could be taken for it. */
+#define DEFAULT_DUMMY "$pbkdf2-sha256$29000$c2FsdHNhbHRzYWx0c2FsdA$j5qMr2M/YUVlVuz6or2EZzk3.0setQ3.7ZiYknWLnww"
+
+static const char *const authzid_choices[] = { "same", "any", NULL };
+
+const struct option authentication_rows[] = {
+	{ "auth_without_tls", BOOL_FIELD(authentication, without_tls), "false", 0, 0,
+		"AUTH is offered and taken in clear, too" },
+	{ "authzid", CHOICE_FIELD(authentication, authzid), "same", 0, 0,
+		"another identity to act for: same refuses it, any takes it", .choices = authzid_choices },
+	{ "max_auth_failures", UINT_FIELD(authentication, max_failures), "5", 0, 1000,
+		"failures of a client to authenticate: 421 4.7.0, then 454 4.7.0 for ten minutes; 0 = none" },
+	{ 0 }
+};
+
+void authentication_refuse_passlib(const struct config_node *node, void *field, struct config_errors *errors)
+{
+	(void)field;
+	config_error_at(errors, node, "passlib is a library of Python, which this slimta has not; forms of passwords are known "
+		"by themselves, and listed in slimta.conf(5)");
+}
+
+/* ---- loading */
+
+struct listing {
+	struct authenticator *made;
+	struct config_errors *errors;
+	const struct config_node *bare;		/* the first in plain text */
+	size_t bare_count;
+	bool all_scram;
+};
+
+static const char *problem_of(const struct config_node *value)
+{
+	if (value->kind != CONFIG_SCALAR)
+		return "expected text";
+	if (!value->quoted && scalar_type(value->text) != SCALAR_TEXT)
+		return "expected text; what may be read as a number or the like has to be in quotes";
+	return NULL;
+}
+
+static void check_entry(void *arg, const struct config_node *entry, const struct config_node *value)
+{
+	struct listing *listing = arg;
+	const char *problem = value ? problem_of(value) : NULL;
+
+	if (!value)
+		config_error_at(listing->errors, entry, "has no password");
+	if (!value || value->broken)
+		return;
+	if (!problem && (problem = password_problem(value->text))) {
+		config_error_at_value(listing->errors, value, "no password can be: %s", problem);
+		return;
+	}
+	if (problem) {
+		config_error_at_value(listing->errors, value, "%s", problem);
+		return;
+	}
+	if (password_is_bare(value->text)) {
+		listing->bare = listing->bare ? listing->bare : value;
+		listing->bare_count++;
+	}
+	if (!listing->made->dummy)
+		listing->made->dummy = xstrdup(value->text);
+	listing->all_scram = listing->all_scram && password_allows_scram(value->text);
+}
+
+static void check_entries(struct authenticator *made, struct config_errors *errors)
+{
+	struct listing listing = { .made = made, .errors = errors, .all_scram = true };
+
+	lookup_each(made->lookup, "password", check_entry, &listing);
+	if (listing.bare_count)
+		config_warning_at(errors, listing.bare,
+			"in plain text, as are %zu more; a hash is safer, or {PLAIN} before it if it is meant",
+			listing.bare_count - 1);
+	made->scram = made->dummy && listing.all_scram && lookup_is_listed(made->lookup);
+}
+
+int authentication_load(struct edge *edge, const struct config_node *section, bool has_tls, struct config_errors *errors)
+{
+	const struct config_node *rules = config_get(section, "rules");
+	const struct config_node *node = rules ? config_get(rules, "lookup_credentials") : NULL;
+	size_t before = errors->error_count;
+	struct config_errors ignored = { 0 };
+	struct authenticator *made;
+
+	if (!node)
+		return 0;
+	made = xcalloc(1, sizeof(*made));
+	edge->authentication.made = made;
+	/* Its errors were told where the row was read. */
+	made->lookup = lookup_load(node, &ignored);
+	config_errors_release(&ignored);
+	if (!made->lookup)
+		return -1;
+	made->any_authzid = edge->authentication.authzid == 1;
+	check_entries(made, errors);
+	if (!made->dummy)
+		made->dummy = xstrdup(DEFAULT_DUMMY);
+	if (!has_tls && !edge->authentication.without_tls)
+		config_warning_at(errors, node, "AUTH is never offered, as there is neither tls nor auth_without_tls");
+	return errors->error_count == before ? 0 : -1;
+}
+
+void authentication_free(struct edge *edge)
+{
+	struct authenticator *made = edge->authentication.made;
+
+	if (!made)
+		return;
+	lookup_free(made->lookup);
+	if (made->dummy)
+		OPENSSL_cleanse(made->dummy, strlen(made->dummy));
+	free(made->dummy);
+	OPENSSL_cleanse(made, sizeof(*made));
+	free(made);
+	edge->authentication.made = NULL;
+}
+
+bool authentication_allows_scram(const struct edge *edge)
+{
+	return edge->authentication.made && edge->authentication.made->scram;
+}
+
+/* ---- opening */
+
+/* Nobody outside knows it, all processes of the machine do, and it stays, beyond a start of the master, too: so the salts of
+ * users that do not exist are always the same, as are those of users that do. */
+static void make_secret(const struct child *child, unsigned char secret[AUTHENTICATOR_SECRET])
+{
+	static const char label[] = "slimta: salts of SCRAM";
+	char id[64];
+	int fd = open(MACHINE_ID, O_RDONLY | O_CLOEXEC);
+	ssize_t size = fd < 0 ? -1 : read(fd, id, sizeof(id));
+
+	if (fd >= 0)
+		close(fd);
+	if (size >= 32)
+		HMAC(EVP_sha256(), id, 32, (const unsigned char *)label, sizeof(label), secret, NULL);
+	else
+		memcpy(secret, child->secrets.lasting, AUTHENTICATOR_SECRET);
+}
+
+void authentication_open(struct edge *edge)
+{
+	struct authenticator *made = edge->authentication.made;
+
+	if (!made)
+		return;
+	make_secret(edge->child, made->secret);
+	lookup_open(made->lookup, edge->child->base);
+	made->pool = server_hash_pool(edge->server);
+}
+
+/* ---- what inquiries ask */
+
+void authenticator_salt(const struct authenticator *made, const char *stored, bool known, const char *authcid,
+	struct password_salt *salt)
+{
+	unsigned char octets[EVP_MAX_MD_SIZE];
+	char *name = canonical_address(authcid);
+
+	if (!password_scram_salt(stored, salt))
+		*salt = (struct password_salt){ .size = SALT_SIZE, .iterations = PASSWORD_ITERATIONS };
+	else if (known)
+		goto out;
+	if (salt->size > AUTHENTICATOR_SECRET)
+		salt->size = AUTHENTICATOR_SECRET;
+	HMAC(EVP_sha256(), made->secret, sizeof(made->secret), (const unsigned char *)name, strlen(name), octets, NULL);
+	memcpy(salt->octets, octets, salt->size);
+out:
+	free(name);
+}

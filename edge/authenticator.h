@@ -1,0 +1,26 @@
+/* authenticator.h - what the files of the edge's authentication share; nobody else includes it
+ * SPDX-License-Identifier: MIT */
+#ifndef SLIMTA_EDGE_AUTHENTICATOR_H
+#define SLIMTA_EDGE_AUTHENTICATOR_H
+
+#include "common/base/pool.h"
+#include "common/lookup/lookup.h"
+#include "common/lookup/password.h"
+#include "edge/authentication.h"
+
+#define AUTHENTICATOR_SECRET 32
+#define AUTHENTICATOR_WAITING 16	/* passwords that wait for the thread; beyond: 454 4.7.0 */
+
+struct authenticator {
+	struct lookup *lookup;
+	char *dummy;			/* a stored form that stands for those of unknown users */
+	bool scram, any_authzid;
+	struct pool *pool;		/* the server's; NULL: it could not be started, and all AUTH is 454 */
+	unsigned char secret[AUTHENTICATOR_SECRET];
+};
+
+/* The salt of SCRAM for a user; one of an unknown user, or for a form that has none, is made of the name. */
+void authenticator_salt(const struct authenticator *, const char *stored, bool known, const char *authcid,
+	struct password_salt *);
+
+#endif

@@ -1,0 +1,318 @@
+/* inquiry.c - one client asks whether it is who it says
+ * SPDX-License-Identifier: MIT
+ * Look-up, then the thread, then maybe a delay, then the answer. By SCRAM there is an answer between the first two. */
+#include <event2/event.h>
+#include <openssl/crypto.h>
+#include <stdatomic.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "common/base/log.h"
+#include "common/base/memory.h"
+#include "edge/authenticator.h"
+#include "edge/edge.h"
+
+#define FIRST_DELAY_MS 1000
+#define DOUBLINGS 3
+
+struct text {
+	char *data;
+	size_t size;
+};
+
+/* Lives on in the pool when its inquiry is gone. */
+struct hash_job {
+	struct inquiry *inquiry;	/* NULL: gone */
+	atomic_bool unwanted;
+	enum sasl_question_kind kind;
+	struct text stored, given;	/* the password, or the message of SCRAM */
+	struct password_salt salt;
+	unsigned char proof[SCRAM_KEY_SIZE];
+	struct sasl_answer answer;
+	bool right;
+};
+
+struct inquiry {
+	struct inquiry **place;		/* of the owner */
+	struct edge *edge;
+	const struct peer *peer;
+	const char *session;
+	inquiry_done_fn *done;
+	void *arg;
+	const char *mechanism;
+	char *authcid, *authzid;
+	struct text stored, password;
+	bool known;			/* the user is */
+	bool hurried;
+	struct password_salt salt;
+	struct lookup_query *query;
+	struct hash_job *job;
+	struct event *delay;
+	struct reply refusal;		/* that the delay holds back */
+};
+
+static void text_set(struct text *text, const char *data, size_t size)
+{
+	text->data = xstrndup(data, size);
+	text->size = size;
+}
+
+static void text_wipe(struct text *text)
+{
+	if (text->data)
+		OPENSSL_cleanse(text->data, text->size);
+	free(text->data);
+	*text = (struct text){ 0 };
+}
+
+void inquiry_free(struct inquiry **place)
+{
+	struct inquiry *inquiry = *place;
+
+	if (!inquiry)
+		return;
+	*place = NULL;
+	lookup_cancel(inquiry->query);
+	if (inquiry->job) {
+		atomic_store(&inquiry->job->unwanted, true);
+		inquiry->job->inquiry = NULL;
+	}
+	if (inquiry->delay)
+		event_free(inquiry->delay);
+	text_wipe(&inquiry->stored);
+	text_wipe(&inquiry->password);
+	reply_release(&inquiry->refusal);
+	free(inquiry->authcid);
+	free(inquiry->authzid);
+	free(inquiry);
+}
+
+/* ---- answers */
+
+/* The inquiry is over. */
+static void end(struct inquiry *inquiry, const struct reply *why, const struct sasl_answer *answer)
+{
+	inquiry_done_fn *done = inquiry->done;
+	void *arg = inquiry->arg;
+	struct reply copy = { 0 };
+
+	if (why)
+		reply_copy(&copy, why);
+	inquiry_free(inquiry->place);
+	done(arg, why ? &copy : NULL, answer);
+	reply_release(&copy);
+}
+
+static void refuse(struct inquiry *inquiry, unsigned code, const char *status, const char *text)
+{
+	struct reply why = { 0 };
+
+	reply_set(&why, code, status, "%s", text);
+	end(inquiry, &why, NULL);
+	reply_release(&why);
+}
+
+static void log_result(const struct inquiry *inquiry, const char *event, const char *reason)
+{
+	log_info("edge", event, LOG_TEXT("session", inquiry->session), LOG_TEXT("client", inquiry->peer->text),
+		LOG_TEXT("user", inquiry->authcid), LOG_TEXT("authzid", inquiry->authzid[0] ? inquiry->authzid : NULL),
+		LOG_TEXT("mechanism", inquiry->mechanism), LOG_TEXT("edge", inquiry->edge->name), LOG_TEXT("reason", reason));
+}
+
+static void on_delay(evutil_socket_t fd, short what, void *arg)
+{
+	struct inquiry *inquiry = arg;
+	struct reply why = { 0 };
+
+	(void)fd;
+	(void)what;
+	reply_move(&why, &inquiry->refusal);
+	end(inquiry, &why, NULL);
+	reply_release(&why);
+}
+
+static bool has_failed_enough(const struct inquiry *inquiry, unsigned failures)
+{
+	unsigned most = inquiry->edge->authentication.max_failures;
+
+	return most && failures >= most;
+}
+
+/* Later than a right one is accepted, but each client waits for itself alone. */
+static void fail(struct inquiry *inquiry, const char *reason)
+{
+	unsigned failures = edge_limits_auth_failed(inquiry->edge, inquiry->peer);
+	unsigned doublings = failures > DOUBLINGS ? DOUBLINGS : failures ? failures - 1 : 0;
+	int64_t delay_ms = (int64_t)FIRST_DELAY_MS << doublings;
+	struct timeval delay = { delay_ms / 1000, delay_ms % 1000 * 1000 };
+
+	log_result(inquiry, "authentication failed", reason);
+	if (has_failed_enough(inquiry, failures))
+		reply_set(&inquiry->refusal, 421, "4.7.0", "Too many failures to authenticate");
+	else
+		reply_set(&inquiry->refusal, 535, "5.7.8", "Authentication credentials invalid");
+	inquiry->delay = evtimer_new(inquiry->edge->child->base, on_delay, inquiry);
+	if (!inquiry->delay)
+		BUG("no timer event");
+	event_add(inquiry->delay, &delay);
+	if (inquiry->hurried)
+		event_active(inquiry->delay, EV_TIMEOUT, 0);
+}
+
+void inquiry_hurry(struct inquiry *inquiry)
+{
+	if (inquiry)
+		inquiry->hurried = true;
+	if (inquiry && inquiry->delay)
+		event_active(inquiry->delay, EV_TIMEOUT, 0);
+}
+
+/* ---- the thread */
+
+static void work(void *arg)
+{
+	struct hash_job *job = arg;
+
+	if (atomic_load(&job->unwanted))
+		return;
+	if (job->kind == SASL_PASSWORD)
+		job->right = password_check(job->stored.data, job->given.data, job->given.size);
+	else
+		job->right = password_scram_check(job->stored.data, &job->salt, job->given.data, job->given.size, job->proof,
+			job->answer.signature);
+}
+
+static void job_free(struct hash_job *job)
+{
+	text_wipe(&job->stored);
+	text_wipe(&job->given);
+	OPENSSL_cleanse(job, sizeof(*job));
+	free(job);
+}
+
+static bool may_act_for(const struct inquiry *inquiry)
+{
+	return !inquiry->authzid[0] || inquiry->edge->authentication.made->any_authzid
+		|| strcmp(inquiry->authzid, inquiry->authcid) == 0;
+}
+
+static void worked(void *arg)
+{
+	struct hash_job *job = arg;
+	struct inquiry *inquiry = job->inquiry;
+	struct sasl_answer answer = job->answer;
+	bool right = job->right;
+
+	job_free(job);
+	if (!inquiry)
+		return;
+	inquiry->job = NULL;
+	if (!inquiry->known) {
+		fail(inquiry, "no such user");
+	} else if (!right) {
+		fail(inquiry, "wrong password");
+	} else if (!may_act_for(inquiry)) {
+		fail(inquiry, "not allowed to act for another");
+	} else {
+		log_result(inquiry, "authenticated", NULL);
+		end(inquiry, NULL, &answer);
+	}
+}
+
+static void submit(struct inquiry *inquiry, enum sasl_question_kind kind, const char *given, size_t size,
+	const unsigned char *proof)
+{
+	struct pool *pool = inquiry->edge->authentication.made->pool;
+	struct hash_job *job;
+
+	/* One is at work while others wait. */
+	if (!pool || pool_pending(pool) > AUTHENTICATOR_WAITING) {
+		refuse(inquiry, 454, "4.7.0", "Too many clients authenticate, try again later");
+		return;
+	}
+	job = xcalloc(1, sizeof(*job));
+	job->inquiry = inquiry;
+	job->kind = kind;
+	job->salt = inquiry->salt;
+	text_set(&job->stored, inquiry->stored.data, inquiry->stored.size);
+	text_set(&job->given, given, size);
+	if (proof)
+		memcpy(job->proof, proof, sizeof(job->proof));
+	inquiry->job = job;
+	pool_submit(pool, work, worked, job);
+}
+
+/* ---- the look-up */
+
+static void give_salt(struct inquiry *inquiry)
+{
+	struct sasl_answer answer = { 0 };
+
+	authenticator_salt(inquiry->edge->authentication.made, inquiry->stored.data, inquiry->known, inquiry->authcid,
+		&inquiry->salt);
+	memcpy(answer.salt, inquiry->salt.octets, inquiry->salt.size);
+	answer.salt_size = inquiry->salt.size;
+	answer.iterations = inquiry->salt.iterations;
+	/* It stays for the proof. */
+	inquiry->done(inquiry->arg, NULL, &answer);
+}
+
+static void found(void *arg, const struct lookup_fields *fields, const struct reply *why)
+{
+	struct inquiry *inquiry = arg;
+	const char *stored = fields ? lookup_field(fields, "password") : NULL, *problem;
+
+	inquiry->query = NULL;
+	if (why) {
+		end(inquiry, why, NULL);
+		return;
+	}
+	problem = stored ? password_problem(stored) : NULL;
+	if (problem) {
+		log_error("edge", "password cannot be used", LOG_TEXT("edge", inquiry->edge->name),
+			LOG_TEXT("user", inquiry->authcid), LOG_TEXT("reason", problem));
+		refuse(inquiry, 451, "4.3.0", "Credentials could not be looked up");
+		return;
+	}
+	inquiry->known = stored && (inquiry->password.data || password_allows_scram(stored));
+	if (!inquiry->known)
+		stored = inquiry->edge->authentication.made->dummy;
+	text_set(&inquiry->stored, stored, strlen(stored));
+	if (!inquiry->password.data) {
+		give_salt(inquiry);
+		return;
+	}
+	submit(inquiry, SASL_PASSWORD, inquiry->password.data, inquiry->password.size, NULL);
+}
+
+static void look_up(struct inquiry *inquiry, const struct sasl_question *question)
+{
+	struct lookup_key key = { .address = question->authcid, .authzid = question->authzid[0] ? question->authzid : NULL };
+
+	inquiry->mechanism = question->mechanism;
+	inquiry->authcid = xstrdup(question->authcid);
+	inquiry->authzid = xstrdup(question->authzid);
+	if (question->kind == SASL_PASSWORD)
+		text_set(&inquiry->password, question->password, question->password_size);
+	inquiry->query = lookup_find(inquiry->edge->authentication.made->lookup, &key, found, inquiry);
+}
+
+void inquiry_ask(struct inquiry **place, struct edge *edge, const struct peer *peer, const char *session,
+	const struct sasl_question *question, inquiry_done_fn *done, void *arg)
+{
+	struct inquiry *inquiry = *place;
+
+	if (question->kind == SASL_PROOF) {
+		if (!inquiry || !inquiry->stored.data)
+			BUG("a proof without a salt");
+		submit(inquiry, SASL_PROOF, question->message, question->message_size, question->proof);
+		return;
+	}
+	inquiry_free(place);		/* of an exchange that was not ended */
+	inquiry = *place = xcalloc(1, sizeof(*inquiry));
+	*inquiry = (struct inquiry){ .place = place, .edge = edge, .peer = peer, .session = session, .done = done, .arg = arg };
+	if (has_failed_enough(inquiry, edge_limits_auth_failures(edge, peer)))
+		refuse(inquiry, 454, "4.7.0", "Too many failures to authenticate, try again later");
+	else
+		look_up(inquiry, question);
+}
