@@ -2,6 +2,7 @@
 # 3270-edge-rules.t - who may send and to whom, as a client meets it: codes, texts, and what goes on after them
 # SPDX-License-Identifier: MIT
 # S14
+import base64
 import socket
 import struct
 
@@ -98,4 +99,25 @@ def trusted(t):
     ok(True, 'an unknown client is in no network')
 
 
-run(lists, looked_up, endless, trusted)
+def authenticated(t):
+    """AUTH, and what is asked for besides: nothing where there is no other rule, the sender's rule where there is one."""
+    by_user = 'lookup_senders: {type: config, key_template: "{authzid} {address}", map: {ann a@b.example: {}}}'
+    edges = {'both': f'{CREDENTIALS}, {by_user}', 'either': f'{CREDENTIALS}, only_senders: [a@b.example]',
+        'ours': f'{CREDENTIALS}, only_recipients: [c@d.example]'}
+    more = ''.join(f'  {name}: {{type: smtp, queue: q, listener: {{port: @port:{name}@}}, auth_without_tls: yes, '
+        f'rules: {{{rules}}}}}\n' for name, rules in edges.items())
+    t.edge(config(f', auth_without_tls: yes, rules: {{{CREDENTIALS}}}').replace('\nqueue:\n', f'\n{more}queue:\n'))
+    # Codes for the null sender, one of ann's and one of another; before AUTH, and after.
+    for port, before, after in (('smtp', (550, 550, 550), (250, 250, 250)), ('both', (550, 550, 550), (550, 250, 550)),
+            ('either', (550, 250, 550), (550, 250, 550)), ('ours', (250, 550, 550), (250, 250, 250))):
+        with t.client(port) as client:
+            client.hello()
+            for moment, codes in enumerate((before, after)):
+                for sender, code in zip(('', 'a@b.example', 'x@b.example'), codes):
+                    client.cmd(f'MAIL FROM:<{sender}>', code, NO_SENDER % sender if code == 550 else '')
+                    client.cmd('RSET', 250)
+                if moment == 0:
+                    client.cmd('AUTH PLAIN ' + base64.b64encode(b'\0ann\0secret').decode(), 235)
+
+
+run(lists, looked_up, endless, trusted, authenticated)
