@@ -316,6 +316,25 @@ static void went_on(const struct tls_context *to, const struct tls_context *from
 	hang_up();
 }
 
+/* Who the client was stands in the ticket. */
+static void test_known_client(void)
+{
+	struct tls_context *to = server_of("{certfile: @/server.crt, keyfile: @/server.key, ca_certs: @/ca.crt, "
+		"cert_reqs: required}");
+	struct tls_context *from = client_of("{ca_certs: @/ca.crt, certfile: @/client.crt, keyfile: @/client.key}");
+	struct tls_session *session = tls_session_new();
+
+	for (unsigned i = 0; i < 2; i++) {
+		ok(talk(to, from, "localhost", session), "served");
+		is_int(tls_is_resumed(&server.stream), i, i ? "the session goes on" : "a session begins");
+		is_str(server.peer, "CN=client", "with whom it began");
+		hang_up();
+	}
+	tls_session_free(session);
+	tls_context_free(from);
+	tls_context_free(to);
+}
+
 static void test_tickets(void)
 {
 	static const char *const same = "{certfile: @/server.crt, keyfile: @/server.key}";
@@ -540,6 +559,7 @@ int main(void)
 	test_large();
 	test_names();
 	test_clients();
+	test_known_client();
 	test_tickets();
 	test_settings();
 	test_contents();

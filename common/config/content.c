@@ -14,6 +14,7 @@
 #include "common/config/reader.h"
 
 #define MAX_CONTENT ((size_t)1 << 20)
+#define MAX_SHARED ((size_t)1 << 16)	/* beyond, what anybody may read need not go with each configuration */
 
 static const char *const content_keys[] = { "certfile", "keyfile", "ca_certs" };
 
@@ -64,6 +65,8 @@ static void read_content(struct config *config, struct config_errors *errors, st
 
 	if (path && config_read_content(path, &content, &for_all) == 0)
 		keep_blocks(&content, &blocks);
+	if (for_all && blocks.size > MAX_SHARED && strcmp(node->key, "ca_certs") == 0)
+		buffer_reset(&blocks);
 	if (blocks.size && !memchr(blocks.data, '\0', blocks.size) && utf8_is_valid(blocks.data, blocks.size))
 		node->content = config_keep(config, blocks.data, blocks.size);
 	if (node->content && for_all && strstr(node->content, "PRIVATE KEY-----"))

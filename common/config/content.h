@@ -13,7 +13,8 @@
 int config_read_content(const char *path, struct buffer *out, bool *for_all);
 
 /* Puts the blocks of PEM that stand in certfile, keyfile and ca_certs of each `tls` below edge, queue and relay into the
- * nodes, as `content`; one that cannot be read is left to who needs it. Warns of private keys that anybody may read. */
+ * nodes, as `content`; one that cannot be read, and a long list of authorities, is left to who needs it. Warns of private
+ * keys that anybody may read. */
 void config_read_contents(struct config *, struct config_errors *);
 
 #endif

@@ -98,7 +98,8 @@ static int use_key(SSL_CTX *ssl, const char *name, const char *path, BIO *bio, s
 	good = key && X509_check_private_key(certificate, key) == 1 && SSL_CTX_use_PrivateKey(ssl, key) == 1;
 	EVP_PKEY_free(key);
 	if (!good)
-		return tls_wrong(error, name, "expected the private key of certfile in %s: %s", path, tls_openssl_error());
+		return tls_wrong(error, name, "expected the private key of certfile in %s%s: %s", path,
+			*name == 'c' ? ", or a keyfile beside it" : "", tls_openssl_error());
 	return 0;
 }
 
