@@ -10,6 +10,7 @@
 
 #include "common/base/counters.h"
 #include "common/base/file.h"
+#include "common/base/limits.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/base/pool.h"
@@ -70,6 +71,16 @@ static int make_counters(void)
 	int result = counters ? 0 : fd == -1 ? errno : 255;
 
 	counters_free(counters);
+	return result;
+}
+
+static int make_limits(void)
+{
+	int fd = -1;
+	struct limits *limits = limits_create(1, &fd);
+	int result = limits ? 0 : fd == -1 ? errno : 255;
+
+	limits_free(limits);
 	return result;
 }
 
@@ -207,6 +218,7 @@ static const struct {
 	{ "file.sync_directory:1:EIO", sync_directory, EIO },
 	{ "file.make_directory:1:EROFS", make_directory, EROFS },
 	{ "counters.memfd:1:ENFILE", make_counters, ENFILE },
+	{ "limits.memfd:1:ENFILE", make_limits, ENFILE },
 	{ "pool.eventfd:1:EMFILE", make_pool, EMFILE },
 	{ "pool.thread:1:EAGAIN", make_pool, EAGAIN },
 	{ "pool.thread:3:EAGAIN", make_pool, EAGAIN },
