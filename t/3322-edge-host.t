@@ -1,11 +1,14 @@
 #!/usr/bin/python3
 # 3322-edge-host.t - the name of a client: its PTR record where that leads back, for the envelope, Received and the log
 # SPDX-License-Identifier: MIT
+import os
+
 from lib.dns import NXDOMAIN, Answer, DnsServer
 from lib.edge import config, stored
-from lib.fixture import is_, like, run, unlike
+from lib.fixture import is_, like, run, unlike, wait_for
 from lib.nsd import Nsd
 from lib.proxied import connect, v1
+from lib.relay import config as relay_config, script
 
 REVERSE = '2.0.192.in-addr.arpa'
 MANY = '\n'.join(f'4 IN PTR n{n}.example.' for n in range(60))
@@ -98,4 +101,21 @@ def unasked(t):
     dns.close()
 
 
-run(names, unasked)
+def passed_on(t):
+    """What a relay's program is told of the client."""
+    os.chmod(t.folder('out'), 0o777)
+    tell = script(t, 'tell', f'echo "$@" >{t.dir}/out/new && mv {t.dir}/out/new {t.dir}/out/told')
+    dns = Nsd(t, {REVERSE: '1 IN PTR one.example.', 'example': 'one IN A 192.0.2.1'})
+    text = relay_config(f'type: pipe, args: [{tell}, "{{client_host}}", "{{client_ip}}"]')
+    text = text.replace('queue: q,', 'queue: q, proxy_protocol: yes,').replace('@process@\n',
+        f'@process@    resolver: {{servers: ["{dns.address}"], timeout: 20}}\n    logging: {{levels: {{edge: debug}}}}\n')
+    master = t.master(text)
+    with connect(t, 'smtp', v1('192.0.2.1')) as client:
+        master.wait_log('resolved .*host=one.example', 20)
+        mail(client, 'a@b.example')
+    wait_for(lambda: os.path.exists(t.path('out/told')), 20, 'the program to be told')
+    is_(t.read('out/told'), b'one.example 192.0.2.1\n', 'name and address')
+    is_(master.stop(), 0, 'all ends well')
+
+
+run(names, unasked, passed_on)

@@ -23,6 +23,18 @@ static void read_as(const uint8_t *data, size_t size, enum dns_type type, size_t
 	}
 }
 
+static void read_names(const uint8_t *data, size_t size)
+{
+	struct dns_record records[4];
+	long count = dns_answer_records(data, size, DNS_PTR, records, 4);
+	char name[DNS_NAME_SIZE];
+
+	for (long i = 0; i < count && i < 4; i++) {
+		if (dns_answer_name(data, size, &records[i], 0, name) && strlen(name) >= DNS_NAME_SIZE)
+			BUG("a name too long");
+	}
+}
+
 static void read_mx(const uint8_t *data, size_t size)
 {
 	struct mx_records records;
@@ -63,6 +75,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	hosts_free(hosts);
 	read_as(data, size, DNS_A, 4);
 	read_as(data, size, DNS_AAAA, 16);
+	read_names(data, size);
 	read_mx(data, size);
 	read_domain(data, size);
 	return 0;
