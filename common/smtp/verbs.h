@@ -53,8 +53,11 @@ struct session {
 	bool lingering;			/* closed while the client may be sending */
 	bool draining, ending;		/* see session_drain */
 	bool refused_chunk;		/* with chunk_refusal, and since then only more chunks came */
-	struct reply chunk_refusal;
 	bool refused_before;		/* MAIL or a RCPT was, and since then only RCPT, DATA and BDAT came */
+	bool asking;			/* session_authenticated() is due */
+	bool had_secret;		/* see session_forget_secret */
+	bool tried_auth;		/* what nobody knows may be a secret */
+	struct reply chunk_refusal;
 	unsigned errors;		/* see settings->max_errors */
 	unsigned idle, refused;		/* see SESSION_IDLE_COMMANDS */
 	int64_t partial_since_ms;	/* when a part of a command was first seen; 0 = none */
@@ -62,9 +65,6 @@ struct session {
 	char *tls;			/* its version and cipher; NULL: in clear */
 	char *auth;			/* who the client is; NULL: not known */
 	struct sasl_server *sasl;	/* while AUTH is under way */
-	bool asking;			/* session_authenticated() is due */
-	bool had_secret;		/* see session_forget_secret */
-	bool tried_auth;		/* what nobody knows may be a secret */
 	const char *given;		/* the line of the command while it runs, for the log; NULL = none */
 	size_t given_size;
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
