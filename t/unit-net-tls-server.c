@@ -247,6 +247,24 @@ static void shown(const struct tls_context *to, const char *host, const char *na
 	tls_context_free(from);
 }
 
+/* A certificate without its chain, which stands where authorities do. */
+static void test_chain(void)
+{
+	struct tls_context *to = server_of("{certfile: @/leaf.crt, keyfile: @/leaf.key, ca_certs: @/middle.crt}");
+	struct tls_context *from = client_of("{ca_certs: @/ca.crt}");
+
+	ok(talk(to, from, "localhost", NULL), "a chain from ca_certs is shown");
+	hang_up();
+	tls_context_free(to);
+	to = server_of("{certfile: @/leaf.crt, keyfile: @/leaf.key}");
+	ok(!talk(to, from, "localhost", NULL), "and missed where it is nowhere");
+	ok(strstr(server.problem, "unknown ca"), "%s", server.problem);
+	release(&server);
+	release(&client);
+	tls_context_free(to);
+	tls_context_free(from);
+}
+
 static void test_names(void)
 {
 	struct tls_context *to = server_of("{certfile: @/server.crt, keyfile: @/server.key, certs: ["
@@ -549,6 +567,11 @@ int main(void)
 	certificates_make(folder);
 	certificates_run("cd %s && cp server.key open.key && chmod 644 open.key && cat wrong.key wrong.crt ca.crt >wrong.pem "
 		"&& chmod 600 wrong.pem", folder);
+	certificates_run("cd %s && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout middle.key "
+		"-out middle.csr -subj /CN=middle 2>>log && echo basicConstraints=CA:TRUE >middle.ext && openssl x509 -req "
+		"-in middle.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days 2 -extfile middle.ext -out middle.crt 2>>log && "
+		"cp server.key leaf.key && openssl x509 -req -in server.csr -CA middle.crt -CAkey middle.key -CAcreateserial "
+		"-days 2 -extfile server.ext -out leaf.crt 2>>log", folder);
 	certificates_run("cd %s && cp client.key expired.key && "
 		"openssl x509 -req -in client.csr -CA ca.crt -CAkey ca.key -CAcreateserial -days -1 -extfile client.ext "
 		"-out expired.crt 2>>log && openssl req -newkey ec -pkeyopt ec_paramgen_curve:prime256v1 -nodes -keyout star.key "
@@ -557,6 +580,7 @@ int main(void)
 	test_versions();
 	test_clear();
 	test_large();
+	test_chain();
 	test_names();
 	test_clients();
 	test_known_client();

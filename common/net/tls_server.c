@@ -50,17 +50,33 @@ static void tell_authorities(SSL_CTX *ssl)
 	sk_X509_NAME_pop_free(names, X509_NAME_free);
 }
 
-static int verify_clients(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error *error)
+/* As Python has it: who has no chain in certfile may have it in ca_certs. */
+static void complete_chain(SSL_CTX *ssl)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_get0_chain_certs(ssl, &chain);
+	if (sk_X509_num(chain) <= 0)
+		SSL_CTX_build_cert_chain(ssl, SSL_BUILD_CHAIN_FLAG_NO_ROOT | SSL_BUILD_CHAIN_FLAG_IGNORE_ERROR |
+			SSL_BUILD_CHAIN_FLAG_CLEAR_ERROR);
+	ERR_clear_error();
+}
+
+static int use_authorities(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error *error)
 {
 	enum tls_cert_reqs reqs = tls_cert_reqs(s);
 
+	if (reqs == TLS_CERT_NONE && !s->ca_certs)
+		return 0;
+	if (tls_load_authorities(ssl, s, error) < 0)
+		return -1;
+	if (s->ca_certs)
+		complete_chain(ssl);
 	if (reqs == TLS_CERT_NONE)
 		return 0;
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | (reqs == TLS_CERT_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
 	SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH);
 	SSL_CTX_set_max_cert_list(ssl, CHAIN_SIZE);
-	if (tls_load_authorities(ssl, s, error) < 0)
-		return -1;
 	tell_authorities(ssl);
 	return 0;
 }
@@ -80,7 +96,7 @@ static int set_up(SSL_CTX *ssl, const struct tls_settings *s, const struct tls_p
 	set_groups(ssl);
 	if (tls_load_pair(ssl, pair, error) < 0)
 		return -1;
-	return verify_clients(ssl, s, error);
+	return use_authorities(ssl, s, error);
 }
 
 /* --- which sessions are good here --- */

@@ -127,6 +127,14 @@ static void warn_of_dates(const struct tls_context *context, const struct tls_se
 			certs->kind == CONFIG_LIST ? certs->items[i] : certs, errors);
 }
 
+static bool has_chain(SSL_CTX *ssl)
+{
+	STACK_OF(X509) *chain = NULL;
+
+	SSL_CTX_get0_chain_certs(ssl, &chain);
+	return sk_X509_num(chain) > 0;
+}
+
 static void warn_of_authorities(const struct tls_settings *settings, const struct config_node *map,
 	struct config_errors *errors)
 {
@@ -161,7 +169,9 @@ void tls_server_check(const struct tls_settings *settings, const struct config_n
 		warn_of_dates(context, settings, map, errors);
 	else
 		say_error(&error, map, errors);
-	warn_of_authorities(settings, map, errors);
+	if (context && settings->ca_certs && tls_cert_reqs(settings) == TLS_CERT_NONE && !has_chain(context->ssl))
+		config_warning_at(errors, config_get(map, "ca_certs"),
+			"not used: cert_reqs none asks clients for no certificate, and it has no chain for certfile");
 	if (!settings->ca_certs && tls_cert_reqs(settings) != TLS_CERT_NONE)
 		config_warning_at(errors, config_get(map, "cert_reqs"),
 			"without ca_certs whoever has a certificate of a public authority has a good one");
