@@ -4,10 +4,12 @@
 
 #include <event2/event.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include "common/base/clock.h"
 #include "common/base/memory.h"
+#include "common/lookup/canonical.h"
 #include "common/message/reply.h"
 #include "edge/edge.h"
 #include "edge/tally.h"
@@ -158,9 +160,12 @@ bool edge_limits_message(struct edge *edge, const struct peer *peer, const char 
 	if (!most)
 		return true;
 	if (user) {
-		/* A user named as an address is written is not that address. */
+		/* Not the address that he may be named like; and the same however his domain is written. */
+		char *name = canonical_address(user);
+
 		snprintf(scope, sizeof(scope), "%s user", edge->name);
-		key = limits_key(limits, LIMITS_MESSAGES, scope, user, strlen(user));
+		key = limits_key(limits, LIMITS_MESSAGES, scope, name, strlen(name));
+		free(name);
 	} else {
 		key = stranger_key(edge, LIMITS_MESSAGES, peer);
 	}

@@ -15,7 +15,8 @@ from lib.limits import counters, limited
 from lib.master import sighup, status
 from lib.proxied import connect, v1
 
-USERS = {'ann': '{PLAIN}right', 'slow': '$pbkdf2-sha256$100000$c2FsdHNhbHRzYWx0c2FsdA$j5qMr2M/YUVlVuz6or2EZzk3.0setQ3.7ZiYknWLnww'}
+USERS = {'ann': '{PLAIN}right', 'ann@b.example': '{PLAIN}right',
+    'slow': '$pbkdf2-sha256$100000$c2FsdHNhbHRzYWx0c2FsdA$j5qMr2M/YUVlVuz6or2EZzk3.0setQ3.7ZiYknWLnww'}
 KEYS = 'auth_without_tls: yes, proxy_protocol: yes, max_connections: 50, max_messages_per_minute: 3' + users(USERS)
 PLACES, AT_ONCE, WAITING = 50, 40, 17
 
@@ -69,18 +70,19 @@ def guesses(t):
 
 
 def by_user(t):
-    """A user is limited as such, wherever he comes from, and others at his address are not for that."""
+    """A user is limited as such, from anywhere and however he writes his domain; others at his address are not for that."""
     master = t.master(limited(KEYS))
     with client_of(t, '192.0.2.1') as one, client_of(t, '192.0.2.2') as other, client_of(t, '192.0.2.1') as nobody:
-        for client in one, other:
-            client.cmd(f'AUTH PLAIN {plain("ann", "right")}', 235)
+        for client, user in (one, 'ann@b.example'), (other, 'ann@B.Example'):
+            client.cmd(f'AUTH PLAIN {plain(user, "right")}', 235)
         for client, code in (one, 250), (other, 250), (one, 250), (other, 450), (one, 450):
             reply = client.cmd('MAIL FROM:<a@b.example>', code)
             client.cmd('RSET', 250)
         is_(reply.text, '4.7.1 More than 3 messages a minute from your account', 'the reason')
         nobody.cmd('MAIL FROM:<a@b.example>', 550)
     is_(master.stop(), 0, 'it ends well')
-    like(master.log, r'refused a message edge=main because="max_messages_per_minute of a user" .*client=ann$', 'who it was')
+    like(master.log, r'refused a message edge=main because="max_messages_per_minute of a user" .*client=ann@B\.Example$',
+        'who it was')
 
 
 def leavers(t):
