@@ -43,6 +43,8 @@ static void make_body(size_t size)
 
 		buffer_append(&body, line, room < sizeof(line) - 1 ? room : sizeof(line) - 1);
 	}
+	if (size >= 3 && body.data[size - 3] == '\r')
+		body.data[size - 3] = '.';
 	if (size >= 2)
 		memcpy(body.data + size - 2, "\r\n", 2);
 	buffer_append_str(&body, ".\r\n");

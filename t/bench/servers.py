@@ -323,7 +323,6 @@ def make_certificate(certificate, key):
     subprocess.run(['openssl', 'req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days',
         '2', '-keyout', key, '-out', certificate, '-subj', '/CN=bench.example', '-addext', 'subjectAltName=DNS:bench.example'],
         check=True, capture_output=True)
-    os.chmod(key, 0o644)    # processes that are no root read it
 
 
 def libraries():
