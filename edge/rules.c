@@ -17,6 +17,8 @@
 
 #define QUIET_MS 10000
 
+enum { RULE_LOOKUP, RULE_ONLY, RULE_REGEX };
+
 struct known {
 	char *address;			/* canonical */
 	UT_hash_handle hh;
@@ -25,6 +27,7 @@ struct known {
 /* The rules of one kind. */
 struct side {
 	const char *what;		/* "Sender", as replies have it */
+	const char *rule_names[3];	/* the keys: of a look-up, a list, patterns */
 	struct lookup *lookup;
 	bool has_only, has_patterns;	/* given, were it an empty list */
 	struct known *only;
@@ -153,12 +156,13 @@ struct rules *rules_load(const struct rules_options *options, const struct confi
 {
 	struct rules *rules = xcalloc(1, sizeof(*rules));
 
-	rules->senders.what = "Sender";
+	rules->senders = (struct side){ .what = "Sender", .rule_names = { "lookup_senders", "only_senders", "regex_senders" } };
 	rules->senders.lookup = load_lookup(options->lookup_senders);
 	rules->senders.has_only = config_get(section, "only_senders");
 	rules->senders.has_patterns = config_get(section, "regex_senders");
 	load_side(&rules->senders, &options->only_senders, &options->regex_senders);
-	rules->recipients.what = "Recipient";
+	rules->recipients = (struct side){ .what = "Recipient",
+		.rule_names = { "lookup_recipients", "only_recipients", "regex_recipients" } };
 	rules->recipients.lookup = load_lookup(options->lookup_recipients);
 	rules->recipients.has_only = config_get(section, "only_recipients");
 	rules->recipients.has_patterns = config_get(section, "regex_recipients");
@@ -227,9 +231,12 @@ static int match(const struct side *side, const char *address, const char **patt
 	return found;
 }
 
-static void refuse(const struct side *side, const char *address, struct reply *why)
+static void refuse(const struct side *side, const char *address, const char *rule, const char *reason,
+	struct rules_verdict *verdict)
 {
-	reply_set(why, 550, "5.7.1", "%s <%s> Not allowed", side->what, address);
+	reply_set(&verdict->why, 550, "5.7.1", "%s <%s> Not allowed", side->what, address);
+	verdict->rule = rule;
+	verdict->reason = reason;
 }
 
 /* Who found an address for it can send that again and again: each refusal is in the log anyway. */
@@ -245,20 +252,25 @@ static void log_given_up(struct side *side, const struct rules_client *client, c
 		LOG_TEXT("reason", "it takes too long on this address"));
 }
 
-static void decide(struct side *side, const struct rules_client *client, const char *address, struct reply *why)
+static void decide(struct side *side, const struct rules_client *client, const char *address,
+	struct rules_verdict *verdict)
 {
 	const char *pattern = NULL;
-	int found;
+	int found = 1;
 
-	if (side->has_only)
-		found = is_only_known(side, address);
-	else
-		found = side->has_patterns ? match(side, address, &pattern) : 1;
+	if (side->has_only) {
+		if (!is_only_known(side, address))
+			refuse(side, address, side->rule_names[RULE_ONLY], "not in the list", verdict);
+		return;
+	}
+	if (side->has_patterns)
+		found = match(side, address, &pattern);
+	if (found > 0)
+		return;
+	refuse(side, address, side->rule_names[RULE_REGEX], found ? "a pattern takes too long" : "no pattern matches", verdict);
 	if (found < 0) {
 		log_given_up(side, client, address, pattern);
-		reply_set(why, 451, "4.3.0", "%s <%s> could not be checked, try again later", side->what, address);
-	} else if (!found) {
-		refuse(side, address, why);
+		reply_set(&verdict->why, 451, "4.3.0", "%s <%s> could not be checked, try again later", side->what, address);
 	}
 }
 
@@ -281,24 +293,26 @@ static void query_free(struct rules_query *query)
 static void on_found(void *arg, const struct lookup_fields *fields, const struct reply *why)
 {
 	struct rules_query *query = arg;
-	struct reply refusal = { 0 };
+	struct rules_verdict verdict = { 0 };
 
-	if (!fields && !why) {
-		refuse(query->side, query->address, &refusal);
-		why = &refusal;
+	if (!fields)
+		refuse(query->side, query->address, query->side->rule_names[RULE_LOOKUP], "not known", &verdict);
+	if (why) {
+		reply_copy(&verdict.why, why);
+		verdict.reason = "the look-up failed";
 	}
-	query->done(query->arg, why);
-	reply_release(&refusal);
+	query->done(query->arg, &verdict);
+	reply_release(&verdict.why);
 	query_free(query);
 }
 
 static struct rules_query *ask(struct side *side, const struct rules_client *client, const char *address,
-	struct reply *why, rules_done_fn *done, void *arg)
+	struct rules_verdict *verdict, rules_done_fn *done, void *arg)
 {
 	struct rules_query *query;
 
 	if (!side->lookup) {
-		decide(side, client, address, why);
+		decide(side, client, address, verdict);
 		return NULL;
 	}
 	query = xcalloc(1, sizeof(*query));
@@ -316,24 +330,24 @@ static bool is_set(const struct side *side)
 }
 
 struct rules_query *rules_sender(struct rules *rules, const struct rules_client *client, const char *sender,
-	struct reply *why, rules_done_fn *done, void *arg)
+	struct rules_verdict *verdict, rules_done_fn *done, void *arg)
 {
 	/* What comes from nobody is for one of ours. */
 	if (!*sender && is_set(&rules->recipients))
 		return NULL;
 	if (!is_set(&rules->senders) && rules->has_credentials && !client->user && !client->trusted) {
-		refuse(&rules->senders, sender, why);
+		refuse(&rules->senders, sender, "lookup_credentials", "not authenticated", verdict);
 		return NULL;
 	}
-	return ask(&rules->senders, client, sender, why, done, arg);
+	return ask(&rules->senders, client, sender, verdict, done, arg);
 }
 
 struct rules_query *rules_recipient(struct rules *rules, const struct rules_client *client, const char *recipient,
-	struct reply *why, rules_done_fn *done, void *arg)
+	struct rules_verdict *verdict, rules_done_fn *done, void *arg)
 {
 	if (address_is_postmaster(recipient))
 		return NULL;
-	return ask(&rules->recipients, client, recipient, why, done, arg);
+	return ask(&rules->recipients, client, recipient, verdict, done, arg);
 }
 
 void rules_cancel(struct rules_query *query)

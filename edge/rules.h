@@ -59,17 +59,20 @@ struct rules_client {
 	bool trusted;			/* in trusted_clients */
 };
 
-/* `why` NULL accepts; else 550 5.7.1, or 451 4.3.0 where it could not be found out. */
-typedef void rules_done_fn(void *arg, const struct reply *why);
+struct rules_verdict {
+	struct reply why;		/* none accepts; else 550 5.7.1, or 451 4.3.0 where it could not be found out */
+	const char *rule, *reason;	/* which key refused it, and why, for the log */
+};
+typedef void rules_done_fn(void *arg, const struct rules_verdict *);
 
-/* NULL: decided at once, accepted where `why` is none. Else `done` will run, once, from the loop, and the query is gone
- * then. The arguments are not needed after the call. The null sender passes where there is a recipient rule, and is a
- * sender like any other where there is none. */
-struct rules_query *rules_sender(struct rules *, const struct rules_client *, const char *sender, struct reply *why,
-	rules_done_fn *done, void *arg);
+/* NULL: decided at once, by *verdict, whose `why` the caller releases. Else `done` will run, once, from the loop, and the
+ * query is gone then. The arguments are not needed after the call. The null sender passes where there is a recipient
+ * rule, and is a sender like any other where there is none. */
+struct rules_query *rules_sender(struct rules *, const struct rules_client *, const char *sender,
+	struct rules_verdict *verdict, rules_done_fn *done, void *arg);
 /* The same of a recipient. <Postmaster> always passes (RFC 5321 4.5.1). */
 struct rules_query *rules_recipient(struct rules *, const struct rules_client *, const char *recipient,
-	struct reply *why, rules_done_fn *done, void *arg);
+	struct rules_verdict *verdict, rules_done_fn *done, void *arg);
 void rules_cancel(struct rules_query *);	/* does not call back; NULL is fine */
 
 #endif

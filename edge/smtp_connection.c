@@ -48,41 +48,42 @@ static struct rules_client client_of(const struct smtp_connection *c)
 		.user = session_auth(c->session), .trusted = c->trusted };
 }
 
-static void sender_checked(void *arg, const struct reply *why)
+static void sender_checked(void *arg, const struct rules_verdict *verdict)
 {
 	struct smtp_connection *c = arg;
 	struct reply limit = { 0 };
 
 	c->query = NULL;
-	if (!why || reply_is_none(why)) {
+	if (reply_is_none(&verdict->why)) {
 		edge_limits_message(&c->edge->edge, &c->peer, client_of(c).user, &limit);
-		why = &limit;
+		session_answer(c->session, &limit);
+	} else {
+		session_answer_for(c->session, &verdict->why, &(struct session_cause){ verdict->rule, verdict->reason });
 	}
-	session_answer(c->session, why);
 	reply_release(&limit);
 }
 
-static void recipient_checked(void *arg, const struct reply *why)
+static void recipient_checked(void *arg, const struct rules_verdict *verdict)
 {
 	struct smtp_connection *c = arg;
 
 	c->query = NULL;
-	session_answer(c->session, why);
+	session_answer_for(c->session, &verdict->why, &(struct session_cause){ verdict->rule, verdict->reason });
 }
 
 static void on_sender(void *arg, struct session *session, const struct envelope *envelope)
 {
 	struct smtp_connection *c = arg;
 	struct rules_client client = client_of(c);
-	struct reply why = { 0 };
+	struct rules_verdict verdict = { 0 };
 
 	(void)session;
-	queue_accepts(c->edge->edge.queue, envelope->size, &why);
-	if (reply_is_none(&why))
-		c->query = rules_sender(c->edge->edge.rules, &client, envelope->sender, &why, sender_checked, c);
+	queue_accepts(c->edge->edge.queue, envelope->size, &verdict.why);
+	if (reply_is_none(&verdict.why))
+		c->query = rules_sender(c->edge->edge.rules, &client, envelope->sender, &verdict, sender_checked, c);
 	if (!c->query)
-		sender_checked(c, &why);
-	reply_release(&why);
+		sender_checked(c, &verdict);
+	reply_release(&verdict.why);
 }
 
 /* MAIL waits for the client's name, which belongs to what rules look at. */
@@ -109,14 +110,15 @@ static void on_recipient(void *arg, struct session *session, const struct envelo
 {
 	struct smtp_connection *c = arg;
 	struct rules_client client = client_of(c);
-	struct reply why = { 0 };
+	struct rules_verdict verdict = { 0 };
 
 	(void)session;
 	(void)envelope;
-	c->query = rules_recipient(c->edge->edge.rules, &client, recipient->address, &why, recipient_checked, c);
+	c->query = rules_recipient(c->edge->edge.rules, &client, recipient->address, &verdict, recipient_checked,
+		c);
 	if (!c->query)
-		recipient_checked(c, &why);
-	reply_release(&why);
+		recipient_checked(c, &verdict);
+	reply_release(&verdict.why);
 }
 
 static struct submission *submission_new(struct smtp_connection *c, const struct envelope *e)

@@ -36,7 +36,8 @@ def lists(t):
         client.cmd('RCPT TO:<c@d.example>', 250)
     is_([r['address'] for m in stored(t) for r in m['recipients']], ['c@D.example', 'jürgen@MÜNCHEN.example', 'POSTMASTER'],
         'only those that were accepted get it')
-    like(edge.log, r'rejected .*client=127\.0\.0\.1 .*Recipient <x@d\.example> Not allowed', 'a refusal is in the log')
+    like(edge.log, r'rejected .*client=127\.0\.0\.1 .*recipient=x@d\.example rule=only_recipients reason="not in the list" '
+        r'reply="550 5\.7\.1 Recipient <x@d\.example> Not allowed"', 'a refusal is in the log, and its rule')
 
 
 def looked_up(t):
@@ -106,7 +107,7 @@ def authenticated(t):
         'ours': f'{CREDENTIALS}, only_recipients: [c@d.example]'}
     more = ''.join(f'  {name}: {{type: smtp, queue: q, listener: {{port: @port:{name}@}}, auth_without_tls: yes, '
         f'rules: {{{rules}}}}}\n' for name, rules in edges.items())
-    t.edge(config(f', auth_without_tls: yes, rules: {{{CREDENTIALS}}}').replace('\nqueue:\n', f'\n{more}queue:\n'))
+    edge = t.edge(config(f', auth_without_tls: yes, rules: {{{CREDENTIALS}}}').replace('\nqueue:\n', f'\n{more}queue:\n'))
     # Codes for the null sender, one of ann's and one of another; before AUTH, and after.
     for port, before, after in (('smtp', (550, 550, 550), (250, 250, 250)), ('both', (550, 550, 550), (550, 250, 550)),
             ('either', (550, 250, 550), (550, 250, 550)), ('ours', (250, 550, 550), (250, 250, 250))):
@@ -118,6 +119,8 @@ def authenticated(t):
                     client.cmd('RSET', 250)
                 if moment == 0:
                     client.cmd('AUTH PLAIN ' + base64.b64encode(b'\0ann\0secret').decode(), 235)
+    for cause in 'lookup_credentials reason="not authenticated"', 'lookup_senders reason="not known"':
+        like(edge.log, f'rejected .*command=MAIL .*rule={cause}', f'the log says {cause}')
 
 
 run(lists, looked_up, endless, trusted, authenticated)

@@ -40,21 +40,22 @@ static void unload(struct rules *rules)
 }
 
 struct answer {
-	struct reply reply;
+	struct rules_verdict verdict;
 	int calls;
 };
 
-static void done(void *arg, const struct reply *why)
+static void done(void *arg, const struct rules_verdict *verdict)
 {
 	struct answer *answer = arg;
 
 	answer->calls++;
-	if (why)
-		reply_copy(&answer->reply, why);
+	answer->verdict = *verdict;
+	answer->verdict.why = (struct reply){ 0 };
+	reply_copy(&answer->verdict.why, &verdict->why);
 }
 
-typedef struct rules_query *ask_fn(struct rules *, const struct rules_client *, const char *address, struct reply *why,
-	rules_done_fn *, void *arg);
+typedef struct rules_query *ask_fn(struct rules *, const struct rules_client *, const char *address,
+	struct rules_verdict *, rules_done_fn *, void *arg);
 
 /* "ok", or the reply. */
 static const char *ask(struct rules *rules, ask_fn *asked, const char *user, bool trusted, const char *address)
@@ -62,7 +63,7 @@ static const char *ask(struct rules *rules, ask_fn *asked, const char *user, boo
 	static struct buffer text;
 	const struct rules_client client = { .session = "s", .ip = "192.0.2.1", .user = user, .trusted = trusted };
 	struct answer answer = { 0 };
-	struct rules_query *query = asked(rules, &client, address, &answer.reply, done, &answer);
+	struct rules_query *query = asked(rules, &client, address, &answer.verdict, done, &answer);
 
 	buffer_reset(&text);
 	if (query && answer.calls)
@@ -71,11 +72,11 @@ static const char *ask(struct rules *rules, ask_fn *asked, const char *user, boo
 	if (answer.calls != (query ? 1 : 0))
 		return "not called back once";
 	buffer_append_str(&text, "ok");
-	if (!reply_is_none(&answer.reply)) {
+	if (!reply_is_none(&answer.verdict.why)) {
 		buffer_reset(&text);
-		reply_append(&answer.reply, &text);
+		reply_append(&answer.verdict.why, &text);
 	}
-	reply_release(&answer.reply);
+	reply_release(&answer.verdict.why);
 	return buffer_str(&text);
 }
 
@@ -213,7 +214,7 @@ static void cancelling(void)
 	const struct rules_client client = { .session = "s", .ip = "192.0.2.1" };
 	struct answer answer = { 0 };
 
-	rules_cancel(rules_recipient(rules, &client, "c@d.example", &answer.reply, done, &answer));
+	rules_cancel(rules_recipient(rules, &client, "c@d.example", &answer.verdict, done, &answer));
 	rules_cancel(NULL);
 	event_base_loop(base, EVLOOP_NONBLOCK);
 	is_int(answer.calls, 0, "what was cancelled is not answered");

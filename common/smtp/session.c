@@ -124,7 +124,8 @@ static void log_refusal(const struct session *s, const struct verb *verb, const 
 	log_info("smtp", "rejected", LOG_TEXT("id", e ? e->id : NULL), LOG_TEXT("session", s->id),
 		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name), LOG_TEXT("given", given),
 		LOG_TEXT("sender", e ? e->sender : NULL),
-		LOG_TEXT("recipient", s->recipient), LOG_TEXT("reply", buffer_str(&text)));
+		LOG_TEXT("recipient", s->recipient), LOG_TEXT("rule", s->cause ? s->cause->rule : NULL),
+		LOG_TEXT("reason", s->cause ? s->cause->reason : NULL), LOG_TEXT("reply", buffer_str(&text)));
 	buffer_release(&text);
 	free(given);
 }
@@ -209,6 +210,7 @@ void session_reply_with(struct session *s, const struct reply *reply)
 	/* A message that the owner has is logged by the owner. */
 	if (reply->code >= 400 && (s->envelope || verb != &end_of_data))
 		log_refusal(s, verb, reply);
+	s->cause = NULL;
 	if (is_error(s, verb, reply) && ++s->errors > s->settings->max_errors) {
 		session_end(s, 421, "4.7.0", is_bad_command(reply) ? "Too many errors" :
 			"Too many commands that bring no message");
@@ -253,6 +255,12 @@ void session_answer(struct session *s, const struct reply *why)
 	if (!s->answered)
 		BUG("an answer that nobody asked for");
 	s->answered(s, why && !reply_is_none(why) ? why : NULL);
+}
+
+void session_answer_for(struct session *s, const struct reply *why, const struct session_cause *cause)
+{
+	s->cause = cause;
+	session_answer(s, why);
 }
 
 void session_greet(struct session *s)

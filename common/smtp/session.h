@@ -126,6 +126,11 @@ const char *session_auth(const struct session *);
 bool session_forget_secret(struct session *);
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */
 void session_answer(struct session *, const struct reply *why);
+/* The same, and for the log what refused it and why; borrowed until it returns. */
+struct session_cause {
+	const char *rule, *reason;
+};
+void session_answer_for(struct session *, const struct reply *why, const struct session_cause *);
 const struct envelope *session_envelope(const struct session *);	/* of the transaction under way; NULL = none */
 /* The verified name of the client, NULL for none, in the envelope of the transaction under way. */
 void session_set_client_host(struct session *, const char *host);

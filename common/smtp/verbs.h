@@ -68,6 +68,7 @@ struct session {
 	const char *given;		/* the line of the command while it runs, for the log; NULL = none */
 	size_t given_size;
 	const char *recipient;		/* that a reply is about, for the log; NULL = none */
+	const struct session_cause *cause;	/* of the answer at hand; NULL = none is known */
 	struct envelope *envelope;	/* from MAIL on */
 	struct incoming *incoming;	/* in PHASE_BDAT, PHASE_CHUNK, PHASE_DATA */
 	char id[ID_SIZE];
