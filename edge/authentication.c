@@ -46,6 +46,8 @@ void authentication_refuse_passlib(const struct config_node *node, void *field, 
 
 /* ---- loading */
 
+#define TEXT_SAFER "a hash is safer, or {PLAIN} before it if it is meant"
+
 struct listing {
 	struct authenticator *made;
 	struct config_errors *errors;
@@ -94,10 +96,10 @@ static void check_entries(struct authenticator *made, struct config_errors *erro
 	struct listing listing = { .made = made, .errors = errors, .all_scram = true };
 
 	lookup_each(made->lookup, "password", check_entry, &listing);
-	if (listing.bare_count)
-		config_warning_at(errors, listing.bare,
-			"in plain text, as are %zu more; a hash is safer, or {PLAIN} before it if it is meant",
-			listing.bare_count - 1);
+	if (listing.bare_count == 1)
+		config_warning_at(errors, listing.bare, "in plain text; " TEXT_SAFER);
+	else if (listing.bare_count)
+		config_warning_at(errors, listing.bare, "in plain text, as are %zu more; " TEXT_SAFER, listing.bare_count - 1);
 	made->scram = made->dummy && listing.all_scram && lookup_is_listed(made->lookup);
 }
 

@@ -138,6 +138,11 @@ static bool has_failed_enough(const struct inquiry *inquiry, unsigned failures)
 	return most && failures >= most;
 }
 
+static bool is_blocked(const struct inquiry *inquiry)
+{
+	return has_failed_enough(inquiry, edge_limits_auth_failures(inquiry->edge, inquiry->peer));
+}
+
 /* Later than a right one is accepted, but each client waits for itself alone. */
 static void fail(struct inquiry *inquiry, const char *reason)
 {
@@ -196,6 +201,11 @@ static bool may_act_for(const struct inquiry *inquiry)
 		|| strcmp(inquiry->authzid, inquiry->authcid) == 0;
 }
 
+static void refuse_blocked(struct inquiry *inquiry)
+{
+	refuse(inquiry, 454, "4.7.0", "Too many failures to authenticate, try again later");
+}
+
 static void worked(void *arg)
 {
 	struct hash_job *job = arg;
@@ -207,7 +217,10 @@ static void worked(void *arg)
 	if (!inquiry)
 		return;
 	inquiry->job = NULL;
-	if (!inquiry->known) {
+	/* Others of the same client failed meanwhile: what was found out is not told, nor counts. */
+	if (is_blocked(inquiry)) {
+		refuse_blocked(inquiry);
+	} else if (!inquiry->known) {
 		fail(inquiry, "no such user");
 	} else if (!right) {
 		fail(inquiry, "wrong password");
@@ -311,8 +324,8 @@ void inquiry_ask(struct inquiry **place, struct edge *edge, const struct peer *p
 	inquiry_free(place);		/* of an exchange that was not ended */
 	inquiry = *place = xcalloc(1, sizeof(*inquiry));
 	*inquiry = (struct inquiry){ .place = place, .edge = edge, .peer = peer, .session = session, .done = done, .arg = arg };
-	if (has_failed_enough(inquiry, edge_limits_auth_failures(edge, peer)))
-		refuse(inquiry, 454, "4.7.0", "Too many failures to authenticate, try again later");
+	if (is_blocked(inquiry))
+		refuse_blocked(inquiry);
 	else
 		look_up(inquiry, question);
 }

@@ -16,6 +16,7 @@ CHECKS = (
     ('{ann: {password: 123456}}', 'error', 'has to be in quotes'),
     ('{ann: {password: "{MD5}x"}}', 'error', 'no password can be: a {SCHEME} that is not known'),
     ('{ann: {password: "$6$salt$short"}}', 'error', 'no password can be: not whole'),
+    ('{ann: {password: secret}}', 'warning', 'in plain text; a hash is safer'),
     ('{ann: {password: secret}, bob: {password: more}}', 'warning', 'in plain text, as are 1 more'),
 )
 
