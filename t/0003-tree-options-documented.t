@@ -11,6 +11,7 @@ from lib.fixture import TOP, diag, is_, ok, run
 
 os.chdir(TOP)
 WITHOUT_FILE = {'certfile', 'keyfile', 'certs'}
+CHECKED_ELSEWHERE = {'conf/slimta-submission.conf'}        # with the files that README makes for it: 8050
 
 
 def read(*patterns):
@@ -68,7 +69,7 @@ def options(t):
     is_(sorted(f'{section} {key}' for section, key in names
         if not values_of(commented if key.split('.')[-1] in WITHOUT_FILE else samples, key)), [],
         'a sample in conf/ has each key')
-    for name in sorted(glob.glob('conf/*.conf')):
+    for name in sorted({*glob.glob('conf/*.conf')} - CHECKED_ELSEWHERE):
         checked = t.run('slimta-master', '-c', os.path.join(TOP, name), '--check', '--allow-root')
         if not is_(checked.returncode, 0, f'{name} passes --check'):
             diag(checked.stderr.decode())
