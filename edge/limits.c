@@ -172,8 +172,9 @@ bool edge_limits_message(struct edge *edge, const struct peer *peer, const char 
 	if (!key || limits_count(limits, key, most, clock_boot_ms()))
 		return true;
 	counter_add(edge->child->counters, COUNTER_EDGE_LIMITED_MESSAGES, 1);
-	tally_add_of(edge->limits.slowed, edge->name, user ? "max_messages_per_minute of a user" :
-		"max_messages_per_minute of an address", edge->connections, user ? user : peer->text);
+	tally_add_of(user ? edge->limits.slowed_users : edge->limits.slowed, edge->name, user ?
+		"max_messages_per_minute of a user" : "max_messages_per_minute of an address", edge->connections,
+		user ? user : peer->text);
 	reply_set(why, 450, "4.7.1", "More than %u messages a minute from your %s", most, user ? "account" : "address");
 	return false;
 }
@@ -203,6 +204,8 @@ void edge_limits_open(struct edge *edge)
 	l->key = limits_key(limits_of(edge), LIMITS_CONNECTIONS, edge->name, NULL, 0);
 	l->refused = tally_new(base, "refused a connection", "refused connections", "because");
 	l->slowed = tally_new(base, "refused a message", "refused messages", "because");
+	l->slowed_users = tally_new(base, "refused a message", "refused messages", "because");
+	tally_set_of(l->slowed_users, "user");
 	l->busied = tally_new(base, "shortened time-outs", "shortened time-outs several times", "because");
 	l->watch = evtimer_new(base, on_watch, edge);
 	if (!l->watch)
@@ -215,12 +218,14 @@ void edge_limits_close(struct edge *edge)
 
 	tally_flush(l->refused);
 	tally_flush(l->slowed);
+	tally_flush(l->slowed_users);
 	tally_flush(l->busied);
 	tally_free(l->refused);
 	tally_free(l->slowed);
+	tally_free(l->slowed_users);
 	tally_free(l->busied);
 	if (l->watch)
 		event_free(l->watch);
-	l->refused = l->slowed = l->busied = NULL;
+	l->refused = l->slowed = l->slowed_users = l->busied = NULL;
 	l->watch = NULL;
 }

@@ -24,7 +24,7 @@ struct edge_limits {
 	uint64_t key;			/* of connections */
 	size_t uncounted;		/* connections for which there was no place in shared memory */
 	struct event *watch;
-	struct tally *refused, *slowed, *busied;
+	struct tally *refused, *slowed, *slowed_users, *busied;
 	bool busy;			/* over EDGE_BUSY_PERCENT of max_connections */
 };
 extern const struct option edge_limits_rows[];

@@ -13,7 +13,7 @@
 #define OF_SIZE 64
 
 struct tally {
-	const char *event, *more, *key;
+	const char *event, *more, *key, *of_key;
 	struct event *timer;		/* pending: a line was written less than QUIET_S ago */
 	uint64_t count;			/* since that line */
 	/* The last one of them. */
@@ -56,10 +56,16 @@ struct tally *tally_new(struct event_base *base, const char *event, const char *
 	tally->event = event;
 	tally->more = more;
 	tally->key = key;
+	tally->of_key = "client";
 	tally->timer = evtimer_new(base, on_timer, tally);
 	if (!tally->timer)
 		BUG("no timer event");
 	return tally;
+}
+
+void tally_set_of(struct tally *tally, const char *key)
+{
+	tally->of_key = key;
 }
 
 void tally_add(struct tally *tally, const char *edge, const char *why, size_t connections)
@@ -78,7 +84,7 @@ void tally_add_of(struct tally *tally, const char *edge, const char *why, size_t
 		return;
 	}
 	log_warn("edge", tally->event, LOG_TEXT("edge", edge), LOG_TEXT(tally->key, why),
-		LOG_INT("connections", connections), LOG_TEXT("client", of));
+		LOG_INT("connections", connections), LOG_TEXT(tally->of_key, of));
 	rest(tally);
 }
 
