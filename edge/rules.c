@@ -377,7 +377,7 @@ bool rules_have_recipients(const struct rules *rules)
 
 bool rules_limit_recipients(const struct rules *rules)
 {
-	static const char *const strangers[] = { "x3q.kv7@d9w.example.net", "info@b2z-hj.example" };
+	static const char *const strangers[] = { "x3q.kv7@d9w-5t.example.net", "info@b2z-hj.com", "a@k7.org" };
 	const struct side *side = &rules->recipients;
 	const char *pattern;
 

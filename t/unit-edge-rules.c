@@ -232,6 +232,7 @@ static void meanings(void)
 		{ "lookup_recipients: " KNOWS("a"), true, false, false },
 		{ "regex_recipients: ['.*@example\\.com$']", true, false, false },
 		{ "regex_recipients: ['.*']", false, false, false },
+		{ "regex_recipients: ['.*\\.com$']", false, false, false },
 		{ "regex_recipients: ['']", false, false, false }, { "regex_recipients: ['(?!spam)']", false, false, false },
 		{ "regex_recipients: ['.*@example\\.com$', '[a-z]']", false, false, false },
 		{ "only_recipients: [a@b]\nregex_recipients: ['.*']", true, false, false },
