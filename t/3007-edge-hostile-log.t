@@ -72,7 +72,7 @@ def given(t):
     with t.client('smtp') as c:
         c.hello()
         for line, code in (('RCPT TO:<before@d.example>', 503), ('MAIL FROM:<a b@c.example>', 501), ('STARTTLS', 502),
-                ('AUTH PLAIN AHVzZXIAc2VjcmV0', 500), ('AHVzZXIAc2VjcmV0', 500), ('c2VjcmV0cw==', 500), ('MAIL FROM:<a@b.example>', 250)):
+                ('AUTH PLAIN AHVzZXIAc2VjcmV0', 502), ('AHVzZXIAc2VjcmV0', 500), ('c2VjcmV0cw==', 500), ('MAIL FROM:<a@b.example>', 250)):
             c.cmd(line, code)
         like(c.cmd(f'RCPT TO:<{"r" * 65}@d.example>', 501).text, '5.1.3 Bad recipient address, expected a local part of at most 64',
             'the reply says what is wrong with an address')
@@ -80,7 +80,7 @@ def given(t):
     edge.wait_log('disconnected')
     said = re.findall(r' rejected .*? command=(\w+)(?: given=("[^"]*"|\S+))?', edge.log)
     is_(said[:4], [('RCPT', '"RCPT TO:<before@d.example>"'), ('MAIL', '"MAIL FROM:<a b@c.example>"'), ('STARTTLS', 'STARTTLS'),
-        ('unknown', 'AUTH')], 'the log says what was given')
+        ('AUTH', '')], 'the log says what was given')
     is_(said[4:], [('unknown', ''), ('unknown', ''), ('RCPT', f'"RCPT TO:<{"r" * 65}@d.example>"')], 'but not what may be secret')
     unlike(edge.log, '(?i)c2VjcmV0', 'no password is in it')
 

@@ -168,8 +168,8 @@ static void test_wrong(void)
 		{ "pairs: {a: []}", "edge.e.pairs.a: expected text, not a list" },
 		{ "cuont: 5", "x.conf:6:5: edge.e.cuont: unknown key (did you mean \"count\"?)" },
 		{ "zzzzzz: 5", "edge.e.zzzzzz: unknown key\n" },
-		{ "require_tls: yes", "edge.e.require_tls: not built into this slimta yet" },
-		{ "require_tsl: yes", "unknown key (did you mean \"require_tls\"?)" },
+		{ "factory: x", "edge.e.factory: not built into this slimta yet" },
+		{ "factroy: x", "unknown key (did you mean \"factory\"?)" },
 	};
 	char *body;
 
