@@ -17,14 +17,15 @@ static const struct session_auth auths[] = { { true, false }, { false, true } };
 #define ACCEPTED "Message accepted for delivery; "
 #define CHALLENGE "\n334 "
 
-static bool has_line(const struct buffer *out, const char *last)
+/* A keyword stands in no first line, where EHLO's name is. */
+static bool has_line(const struct buffer *out, const char *keyword)
 {
 	char line[64];
 
-	snprintf(line, sizeof(line), "250-%s\r\n", last);
+	snprintf(line, sizeof(line), "\n250-%s\r\n", keyword);
 	if (memmem(buffer_str(out), out->size, line, strlen(line)))
 		return true;
-	line[3] = ' ';
+	line[4] = ' ';
 	return memmem(buffer_str(out), out->size, line, strlen(line)) != NULL;
 }
 
