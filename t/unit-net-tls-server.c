@@ -436,6 +436,9 @@ static void test_settings(void)
 	said("{certfile: @/expired.crt, keyfile: @/expired.key}", "/expired.crt expired on 20", "and when");
 	said("{certfile: @/server.crt, keyfile: @/server.key, certs: [{certfile: @/expired.crt, keyfile: @/expired.key}]}",
 		"edge.main.tls.certs[0].certfile: warning: a certificate in ", "which of several");
+	said("{certfile: @/server.crt, keyfile: @/server.key, certs: [{certfile: @/star.crt, keyfile: @/star.key}, "
+		"{certfile: @/leaf.crt, keyfile: @/leaf.key}]}", "tls.certs[1].certfile: warning: never used",
+		"names that another has");
 	said("{certfile: @/server.crt, keyfile: @/open.key}", "warning: ", "a key for all");
 	said("{certfile: @/server.crt, keyfile: @/open.key}", "/open.key has a private key, and anybody ", "to read");
 	said("{certfile: @/server.crt, keyfile: @/server.key, check_hostname: true}", "warning: means nothing for a server",

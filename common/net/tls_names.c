@@ -145,6 +145,17 @@ static int ex_data_index(void)
 	return index;
 }
 
+bool tls_names_chooses(SSL_CTX *first, size_t index)
+{
+	const struct tls_names *all = SSL_CTX_get_ex_data(first, ex_data_index());
+
+	for (size_t i = 0; i < all->count; i++) {
+		if (all->names[i].ssl == all->contexts[index] && find(all, all->names[i].text) == all->contexts[index])
+			return true;
+	}
+	return false;
+}
+
 SSL_CTX *tls_names_context(SSL_CTX *first, size_t index)
 {
 	const struct tls_names *all = SSL_CTX_get_ex_data(first, ex_data_index());

@@ -54,6 +54,8 @@ struct tls_names;
 void tls_names_use(SSL_CTX *const *contexts, size_t count);
 SSL_CTX *tls_names_context(SSL_CTX *first, size_t index);	/* lent; NULL behind the last */
 
+bool tls_names_chooses(SSL_CTX *first, size_t index);		/* there is a name for which it is taken */
+
 /* A warning where a certificate of the pair, or of its chain, is not valid now. */
 void tls_warn_of_dates(SSL_CTX *, const struct tls_pair *, const struct config_node *map, struct config_errors *);
 

@@ -115,16 +115,21 @@ static void say_error(const struct tls_error *error, const struct config_node *m
 	config_error_at_value(errors, node ? node : map, "%s", error->text);
 }
 
-static void warn_of_dates(const struct tls_context *context, const struct tls_settings *settings,
+static void warn_of_pairs(const struct tls_context *context, const struct tls_settings *settings,
 	const struct config_node *map, struct config_errors *errors)
 {
 	const struct config_node *certs = config_get(map, "certs");
 	const struct tls_pair *pairs = settings->certs.items;
 
 	tls_warn_of_dates(context->ssl, &settings->own, map, errors);
-	for (size_t i = 0; i < settings->certs.count; i++)
-		tls_warn_of_dates(tls_names_context(context->ssl, i + 1), &pairs[i],
-			certs->kind == CONFIG_LIST ? certs->items[i] : certs, errors);
+	for (size_t i = 0; i < settings->certs.count; i++) {
+		const struct config_node *pair = certs->kind == CONFIG_LIST ? certs->items[i] : certs;
+
+		tls_warn_of_dates(tls_names_context(context->ssl, i + 1), &pairs[i], pair, errors);
+		if (!tls_names_chooses(context->ssl, i + 1))
+			config_warning_at(errors, config_get(pair, "certfile"),
+				"never used: it has no name that a certificate before it lacks");
+	}
 }
 
 static bool has_chain(SSL_CTX *ssl)
@@ -166,7 +171,7 @@ void tls_server_check(const struct tls_settings *settings, const struct config_n
 		return;
 	context = tls_server_context_new(settings, NULL, &error);
 	if (context)
-		warn_of_dates(context, settings, map, errors);
+		warn_of_pairs(context, settings, map, errors);
 	else
 		say_error(&error, map, errors);
 	if (context && settings->ca_certs && tls_cert_reqs(settings) == TLS_CERT_NONE && !has_chain(context->ssl))
