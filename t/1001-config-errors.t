@@ -30,7 +30,7 @@ edge:
     bare_newline: rejct                 #! 19 edge.main.bare_newline: expected one of reject, normalize, not "rejct" (did you mean "reject"?)
     hostname: "{fdqn}"                  #! 15 edge.main.hostname: .*{fqdn}
     listeners: [{port: 70000}]          #! 24 edge.main.listeners[0].port: expected .*65535, not "70000"
-    require_tls: yes                    #! 5 edge.main.require_tls: not built into this slimta yet
+    uri: x                              #! 5 edge.main.uri: not built into this slimta yet
     rules: {banner: hi, dnsbl: x}       #! 25 edge.main.rules.dnsbl: not built into this slimta yet
   web: {type: http, queue: outbound}    #! 9 edge.web.type: not built into this slimta yet
   odd: {type: smpt, queue: outbound}    #! 15 edge.odd.type: expected one of smtp, http, custom, not "smpt" (did you mean "smtp"?)
