@@ -82,7 +82,7 @@ def files(t, text):
     for who in ('good', 'wrong', 'expired'):
         os.chmod(certificates.make(who)[1], 0o600)
         text = text.replace(f'@{who}@', certificates.path(who))
-    unreadable = t.folder('unreadable') if IS_ROOT else t.write('unreadable.key', '', 0)
+    unreadable = t.folder('unreadable') if IS_ROOT else t.write(f'unreadable-{len(text)}.key', '', 0)
     readable = t.write('open.key', t.read('tls/good.key'), 0o644)
     return text.replace('@unreadable@', unreadable).replace('@open@', readable).replace('@tls@', certificates.folder)
 

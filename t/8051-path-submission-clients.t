@@ -123,8 +123,8 @@ def certified(server):
     for client in (curl, exim, s_client):
         content = mail.pop(f'{client.__name__}-large@example.net', {'content': b''})['content']
         ok(content.endswith(LARGE.split('\r\n\r\n', 1)[1].encode()), f'{client.__name__}: octet for octet')
-    jobs = [(client, way.but(certificate=pair), ['never@example.net']) for client in (*MECHANISMS, s_client) if client is not gsasl
-        for pair in (None, stranger)]
+    jobs = [(client, way.but(certificate=pair), ['never@example.net'])
+        for client in (*MECHANISMS, s_client) if client is not gsasl for pair in (None, stranger)]
     jobs.append((smtplib, way, ['m\N{LATIN SMALL LETTER A WITH DIAERESIS}x@example.net']))
     for (client, used, (recipient,)), done in zip(jobs, together(server.home, jobs)):
         if used is way:

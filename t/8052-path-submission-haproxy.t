@@ -1,12 +1,15 @@
 #!/usr/bin/python3
 # 8052-path-submission-haproxy.t - haproxy in front, PROXY v1 and v2, TLS passed on: the client is the real one (S13)
 # SPDX-License-Identifier: MIT
+import socket
+
 from lib import submission
 from lib.certificates import Certificates
 from lib.clients import Home
 from lib.edge import stored
 from lib.fixture import is_, like, run, unlike
 from lib.haproxy import HAProxy
+from lib.peer import Client
 from lib.submission import curl, msmtp, smtplib, swaks, together
 
 NAME = 'mail.example.org'
@@ -38,6 +41,11 @@ def start(t):
     return certificates, master, proxy
 
 
+def connect(t, port):
+    """From an address that nobody else has: health checks count as haproxy's own."""
+    return Client(socket.create_connection(('127.0.0.1', port), t.timeout, ('127.0.0.29', 0)), t.timeout)
+
+
 def in_front(t):
     certificates, master, proxy = start(t)
     home, jobs = Home(t), []
@@ -50,8 +58,10 @@ def in_front(t):
         envelope = next((one for one in stored(t) if one['recipients'][0]['address'] == recipient), {'client': {'ip': None}})
         is_(envelope['client']['ip'], way.source, 'from its own address, says the queue')
         like(master.log, rf' connected .* client={way.source} ', 'and the log')
-    with t.client(proxy.ports['v1']) as one, t.client(proxy.ports['v2']) as two:
-        is_([client.reply().code for client in (one, two)], [220, 421], 'limits are those of the client, not of the proxy')
+    with connect(t, proxy.ports['v1']) as one:
+        one.hello()
+        with connect(t, proxy.ports['v2']) as two:
+            two.expect(421, '', 'limits are those of the client, not of the proxy')
     with t.client(proxy.ports['elsewhere']) as client:
         is_(client.reply().code, 0, 'a proxy that may not be one is not heard')
     with t.client('main') as client:
@@ -63,7 +73,7 @@ def in_front(t):
 def checked(t, master, proxy):
     """haproxy asks ten times a second whether the edge is there, and hangs up (PROXY LOCAL): nothing to warn about."""
     master.wait_log(r' connected .* client=127.0.0.1 .*edge=checked', 30)
-    with t.client(proxy.ports['checked']) as client:
+    with connect(t, proxy.ports['checked']) as client:
         client.hello()
     unlike(master.log, r' (warn|error) .*edge=checked', 'health checks are no fault')
     is_(master.stop(), 0, 'it ends')
