@@ -428,7 +428,7 @@ size_t session_input(struct session *s, const char *data, size_t size)
 
 	if (s->phase == PHASE_CONNECT && size > 0)
 		session_end(s, 554, "5.5.1", "Command before the greeting");
-	else if (!s->heard && size > 0 && data[0] == TLS_HANDSHAKE)
+	else if (s->phase == PHASE_START && !s->heard && size > 0 && data[0] == TLS_HANDSHAKE)
 		session_end(s, 554, "5.5.1", "This is SMTP without TLS");
 	s->heard = s->heard || size > 0;
 	while (taken < size && session_state(s) == SESSION_READING) {
