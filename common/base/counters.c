@@ -73,18 +73,6 @@ static struct counters *view(struct header *header, size_t size, unsigned row)
 	return counters;
 }
 
-static int make_memfd(size_t size)
-{
-	int fd = FAULT("counters.memfd", memfd_create("slimta-counters", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-
-	if (fd < 0)
-		return -1;
-	if (ftruncate(fd, (off_t)size) < 0 ||
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		fd_close(&fd);
-	return fd;
-}
-
 struct counters *counters_create(unsigned rows, int *fd)
 {
 	size_t row_size = (COUNTER_COUNT * sizeof(uint64_t) + CACHE_LINE - 1) / CACHE_LINE * CACHE_LINE;
@@ -96,7 +84,7 @@ struct counters *counters_create(unsigned rows, int *fd)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (fd && (memory_fd = make_memfd(size)) < 0)
+	if (fd && (memory_fd = FAULT("counters.memfd", memfd_shared("slimta-counters", size))) < 0)
 		return NULL;
 	header = mmap(NULL, size, PROT_READ | PROT_WRITE, fd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS,
 		memory_fd, 0);

@@ -172,3 +172,15 @@ int memfd_sealed(const char *name, const void *data, size_t size)
 		fd_close(&fd);
 	return fd;
 }
+
+int memfd_shared(const char *name, size_t size)
+{
+	int fd = memfd_create(name, MFD_CLOEXEC | MFD_ALLOW_SEALING);
+
+	if (fd < 0)
+		return -1;
+	if (ftruncate(fd, (off_t)size) < 0 ||
+			fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
+		fd_close(&fd);
+	return fd;
+}

@@ -29,5 +29,7 @@ int ofd_is_locked(int fd, off_t start, off_t size);
 
 /* A sealed, read-only memfd with these octets (F_SEAL_SEAL, SHRINK, GROW, WRITE). */
 int memfd_sealed(const char *name, const void *data, size_t size);
+/* One of zeros to be shared, which keeps its size (F_SEAL_SEAL, SHRINK, GROW). */
+int memfd_shared(const char *name, size_t size);
 
 #endif

@@ -56,18 +56,6 @@ static struct limits *view(struct limits_header *header, unsigned rows, unsigned
 	return limits;
 }
 
-static int make_memfd(size_t size)
-{
-	int fd = FAULT("limits.memfd", memfd_create("slimta-limits", MFD_CLOEXEC | MFD_ALLOW_SEALING));
-
-	if (fd < 0)
-		return -1;
-	if (ftruncate(fd, (off_t)size) < 0 ||
-			fcntl(fd, F_ADD_SEALS, F_SEAL_SEAL | F_SEAL_SHRINK | F_SEAL_GROW) < 0)
-		fd_close(&fd);
-	return fd;
-}
-
 struct limits *limits_create(unsigned rows, int *fd)
 {
 	size_t size = size_for(rows);
@@ -79,7 +67,9 @@ struct limits *limits_create(unsigned rows, int *fd)
 		errno = EINVAL;
 		return NULL;
 	}
-	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret) || (fd && (memory_fd = make_memfd(size)) < 0))
+	if (getrandom(&secret, sizeof(secret), 0) != sizeof(secret))
+		return NULL;
+	if (fd && (memory_fd = FAULT("limits.memfd", memfd_shared("slimta-limits", size))) < 0)
 		return NULL;
 	header = mmap(NULL, size, PROT_READ | PROT_WRITE,
 		fd ? MAP_SHARED : MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, memory_fd, 0);
