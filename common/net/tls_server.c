@@ -161,7 +161,7 @@ static int make_all(SSL_CTX **contexts, const struct tls_settings *s, struct tls
 	size_t count = s->certs.count;
 
 	contexts[0] = make(s, &s->own, error);
-	for (size_t i = 0; contexts[i] && i < count; i++) {
+	for (size_t i = 0; i < count && contexts[i]; i++) {
 		contexts[i + 1] = make(s, &pairs[i], error);
 		error->pair = contexts[i + 1] ? 0 : (unsigned)i + 1;
 	}
