@@ -321,7 +321,9 @@ static void on_closed(void *arg, int error)
 {
 	struct smtp_connection *c = arg;
 
-	smtp_tls_lost(&c->stream, c->session, error);
+	/* What TLS said of it is more than its errno. */
+	if (smtp_tls_lost(&c->stream, c->session, error))
+		error = 0;
 	session_lost(c->session);
 	log_info("edge", "disconnected", LOG_TEXT("session", session_id(c->session)),
 		LOG_INT("messages", c->messages),

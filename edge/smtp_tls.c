@@ -82,7 +82,7 @@ void smtp_tls_started(const struct stream *stream, struct session *session)
 	session_tls_started(session, tls_version(stream), tls_cipher(stream));
 }
 
-void smtp_tls_lost(const struct stream *stream, const struct session *session, int error)
+bool smtp_tls_lost(const struct stream *stream, const struct session *session, int error)
 {
 	const char *problem = tls_problem(stream);
 
@@ -91,4 +91,5 @@ void smtp_tls_lost(const struct stream *stream, const struct session *session, i
 	if (problem)
 		log_info("edge", "TLS failed", LOG_TEXT("session", session_id(session)),
 			LOG_TEXT("client", session_client(session)), LOG_TEXT("reason", problem));
+	return problem != NULL;
 }

@@ -29,7 +29,7 @@ void smtp_tls_close(struct smtp_tls *);		/* behind its last connection */
 void smtp_tls_start(const struct smtp_tls *, struct stream *, const struct session *, tls_up_fn *up, void *arg);
 /* Within `up`: tells the session, and the log. */
 void smtp_tls_started(const struct stream *, struct session *);
-/* Within `closed`, before the session is told: what TLS had to do with it goes to the log. */
-void smtp_tls_lost(const struct stream *, const struct session *, int error);
+/* Within `closed`, before the session is told: what TLS had to do with it goes to the log. False: nothing. */
+bool smtp_tls_lost(const struct stream *, const struct session *, int error);
 
 #endif
