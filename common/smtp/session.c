@@ -95,22 +95,26 @@ static bool is_bad_command(const struct reply *reply)
 #define GIVEN_MAX 200
 #define GIVEN_WORD_MAX 10
 
-/* What a bad command was given, owned, where that helps; NULL otherwise. Of a command that nobody knows the word alone,
- * if it looks like one: a client that means to log in sends secrets. */
+/* How much of a command that nobody knows is told: its word, if it looks like one. A client that means to log in, or takes
+ * itself to be in the middle of that, sends secrets. */
+static size_t tellable(const struct session *s, const char *line, size_t size)
+{
+	size_t word = 0;
+
+	while (word < size && isalpha((unsigned char)line[word]))
+		word++;
+	return s->tried_auth || word > GIVEN_WORD_MAX || (word < size && line[word] != ' ') ? 0 : word;
+}
+
+/* What a bad command was given, owned, where that helps; NULL otherwise. */
 static char *given_of(const struct session *s, const struct verb *verb, const struct reply *reply)
 {
 	size_t size = s->given_size;
 
-	if (!s->given || !is_bad_command(reply))
+	if (!s->given || !is_bad_command(reply) || verb->run == run_auth)
 		return NULL;
-	if (verb->run == run_auth || (s->tried_auth && verb == verb_find("", 0)))
+	if (verb == verb_find("", 0) && !(size = tellable(s, s->given, size)))
 		return NULL;
-	if (verb == verb_find("", 0)) {
-		for (size = 0; size < s->given_size && isalpha((unsigned char)s->given[size]); size++)
-			;
-		if (size == 0 || size > GIVEN_WORD_MAX || (size < s->given_size && s->given[size] != ' '))
-			return NULL;
-	}
 	return xstrndup(s->given, size < GIVEN_MAX ? size : GIVEN_MAX);
 }
 
@@ -323,6 +327,8 @@ static bool is_clean(const char *line, size_t size)
 static void refuse_line(struct session *s, const struct verb *verb, const char *why)
 {
 	session_begin(s, verb_find("", 0));
+	if (verb->run == run_auth)
+		s->had_secret = s->tried_auth = true;
 	if (verb->run == run_bdat)
 		session_end(s, 501, "5.5.4", why);
 	else if (verb->run == run_auth)
@@ -362,7 +368,7 @@ static void run_line(struct session *s, const char *line, size_t size)
 	s->given = NULL;
 }
 
-/* What follows AUTH is nobody's business, nor what a client says that thinks to be in the middle of it. */
+/* What follows AUTH is nobody's business. */
 static void log_command(const struct session *s, const char *line, size_t size)
 {
 	const struct verb *verb = verb_find(line, size);
@@ -370,10 +376,9 @@ static void log_command(const struct session *s, const char *line, size_t size)
 
 	if (!log_wants(LOG_LEVEL_DEBUG, "smtp"))
 		return;
-	if (verb->run == run_auth || (s->tried_auth && verb == verb_find("", 0)))
-		text = xstrdup(verb->name);
-	else
-		text = xstrndup(line, size);
+	if (verb == verb_find("", 0))
+		size = tellable(s, line, size);
+	text = verb->run == run_auth || !size ? xstrdup(verb->name) : xstrndup(line, size);
 	log_debug("smtp", "received", LOG_TEXT("session", s->id), LOG_TEXT("command", text));
 	free(text);
 }
