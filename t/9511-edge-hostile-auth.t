@@ -12,7 +12,7 @@ import struct
 from lib.edge import plain, users
 from lib.fixture import SLOW, is_, like, ok, run, unlike, wait_for
 from lib.limits import counters, limited
-from lib.master import sighup, status
+from lib.master import gone, sighup, status
 from lib.proxied import connect, v1
 
 USERS = {'ann': '{PLAIN}right', 'ann@b.example': '{PLAIN}right',
@@ -59,7 +59,9 @@ def guesses(t):
     attempt(t, '192.0.2.2', 235)
     new_edges(t, master)
     attempt(t, '192.0.2.1', 454)
+    old = master.children('slimta-edge')
     sighup(master)
+    gone(old)                   # one that drains would turn a client away
     attempt(t, '192.0.2.1', 454)
     attempt(t, '192.0.2.2', 235)
     is_(counters(t)['edge_authentications_failed_total'], tried, 'nobody has looked any more')
