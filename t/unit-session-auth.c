@@ -174,6 +174,8 @@ static void long_lines(void)
 					"501 5.5.2 Cannot decode what is not base64", "12288 octets");
 		}
 	}
+	is_str(last(&h, "AUTH PLAIN A\rA\r\n"), "500 5.5.2 Syntax error, command unrecognized",
+		"short, but of no command's octets");
 	is_str(last(&h, "NOOP\r\n"), "250 2.0.0 Ok", "it goes on");
 	harness_send(&h, buffer_str(&text), 12000, 100);
 	ok(h.in.size < 1000, "no other line is kept that long");

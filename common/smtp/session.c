@@ -324,14 +324,16 @@ static bool is_clean(const char *line, size_t size)
 }
 
 /* Of BDAT nobody knows how many octets follow, none of which may be read as a command: the end. */
-static void refuse_line(struct session *s, const struct verb *verb, const char *why)
+static void refuse_line(struct session *s, const struct verb *verb, bool too_long)
 {
+	const char *why = too_long ? "Line too long" : "Syntax error, command unrecognized";
+
 	session_begin(s, verb_find("", 0));
 	if (verb->run == run_auth)
 		s->had_secret = s->tried_auth = true;
 	if (verb->run == run_bdat)
 		session_end(s, 501, "5.5.4", why);
-	else if (verb->run == run_auth)
+	else if (verb->run == run_auth && too_long)
 		session_reply(s, 500, "5.5.6", TEXT_AUTH_TOO_LONG);
 	else
 		session_reply(s, 500, "5.5.2", "%s", why);
@@ -343,7 +345,7 @@ static void run_line(struct session *s, const char *line, size_t size)
 	size_t name_size = 0;
 
 	if (!is_clean(line, size)) {
-		refuse_line(s, verb, "Syntax error, command unrecognized");
+		refuse_line(s, verb, false);
 		return;
 	}
 
@@ -418,7 +420,7 @@ static size_t input_command(struct session *s, const char *data, size_t size)
 		if (s->phase == PHASE_AUTH)
 			auth_line_too_long(s);
 		else
-			refuse_line(s, verb_find(data, size), "Line too long");
+			refuse_line(s, verb_find(data, size), true);
 		break;
 	case READER_MORE:
 		if (!ended)
