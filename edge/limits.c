@@ -47,11 +47,11 @@ static uint64_t client_key(const struct edge *edge, enum limits_kind kind, const
 }
 
 /* Networks of our own are not who the limits of clients are against: behind one address may be many. */
-static uint64_t stranger_key(const struct edge *edge, enum limits_kind kind, const struct peer *peer)
+static uint64_t stranger_key(const struct edge *edge, enum limits_kind kind, const char *scope, const struct peer *peer)
 {
 	bool trusted = peer->address.any.sa_family && networks_have_address(&edge->trusted, &peer->address);
 
-	return trusted ? 0 : client_key(edge, kind, edge->name, peer);
+	return trusted ? 0 : client_key(edge, kind, scope, peer);
 }
 
 /* ---- many connections */
@@ -129,7 +129,7 @@ void edge_limits_closed(struct edge *edge)
 const char *edge_limits_connect(struct edge *edge, struct peer *peer)
 {
 	unsigned most = edge->limits.max_connections_per_ip;
-	uint64_t key = most ? stranger_key(edge, LIMITS_CLIENT_CONNECTIONS, peer) : 0;
+	uint64_t key = most ? stranger_key(edge, LIMITS_CLIENT_CONNECTIONS, edge->name, peer) : 0;
 
 	peer->held = 0;
 	if (!key || !limits_hold(limits_of(edge), key))
@@ -167,7 +167,7 @@ bool edge_limits_message(struct edge *edge, const struct peer *peer, const char 
 		key = limits_key(limits, LIMITS_MESSAGES, scope, name, strlen(name));
 		free(name);
 	} else {
-		key = stranger_key(edge, LIMITS_MESSAGES, peer);
+		key = stranger_key(edge, LIMITS_MESSAGES, edge->name, peer);
 	}
 	if (!key || limits_count(limits, key, most, clock_boot_ms()))
 		return true;
@@ -181,7 +181,7 @@ bool edge_limits_message(struct edge *edge, const struct peer *peer, const char 
 
 unsigned edge_limits_auth_failed(struct edge *edge, const struct peer *peer)
 {
-	uint64_t key = client_key(edge, LIMITS_FAILURES, "", peer);
+	uint64_t key = stranger_key(edge, LIMITS_FAILURES, "", peer);
 
 	counter_add(edge->child->counters, COUNTER_EDGE_AUTH_FAILED, 1);
 	return key ? limits_fail(limits_of(edge), key, clock_boot_ms()) : 1;
@@ -189,7 +189,7 @@ unsigned edge_limits_auth_failed(struct edge *edge, const struct peer *peer)
 
 unsigned edge_limits_auth_failures(const struct edge *edge, const struct peer *peer)
 {
-	uint64_t key = client_key(edge, LIMITS_FAILURES, "", peer);
+	uint64_t key = stranger_key(edge, LIMITS_FAILURES, "", peer);
 
 	return key ? limits_failures(limits_of(edge), key, clock_boot_ms()) : 0;
 }

@@ -49,7 +49,7 @@ void edge_limits_disconnect(struct edge *, const struct peer *);
 bool edge_limits_message(struct edge *, const struct peer *, const char *user, struct reply *why);
 
 /* Failures to authenticate, at any edge: how many there were of this client without a break of ten minutes; the first one
- * counts one more. */
+ * counts one more. Those of trusted_clients are told apart by nobody: each is the first, and forgotten. */
 unsigned edge_limits_auth_failed(struct edge *, const struct peer *);
 unsigned edge_limits_auth_failures(const struct edge *, const struct peer *);
 

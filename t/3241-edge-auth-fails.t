@@ -38,6 +38,17 @@ def failures(t):
     edge.stop()
 
 
+def trusted(t):
+    """A webmail, say: what one of its users does wrong shuts nobody out."""
+    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 2, trusted_clients: 127.0.0.1' + users(HASHED)))
+    with t.client('smtp') as c:
+        c.hello()
+        for _ in range(3):
+            c.cmd('AUTH PLAIN ' + plain('ann', 'wrong'), 535)
+        c.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 235)
+    edge.stop()
+
+
 def busy(t):
     """One hash at a time, 16 wait; clients that are gone, and a drain, in the middle of it."""
     edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 0' + users(HASHED)))
@@ -91,6 +102,7 @@ def checked(t):
 
 def test(t):
     failures(t)
+    trusted(t)
     busy(t)
     same_work(t)
     checked(t)
