@@ -86,8 +86,8 @@ static void check_entry(void *arg, const struct config_node *entry, const struct
 		listing->bare = listing->bare ? listing->bare : value;
 		listing->bare_count++;
 	}
-	if (!listing->made->dummy)
-		listing->made->dummy = xstrdup(value->text);
+	listing->made->forms = xgrow(listing->made->forms, listing->made->form_count, sizeof(*listing->made->forms));
+	listing->made->forms[listing->made->form_count++] = value->text;
 	listing->all_scram = listing->all_scram && password_allows_scram(value->text);
 }
 
@@ -100,7 +100,7 @@ static void check_entries(struct authenticator *made, struct config_errors *erro
 		config_warning_at(errors, listing.bare, "in plain text; " TEXT_SAFER);
 	else if (listing.bare_count)
 		config_warning_at(errors, listing.bare, "in plain text, as are %zu more; " TEXT_SAFER, listing.bare_count - 1);
-	made->scram = made->dummy && listing.all_scram && lookup_is_listed(made->lookup);
+	made->scram = made->form_count && listing.all_scram && lookup_is_listed(made->lookup);
 }
 
 int authentication_load(struct edge *edge, const struct config_node *section, bool has_tls, struct config_errors *errors)
@@ -122,8 +122,6 @@ int authentication_load(struct edge *edge, const struct config_node *section, bo
 		return -1;
 	made->any_authzid = edge->authentication.authzid == 1;
 	check_entries(made, errors);
-	if (!made->dummy)
-		made->dummy = xstrdup(DEFAULT_DUMMY);
 	if (!has_tls && !edge->authentication.without_tls)
 		config_warning_at(errors, node, "AUTH is never offered, as there is neither tls nor auth_without_tls");
 	return errors->error_count == before ? 0 : -1;
@@ -136,9 +134,7 @@ void authentication_free(struct edge *edge)
 	if (!made)
 		return;
 	lookup_free(made->lookup);
-	if (made->dummy)
-		OPENSSL_cleanse(made->dummy, strlen(made->dummy));
-	free(made->dummy);
+	free(made->forms);
 	OPENSSL_cleanse(made, sizeof(*made));
 	free(made);
 	edge->authentication.made = NULL;
@@ -181,20 +177,39 @@ void authentication_open(struct edge *edge)
 
 /* ---- what inquiries ask */
 
+static void octets_of_name(const struct authenticator *made, const char *what, const char *authcid,
+	unsigned char octets[EVP_MAX_MD_SIZE])
+{
+	char *name = canonical_address(authcid), *text = xasprintf("%s%s", what, name);
+
+	HMAC(EVP_sha256(), made->secret, sizeof(made->secret), (const unsigned char *)text, strlen(text), octets, NULL);
+	free(text);
+	free(name);
+}
+
+const char *authenticator_dummy(const struct authenticator *made, const char *authcid)
+{
+	unsigned char octets[EVP_MAX_MD_SIZE];
+	uint64_t number;
+
+	if (!made->form_count)
+		return DEFAULT_DUMMY;
+	octets_of_name(made, "form of ", authcid, octets);
+	memcpy(&number, octets, sizeof(number));
+	return made->forms[number % made->form_count];
+}
+
 void authenticator_salt(const struct authenticator *made, const char *stored, bool known, const char *authcid,
 	struct password_salt *salt)
 {
 	unsigned char octets[EVP_MAX_MD_SIZE];
-	char *name = canonical_address(authcid);
 
 	if (!password_scram_salt(stored, salt))
 		*salt = (struct password_salt){ .size = SALT_SIZE, .iterations = PASSWORD_ITERATIONS };
 	else if (known)
-		goto out;
+		return;
 	if (salt->size > AUTHENTICATOR_SECRET)
 		salt->size = AUTHENTICATOR_SECRET;
-	HMAC(EVP_sha256(), made->secret, sizeof(made->secret), (const unsigned char *)name, strlen(name), octets, NULL);
+	octets_of_name(made, "", authcid, octets);
 	memcpy(salt->octets, octets, salt->size);
-out:
-	free(name);
 }

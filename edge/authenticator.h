@@ -13,11 +13,16 @@
 
 struct authenticator {
 	struct lookup *lookup;
-	char *dummy;			/* a stored form that stands for those of unknown users */
+	const char **forms;		/* what is stored of each user who is listed; the configuration's */
+	size_t form_count;
 	bool scram, any_authzid;
 	struct pool *pool;		/* the server's; NULL: it could not be started, and all AUTH is 454 */
 	unsigned char secret[AUTHENTICATOR_SECRET];
 };
+
+/* What stands for the stored form of a user whom nobody knows: that of another one, always the same for a name. So there are
+ * among unknown users as many of each form, of each cost, as among known ones. */
+const char *authenticator_dummy(const struct authenticator *, const char *authcid);
 
 /* The salt of SCRAM for a user; one of an unknown user, or for a form that has none, is made of the name. */
 void authenticator_salt(const struct authenticator *, const char *stored, bool known, const char *authcid,

@@ -289,7 +289,7 @@ static void found(void *arg, const struct lookup_fields *fields, const struct re
 	}
 	inquiry->known = stored && (inquiry->password.data || password_allows_scram(stored));
 	if (!inquiry->known)
-		stored = inquiry->edge->authentication.made->dummy;
+		stored = authenticator_dummy(inquiry->edge->authentication.made, inquiry->authcid);
 	text_set(&inquiry->stored, stored, strlen(stored));
 	if (!inquiry->password.data) {
 		give_salt(inquiry);

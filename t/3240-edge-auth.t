@@ -121,11 +121,23 @@ def unknown(t):
     ok(all(re.match(r's=.{22}==,i=4096$', each) for each in found[0]), 'all look alike')
 
 
+def alike(t):
+    """Those that nobody knows have the forms of those that are known, each name one of them."""
+    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 0' +
+        users({'user': SCRAM, 'slow': SCRAM.replace('4096', '9000')})))
+    names = [f'nobody{n}' for n in range(24)]
+    found = {name: salt(t, name) for name in names}
+    is_({each.split(',')[1] for each in found.values()}, {'i=4096', 'i=9000'}, 'as many rounds as users have')
+    is_({name: salt(t, name) for name in names}, found, 'the same for a name')
+    edge.stop()
+
+
 def test(t):
     right(t)
     by_connection(t)
     before_tls(t)
     unknown(t)
+    alike(t)
 
 
 run(test)
