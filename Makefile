@@ -139,7 +139,7 @@ $(foreach fuzzer,$(FUZZERS),$(eval $(call fuzz_rule,$(fuzzer:$(B)/fuzz-%=%))))
 TAP_KEEP ?=
 PROVE := SLIMTA_BUILD=$(B) prove -e '$(TAP_KEEP)'
 # Tests mostly wait: with as many as there are processors, these stand still.
-JOBS ?= $(shell echo $$((3 * $$(nproc))))
+JOBS ?= $(shell echo $$((2 * $$(nproc))))
 TESTS ?= $(sort $(wildcard t/*.t))
 FUZZ_SECONDS ?= 20
 # For the makes called here, where the caller chose no -j of its own.
