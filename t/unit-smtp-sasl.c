@@ -91,13 +91,14 @@ static void server_is_wrong(void)
 {
 	static const char *const finals[] = { "", "v=", "v=AAAA", "v=!",
 		"w=6rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=", "v=7rriTRBi23WpRR/wtup+mMhUZUn/dB5nLTJRsjl95G4=",
-		"e=invalid-proof" };
+		"e=invalid-proof", "e=" };
 
 	for (size_t i = 0; i < sizeof(finals) / sizeof(finals[0]); i++) {
 		struct sasl_client *client = scram(&user);
 
 		next(client, SERVER_FIRST);
 		is_str(next(client, finals[i]), "-1", finals[i]);
+		ok(*sasl_client_problem(client), "what is wrong is said");
 		ok(!sasl_client_is_satisfied(client), "it does not know the password: %s", sasl_client_problem(client));
 		sasl_client_free(client);
 	}

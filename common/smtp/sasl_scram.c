@@ -222,6 +222,8 @@ static const char *say_error(struct sasl_scram *scram, const char *error, size_t
 {
 	struct buffer text = { 0 };
 
+	if (!size)
+		return "an error without a name";
 	escaped(&text, error, size < SERVER_ERROR_MAX ? size : SERVER_ERROR_MAX);
 	snprintf(scram->problem, sizeof(scram->problem), "%s", buffer_str(&text));
 	buffer_release(&text);
