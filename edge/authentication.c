@@ -91,7 +91,7 @@ static void check_entry(void *arg, const struct config_node *entry, const struct
 	listing->all_scram = listing->all_scram && password_allows_scram(value->text);
 }
 
-static void check_entries(struct authenticator *made, struct config_errors *errors)
+static void check_entries(struct authenticator *made, const struct config_node *node, struct config_errors *errors)
 {
 	struct listing listing = { .made = made, .errors = errors, .all_scram = true };
 
@@ -100,6 +100,9 @@ static void check_entries(struct authenticator *made, struct config_errors *erro
 		config_warning_at(errors, listing.bare, "in plain text; " TEXT_SAFER);
 	else if (listing.bare_count)
 		config_warning_at(errors, listing.bare, "in plain text, as are %zu more; " TEXT_SAFER, listing.bare_count - 1);
+	/* Of what could not be read nobody knows whom it has. */
+	if (!made->form_count && lookup_is_listed(made->lookup) && !errors->error_count)
+		config_warning_at(errors, node, "has no users, so nobody can authenticate");
 	made->scram = made->form_count && listing.all_scram && lookup_is_listed(made->lookup);
 }
 
@@ -121,7 +124,7 @@ int authentication_load(struct edge *edge, const struct config_node *section, bo
 	if (!made->lookup)
 		return -1;
 	made->any_authzid = edge->authentication.authzid == 1;
-	check_entries(made, errors);
+	check_entries(made, node, errors);
 	if (!has_tls && !edge->authentication.without_tls)
 		config_warning_at(errors, node, "AUTH is never offered, as there is neither tls nor auth_without_tls");
 	return errors->error_count == before ? 0 : -1;

@@ -41,6 +41,8 @@ auth_without_tls: yes, {USERS}password: "$6$short"}}}}}}}}      #! rules.lookup_
 auth_without_tls: yes, {USERS}password: "{{SSHA}}!"}}}}}}}}     #! rules.lookup_credentials.map.ann.password
 rules: {{lookup_credentials: {{type: confg, map: {{}}}}}}         #! rules.lookup_credentials.type .*did you mean "config"
 rules: {{lookup_credentials: {{type: config}}}}                 #! rules.lookup_credentials.map required
+rules: {{lookup_credentials: {{type: config, map: {{ann: secret-word}}}}}} #! rules.lookup_credentials.map.ann expected a map of FIELD
+auth_without_tls: yes, rules: {{lookup_credentials: {{type: config, map: !include @tls@/nosuch}}}} #! rules.lookup_credentials.map cannot include .*nosuch: No such file
 rules: {{lookup_senders: {{type: config, map: [x]}}}}           #! rules.lookup_senders.map expected a map
 rules: {{passlib_config: /etc/passlib.conf}}                    #! rules.passlib_config
 rules: {{regex_senders: ["("]}}                                 #! rules.regex_senders[0] parenthesis
@@ -55,6 +57,7 @@ tls: {{certfile: @good@.crt, keyfile: @open@}}                  #! tls.keyfile a
 tls: {{{GOOD}, server_side: yes}}                               #! tls.server_side
 tls: {{{GOOD}}}, {USERS}password: secret-word}}}}}}}}  #! rules.lookup_credentials.map.ann.password plain
 {USERS}password: "{HASH}"}}}}}}}}     #! rules.lookup_credentials auth_without_tls
+auth_without_tls: yes, rules: {{lookup_credentials: {{type: config, map: }}}}  #! rules.lookup_credentials nobody
 proxy_from: [10.0.0.0/8]                                        #! proxy_from proxy_protocol
 '''
 

@@ -100,7 +100,7 @@ static int load(struct lookup *lookup, const struct config_node *section, struct
 	size_t before = errors->error_count;
 
 	(void)section;
-	if (self->map->kind == CONFIG_NULL)
+	if (!self->map || self->map->kind == CONFIG_NULL)	/* not there: that was said where it could not be read */
 		return 0;
 	if (self->map->kind != CONFIG_MAP) {
 		option_expected(self->map, "a map of KEY: {FIELD: VALUE}", errors);
@@ -114,7 +114,9 @@ static int load(struct lookup *lookup, const struct config_node *section, struct
 		if (node->broken)
 			continue;
 		if (node->kind != CONFIG_MAP && node->kind != CONFIG_NULL) {
-			option_expected(node, "a map of FIELD: VALUE, {} for none", errors);
+			/* It may be a secret. */
+			config_error_at_value(errors, node, "expected a map of FIELD: VALUE, {} for none, not a %s",
+				node->kind == CONFIG_LIST ? "list" : "text");
 			continue;
 		}
 		self->count++;
