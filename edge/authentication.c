@@ -175,7 +175,7 @@ void authentication_open(struct edge *edge)
 		return;
 	make_secret(edge->child, made->secret);
 	lookup_open(made->lookup, edge->child->base);
-	made->pool = server_hash_pool(edge->server);
+	made->turns = server_hash_turns(edge->server);
 }
 
 /* ---- what inquiries ask */

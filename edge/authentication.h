@@ -1,6 +1,6 @@
 /* authentication.h - whether clients of an edge are who they say: the look-up of users, their passwords, failures
  * SPDX-License-Identifier: MIT
- * What a client gives is compared in a thread (pool `hash`), for users that nobody knows too, and at the same cost. Failures are
+ * What a client gives is compared in a thread (`hash`), for users that nobody knows too, and at the same cost. Failures are
  * answered late, and counted by client. */
 #ifndef SLIMTA_EDGE_AUTHENTICATION_H
 #define SLIMTA_EDGE_AUTHENTICATION_H
@@ -28,7 +28,7 @@ void authentication_refuse_passlib(const struct config_node *, void *field, stru
 /* With rules.lookup_credentials in the edge's `section`, whose forms were checked as far as look-ups go. 0, or -1 with errors. */
 int authentication_load(struct edge *, const struct config_node *section, bool has_tls, struct config_errors *);
 void authentication_open(struct edge *);	/* before the first question */
-void authentication_free(struct edge *);	/* no inquiry is left, nor a pool that has work of one */
+void authentication_free(struct edge *);	/* no inquiry is left, nor a thread that works for one */
 /* SCRAM-SHA-256 is right for all users: else who chooses it because it is the best would be refused in vain. */
 bool authentication_allows_scram(const struct edge *);
 

@@ -3,20 +3,19 @@
 #ifndef SLIMTA_EDGE_AUTHENTICATOR_H
 #define SLIMTA_EDGE_AUTHENTICATOR_H
 
-#include "common/base/pool.h"
 #include "common/lookup/lookup.h"
 #include "common/lookup/password.h"
 #include "edge/authentication.h"
+#include "edge/turns.h"
 
 #define AUTHENTICATOR_SECRET 32
-#define AUTHENTICATOR_WAITING 16	/* passwords that wait for the thread; beyond: 454 4.7.0 */
 
 struct authenticator {
 	struct lookup *lookup;
 	const char **forms;		/* what is stored of each user who is listed; the configuration's */
 	size_t form_count;
 	bool scram, any_authzid;
-	struct pool *pool;		/* the server's; NULL: it could not be started, and all AUTH is 454 */
+	struct turns *turns;		/* the server's; NULL: they could not be started, and all AUTH is 454 */
 	unsigned char secret[AUTHENTICATOR_SECRET];
 };
 

@@ -20,7 +20,7 @@ struct text {
 	size_t size;
 };
 
-/* Lives on in the pool when its inquiry is gone. */
+/* Lives on in the thread when its inquiry is gone. */
 struct hash_job {
 	struct inquiry *inquiry;	/* NULL: gone */
 	atomic_bool unwanted;
@@ -47,6 +47,7 @@ struct inquiry {
 	struct password_salt salt;
 	struct lookup_query *query;
 	struct hash_job *job;
+	struct turn turn;		/* that the job waits for */
 	struct event *delay;
 	struct reply refusal;		/* that the delay holds back */
 };
@@ -65,6 +66,25 @@ static void text_wipe(struct text *text)
 	*text = (struct text){ 0 };
 }
 
+static void job_free(struct hash_job *job)
+{
+	text_wipe(&job->stored);
+	text_wipe(&job->given);
+	OPENSSL_cleanse(job, sizeof(*job));
+	free(job);
+}
+
+static void job_leave(struct inquiry *inquiry)
+{
+	if (inquiry->turn.client) {
+		turns_leave(inquiry->edge->authentication.made->turns, &inquiry->turn);
+		job_free(inquiry->job);
+	} else {
+		atomic_store(&inquiry->job->unwanted, true);
+		inquiry->job->inquiry = NULL;
+	}
+}
+
 void inquiry_free(struct inquiry **place)
 {
 	struct inquiry *inquiry = *place;
@@ -73,10 +93,8 @@ void inquiry_free(struct inquiry **place)
 		return;
 	*place = NULL;
 	lookup_cancel(inquiry->query);
-	if (inquiry->job) {
-		atomic_store(&inquiry->job->unwanted, true);
-		inquiry->job->inquiry = NULL;
-	}
+	if (inquiry->job)
+		job_leave(inquiry);
 	if (inquiry->delay)
 		event_free(inquiry->delay);
 	text_wipe(&inquiry->stored);
@@ -187,14 +205,6 @@ static void work(void *arg)
 			job->answer.signature);
 }
 
-static void job_free(struct hash_job *job)
-{
-	text_wipe(&job->stored);
-	text_wipe(&job->given);
-	OPENSSL_cleanse(job, sizeof(*job));
-	free(job);
-}
-
 static bool may_act_for(const struct inquiry *inquiry)
 {
 	return !inquiry->authzid[0] || inquiry->edge->authentication.made->any_authzid
@@ -217,7 +227,7 @@ static void worked(void *arg)
 	if (!inquiry)
 		return;
 	inquiry->job = NULL;
-	/* Others of the same client failed meanwhile: what was found out is not told, nor counts. */
+	/* Others of the same client failed meanwhile, in another process: what was found out is not told, nor counts. */
 	if (is_blocked(inquiry)) {
 		refuse_blocked(inquiry);
 	} else if (!inquiry->known) {
@@ -232,14 +242,29 @@ static void worked(void *arg)
 	}
 }
 
+/* What waits with it counts before it is tried, as far as it is wrong: each guess is looked at behind the one before. */
+static void take_turn(void *arg)
+{
+	struct inquiry *inquiry = arg;
+	struct hash_job *job = inquiry->job;
+
+	if (!is_blocked(inquiry)) {
+		turns_work(inquiry->edge->authentication.made->turns, work, worked, job);
+		return;
+	}
+	inquiry->job = NULL;
+	job_free(job);
+	refuse_blocked(inquiry);
+}
+
 static void submit(struct inquiry *inquiry, enum sasl_question_kind kind, const char *given, size_t size,
 	const unsigned char *proof)
 {
-	struct pool *pool = inquiry->edge->authentication.made->pool;
+	struct turns *turns = inquiry->edge->authentication.made->turns;
+	uint64_t client = edge_limits_client(inquiry->edge, inquiry->peer);
 	struct hash_job *job;
 
-	/* One is at work while others wait. */
-	if (!pool || pool_pending(pool) > AUTHENTICATOR_WAITING) {
+	if (!turns || !turns_wait(turns, &inquiry->turn, client, take_turn, inquiry)) {
 		refuse(inquiry, 454, "4.7.0", "Too many clients authenticate, try again later");
 		return;
 	}
@@ -252,7 +277,6 @@ static void submit(struct inquiry *inquiry, enum sasl_question_kind kind, const 
 	if (proof)
 		memcpy(job->proof, proof, sizeof(job->proof));
 	inquiry->job = job;
-	pool_submit(pool, work, worked, job);
 }
 
 /* ---- the look-up */

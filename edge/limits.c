@@ -194,6 +194,11 @@ unsigned edge_limits_auth_failures(const struct edge *edge, const struct peer *p
 	return key ? limits_failures(limits_of(edge), key, clock_boot_ms()) : 0;
 }
 
+uint64_t edge_limits_client(const struct edge *edge, const struct peer *peer)
+{
+	return client_key(edge, LIMITS_FAILURES, "", peer);
+}
+
 /* ---- beginning and end */
 
 void edge_limits_open(struct edge *edge)

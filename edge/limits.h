@@ -53,4 +53,7 @@ bool edge_limits_message(struct edge *, const struct peer *, const char *user, s
 unsigned edge_limits_auth_failed(struct edge *, const struct peer *);
 unsigned edge_limits_auth_failures(const struct edge *, const struct peer *);
 
+/* Who a client is, where only that matters: all that come by unix sockets are one. */
+uint64_t edge_limits_client(const struct edge *, const struct peer *);
+
 #endif

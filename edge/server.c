@@ -14,6 +14,7 @@
 #include "edge/accept.h"
 #include "edge/client_name.h"
 #include "edge/edge.h"
+#include "edge/turns.h"
 
 struct server_queue {
 	struct server *server;
@@ -29,7 +30,7 @@ struct server {
 	size_t queue_count, opening;
 	struct acceptors *acceptors;
 	struct client_names *names;
-	struct pool *hash;		/* NULL: nobody needs it */
+	struct turns *hash;		/* NULL: nobody needs it */
 	struct event *bound;		/* the end of draining gently */
 	size_t most_connections;
 	bool draining, failed;
@@ -114,7 +115,7 @@ void server_free(struct server *server)
 		arrivals_close(server->edges[i]);
 		server->edges[i]->driver->close(server->edges[i]);
 	}
-	pool_free(server->hash);
+	turns_free(server->hash);
 	client_names_free(server->names);
 	for (size_t i = 0; i < server->queue_count; i++) {
 		queue_free(server->queues[i]->queue);
@@ -271,10 +272,10 @@ void server_start(struct server *server)
 		serve(server);
 }
 
-struct pool *server_hash_pool(struct server *server)
+struct turns *server_hash_turns(struct server *server)
 {
 	if (!server->hash)
-		server->hash = pool_new(server->child->base, "hash", 1);
+		server->hash = turns_new(server->child->base, "hash");
 	if (!server->hash)
 		log_error("edge", "could not start a thread for passwords", LOG_TEXT("error", strerror(errno)));
 	return server->hash;

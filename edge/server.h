@@ -7,6 +7,7 @@
 
 struct client_names;
 struct server;
+struct turns;
 
 /* After child_begin: loads edges and queues of the configuration. NULL: errors are on stderr. */
 struct server *server_new(struct child *);
@@ -20,7 +21,7 @@ bool server_has_room(const struct server *);
 /* See client_name.h. NULL where there is no room for descriptors by which to ask. */
 struct client_names *server_client_names(const struct server *);
 /* The thread that hashes passwords, started by the first call; NULL: it could not be (logged). */
-struct pool *server_hash_pool(struct server *);
+struct turns *server_hash_turns(struct server *);
 /* A connection or a submission ended: a drained server may be done. */
 void server_settle(struct server *);
 
