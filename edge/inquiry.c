@@ -137,6 +137,14 @@ static void log_result(const struct inquiry *inquiry, const char *event, const c
 		LOG_TEXT("mechanism", inquiry->mechanism), LOG_TEXT("edge", inquiry->edge->name), LOG_TEXT("reason", reason));
 }
 
+/* Each attempt is a line, with its user: several may share the address that is locked out. */
+static void log_locked_out(const struct inquiry *inquiry, const char *event, unsigned failures)
+{
+	log_info("edge", event, LOG_TEXT("session", inquiry->session), LOG_TEXT("client", inquiry->peer->text),
+		LOG_TEXT("user", inquiry->authcid), LOG_TEXT("edge", inquiry->edge->name), LOG_INT("failures", failures),
+		LOG_TEXT("rule", "max_auth_failures"));
+}
+
 static void on_delay(evutil_socket_t fd, short what, void *arg)
 {
 	struct inquiry *inquiry = arg;
@@ -170,10 +178,12 @@ static void fail(struct inquiry *inquiry, const char *reason)
 	struct timeval delay = { delay_ms / 1000, delay_ms % 1000 * 1000 };
 
 	log_result(inquiry, "authentication failed", reason);
-	if (has_failed_enough(inquiry, failures))
+	if (has_failed_enough(inquiry, failures)) {
+		log_locked_out(inquiry, "locked out", failures);
 		reply_set(&inquiry->refusal, 421, "4.7.0", "Too many failures to authenticate");
-	else
+	} else {
 		reply_set(&inquiry->refusal, 535, "5.7.8", "Authentication credentials invalid");
+	}
 	inquiry->delay = evtimer_new(inquiry->edge->child->base, on_delay, inquiry);
 	if (!inquiry->delay)
 		BUG("no timer event");
@@ -213,6 +223,7 @@ static bool may_act_for(const struct inquiry *inquiry)
 
 static void refuse_blocked(struct inquiry *inquiry)
 {
+	log_locked_out(inquiry, "still locked out", edge_limits_auth_failures(inquiry->edge, inquiry->peer));
 	refuse(inquiry, 454, "4.7.0", "Too many failures to authenticate, try again later");
 }
 
@@ -326,9 +337,6 @@ static void look_up(struct inquiry *inquiry, const struct sasl_question *questio
 {
 	struct lookup_key key = { .address = question->authcid, .authzid = question->authzid[0] ? question->authzid : NULL };
 
-	inquiry->mechanism = question->mechanism;
-	inquiry->authcid = xstrdup(question->authcid);
-	inquiry->authzid = xstrdup(question->authzid);
 	if (question->kind == SASL_PASSWORD)
 		text_set(&inquiry->password, question->password, question->password_size);
 	inquiry->query = lookup_find(inquiry->edge->authentication.made->lookup, &key, found, inquiry);
@@ -348,6 +356,9 @@ void inquiry_ask(struct inquiry **place, struct edge *edge, const struct peer *p
 	inquiry_free(place);		/* of an exchange that was not ended */
 	inquiry = *place = xcalloc(1, sizeof(*inquiry));
 	*inquiry = (struct inquiry){ .place = place, .edge = edge, .peer = peer, .session = session, .done = done, .arg = arg };
+	inquiry->mechanism = question->mechanism;
+	inquiry->authcid = xstrdup(question->authcid);
+	inquiry->authzid = xstrdup(question->authzid);
 	if (is_blocked(inquiry))
 		refuse_blocked(inquiry);
 	else

@@ -56,7 +56,7 @@ static void sender_checked(void *arg, const struct rules_verdict *verdict)
 	c->query = NULL;
 	if (reply_is_none(&verdict->why)) {
 		edge_limits_message(&c->edge->edge, &c->peer, client_of(c).user, &limit);
-		session_answer(c->session, &limit);
+		session_answer_for(c->session, &limit, &(struct session_cause){ "max_messages_per_minute", NULL });
 	} else {
 		session_answer_for(c->session, &verdict->why, &(struct session_cause){ verdict->rule, verdict->reason });
 	}
@@ -164,7 +164,7 @@ static void log_outcome(const struct submission *s, const struct reply *why)
 		LOG_TEXT("recipients", buffer_str(&s->recipients)),
 		LOG_INT("recipient_count", s->recipient_count), LOG_INT("size", s->size),
 		LOG_TEXT("client", s->client), LOG_TEXT("host", s->host),
-		LOG_TEXT("user", s->user), LOG_TEXT("queue", s->edge->edge.options.queue),
+		LOG_TEXT("user", s->user), LOG_TEXT("edge", s->edge->edge.name), LOG_TEXT("queue", s->edge->edge.options.queue),
 		LOG_TEXT("reply", why ? buffer_str(&reply) : NULL),
 		LOG_TEXT("note", s->connection ? NULL : "the client was gone"));
 	buffer_release(&reply);

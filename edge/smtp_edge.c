@@ -129,6 +129,7 @@ static void open_edge(struct edge *edge)
 		.without_tls = edge->authentication.without_tls };
 	smtp->settings = (struct session_settings){
 		.hostname = edge->options.hostname,
+		.edge = smtp->edge.name,
 		.banner = smtp->banner,
 		.max_size_bytes = smtp->max_size_bytes,
 		.max_recipients = smtp->max_recipients,

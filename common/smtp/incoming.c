@@ -68,13 +68,14 @@ static void sink(void *arg, const char *data, size_t size)
 
 /* ---- how it ends */
 
-static void refuse(struct session *s, const struct reply *why)
+static void refuse(struct session *s, const struct reply *why, const char *rule)
 {
 	counter_add(s->settings->counters,
 		reply_is_transient(why) ? COUNTER_EDGE_DEFERRED : COUNTER_EDGE_REJECTED, 1);
 	s->refused_chunk = s->incoming->chunk_size && !s->incoming->last;
 	if (s->refused_chunk)
 		reply_copy(&s->chunk_refusal, why);
+	s->cause = &(struct session_cause){ rule, NULL };
 	session_reply_with(s, why);
 }
 
@@ -86,14 +87,17 @@ static void message_answered(struct session *s, const struct reply *why)
 		session_reply(s, 250, "2.6.0", "Message accepted for delivery; %s", s->message_id);
 }
 
-/* Why what came so far makes no message; none = it may. */
-static void judge(const struct incoming *in, struct reply *why)
+/* Why what came so far makes no message; none = it may. Gives the key that wants it so, or NULL. */
+static const char *judge(const struct incoming *in, struct reply *why)
 {
-	if (is_too_large(in))
+	if (is_too_large(in)) {
 		reply_set(why, 552, "5.3.4", "Message exceeded size limit");
-	else if (faults_of(in))
-		reply_set(why, 550, "5.5.2", "Message contains %s",
-			faults_of(in) & NEWLINE_NUL ? "NUL" : "bare CR or LF");
+		return "max_size";
+	}
+	if (!faults_of(in))
+		return NULL;
+	reply_set(why, 550, "5.5.2", "Message contains %s", faults_of(in) & NEWLINE_NUL ? "NUL" : "bare CR or LF");
+	return faults_of(in) & NEWLINE_NUL ? NULL : "bare_newline";
 }
 
 /* The octets are complete and stored as far as they are going to be. */
@@ -102,13 +106,15 @@ static void complete(struct session *s)
 	struct incoming *in = s->incoming;
 	struct envelope *e = s->envelope;
 	struct reply why = { 0 };
+	const char *rule = judge(in, &why);
 
-	judge(in, &why);
 	if (reply_is_none(&why) && spool_take(in->spool, &e->content, &why) == 0
-		&& header_count_hops(&e->content) > s->settings->max_hops)
+		&& header_count_hops(&e->content) > s->settings->max_hops) {
 		reply_set(&why, 554, "5.4.6", "Too many hops");
+		rule = "max_hops";
+	}
 	if (!reply_is_none(&why)) {
-		refuse(s, &why);
+		refuse(s, &why, rule);
 		reply_release(&why);
 		return;
 	}
@@ -196,6 +202,7 @@ static void chunk_ended(struct session *s)
 {
 	struct incoming *in = s->incoming;
 	struct reply why = { 0 };
+	const char *rule;
 
 	if (in->discarding.code) {
 		discarded(s);
@@ -206,14 +213,14 @@ static void chunk_ended(struct session *s)
 		end(s);
 		return;
 	}
-	judge(in, &why);
+	rule = judge(in, &why);
 	if (reply_is_none(&why) && !spool_has_failed(in->spool, &why)) {
 		session_begin(s, in->chunk_size ? &end_of_chunk : &end_of_empty_chunk);
 		session_reply(s, 250, "2.0.0", "%llu octets received", (unsigned long long)in->chunk_size);
 		return;
 	}
 	session_begin(s, &end_of_data);
-	refuse(s, &why);
+	refuse(s, &why, rule);
 	reply_release(&why);
 }
 

@@ -35,6 +35,7 @@ static int take_size(struct session *s, const char *value, size_t size)
 		declared = INT64_MAX;
 	}
 	if (most && declared > most) {
+		s->cause = &(struct session_cause){ "max_size", NULL };
 		session_reply(s, 552, "5.3.4", "Message size exceeds %llu limit",
 			(unsigned long long)most);
 		return -1;

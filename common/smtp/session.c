@@ -126,7 +126,8 @@ static void log_refusal(const struct session *s, const struct verb *verb, const 
 
 	reply_append(reply, &text);
 	log_info("smtp", "rejected", LOG_TEXT("id", e ? e->id : NULL), LOG_TEXT("session", s->id),
-		LOG_TEXT("client", s->client_ip), LOG_TEXT("command", verb->name), LOG_TEXT("given", given),
+		LOG_TEXT("client", s->client_ip), LOG_TEXT("user", s->auth), LOG_TEXT("edge", s->settings->edge),
+		LOG_TEXT("command", verb->name), LOG_TEXT("given", given),
 		LOG_TEXT("sender", e ? e->sender : NULL),
 		LOG_TEXT("recipient", s->recipient), LOG_TEXT("rule", s->cause ? s->cause->rule : NULL),
 		LOG_TEXT("reason", s->cause ? s->cause->reason : NULL), LOG_TEXT("reply", buffer_str(&text)));
@@ -249,6 +250,12 @@ void session_reply(struct session *s, unsigned code, const char *status, const c
 	reply_release(&reply);
 }
 
+void session_refuse(struct session *s, const char *rule, unsigned code, const char *status, const char *text)
+{
+	s->cause = &(struct session_cause){ rule, NULL };
+	session_reply(s, code, status, "%s", text);
+}
+
 void session_reply_arguments(struct session *s)
 {
 	session_reply(s, 501, "5.5.4", "Syntax error in parameters or arguments");
@@ -360,7 +367,7 @@ static void run_line(struct session *s, const char *line, size_t size)
 		s->had_secret = s->tried_auth = true;
 	s->refused_chunk = s->refused_chunk && verb->run == run_bdat;
 	if (verb->guarded && session_lacks_tls(s))
-		session_reply(s, 530, "5.7.0", TEXT_LACKS_TLS);
+		session_refuse(s, "require_tls", 530, "5.7.0", TEXT_LACKS_TLS);
 	else if (!(verb->phases & (1u << s->phase)))
 		session_reply(s, 503, "5.5.1", "Bad sequence of commands");
 	else if (name_size == size)

@@ -31,6 +31,7 @@ unsigned extension_find(const char *keyword);
 
 /* What all sessions of an edge share; lent for their life. */
 struct session_settings {
+	const char *edge;		/* what the log calls it; NULL = nothing */
 	const char *hostname;		/* our name in the EHLO reply; the receiver */
 	const char *banner;		/* text after 220 */
 	uint64_t max_size_bytes;	/* 0 = none */
@@ -126,7 +127,7 @@ const char *session_auth(const struct session *);
 bool session_forget_secret(struct session *);
 /* To the question last asked: `why` NULL or none accepts, else it is the reply to the client. */
 void session_answer(struct session *, const struct reply *why);
-/* The same, and for the log what refused it and why; borrowed until it returns. */
+/* The same, and for the log which key of the configuration refused it, and why; borrowed until it returns. */
 struct session_cause {
 	const char *rule, *reason;
 };

@@ -44,10 +44,12 @@ static void run_help(struct session *s, const char *text, size_t size)
 static void run_quit(struct session *s, const char *text, size_t size)
 {
 	(void)text;
-	if (size > 0)
+	if (size > 0) {
 		session_reply_arguments(s);
-	else
-		session_reply(s, 221, "2.0.0", "Bye");
+		return;
+	}
+	session_reset(s, "QUIT");
+	session_reply(s, 221, "2.0.0", "Bye");
 }
 
 /* A browser was led here, maybe to say what is SMTP in its body. */

@@ -114,6 +114,8 @@ void session_discarded(const struct session *, size_t octets);
 void session_reply(struct session *, unsigned code, const char *status, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 void session_reply_with(struct session *, const struct reply *);
+/* The same, where the key `rule` of the configuration wants it so: for the log. */
+void session_refuse(struct session *, const char *rule, unsigned code, const char *status, const char *text);
 void session_reply_arguments(struct session *);		/* 501 5.5.4 */
 /* A reply to no verb, then the end. Before a handshake nothing more is said, as it would be taken for a part of that. */
 void session_end(struct session *, unsigned code, const char *status, const char *text);

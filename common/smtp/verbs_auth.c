@@ -157,7 +157,8 @@ void run_auth(struct session *s, const char *text, size_t size)
 	else if (!s->extended || s->auth)
 		session_reply(s, 503, "5.5.1", s->auth ? "Already authenticated" : "Bad sequence of commands");
 	else if (!session_allows_auth(s))
-		session_reply(s, 538, "5.7.11", "Encryption required for requested authentication mechanism");
+		session_refuse(s, "auth_without_tls", 538, "5.7.11",
+			"Encryption required for requested authentication mechanism");
 	else if (size == 0)
 		session_reply_arguments(s);
 	else

@@ -145,7 +145,7 @@ void run_rcpt(struct session *s, const char *text, size_t size)
 	if (!address_is_ascii(address) && !s->envelope->smtputf8) {
 		session_reply(s, 553, "5.6.7", "Address needs SMTPUTF8");
 	} else if (s->envelope->recipient_count >= s->settings->max_recipients) {
-		session_reply(s, 452, "4.5.3", "Too many recipients");
+		session_refuse(s, "max_recipients", 452, "4.5.3", "Too many recipients");
 	} else {
 		envelope_add_recipient(s->envelope, address);
 		if (parameters_read(s, PARAMETER_OF_RCPT, text + rest, size - rest) < 0) {
