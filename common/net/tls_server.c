@@ -85,7 +85,8 @@ static int set_up(SSL_CTX *ssl, const struct tls_settings *s, const struct tls_p
 {
 	if (tls_set_up(ssl, s, error) < 0)
 		return -1;
-	SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF);
+	/* What clients send may be passwords, which outlive nobody's need of them: OpenSSL's copies are wiped, too. */
+	SSL_CTX_set_options(ssl, SSL_OP_CIPHER_SERVER_PREFERENCE | SSL_OP_IGNORE_UNEXPECTED_EOF | SSL_OP_CLEANSE_PLAINTEXT);
 	/* The chain is sent as it stands in the file: none is made up of the authorities, at each handshake. */
 	SSL_CTX_set_mode(ssl, SSL_MODE_NO_AUTO_CHAIN);
 	SSL_CTX_set_read_ahead(ssl, 1);
