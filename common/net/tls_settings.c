@@ -140,6 +140,19 @@ static bool has_chain(SSL_CTX *ssl)
 	return sk_X509_num(chain) > 0;
 }
 
+/* OpenSSL has its own opinion of what is strong enough, and says so to clients alone. */
+static void warn_of_version(const struct tls_context *context, const struct tls_settings *settings,
+	const struct config_node *map, struct config_errors *errors)
+{
+	int level = context ? SSL_CTX_get_security_level(context->ssl) : 0;
+	const struct config_node *node = config_get(map, "min_version");
+
+	if (level > 0 && tls_min_version(settings) < TLS1_2_VERSION)
+		config_warning_at(errors, node ? node : config_get(map, "ssl_version"),
+			"nothing before TLS 1.2 is spoken at OpenSSL's security level %d; "
+			"ciphers \"DEFAULT:@SECLEVEL=0\" would allow it, and other weak things", level);
+}
+
 static void warn_of_authorities(const struct tls_settings *settings, const struct config_node *map,
 	struct config_errors *errors)
 {
@@ -157,6 +170,7 @@ void tls_client_check(const struct tls_settings *settings, const struct config_n
 	context = tls_client_context_new(settings, &error);
 	if (!context)
 		say_error(&error, map, errors);
+	warn_of_version(context, settings, map, errors);
 	warn_of_authorities(settings, map, errors);
 	free(error.text);
 	tls_context_free(context);
@@ -174,6 +188,7 @@ void tls_server_check(const struct tls_settings *settings, const struct config_n
 		warn_of_pairs(context, settings, map, errors);
 	else
 		say_error(&error, map, errors);
+	warn_of_version(context, settings, map, errors);
 	if (context && settings->ca_certs && tls_cert_reqs(settings) == TLS_CERT_NONE && !has_chain(context->ssl))
 		config_warning_at(errors, config_get(map, "ca_certs"),
 			"not used: cert_reqs none asks clients for no certificate, and it has no chain for certfile");
