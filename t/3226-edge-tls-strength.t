@@ -52,4 +52,17 @@ def old(t):
         edge.stop()
 
 
-run(old)
+def curves(t):
+    """A client's certificate may be of any curve that is in use, in both versions."""
+    certificates = Certificates(t)
+    edge = edge_with(t, certificates, f'cert_reqs: required, ca_certs: {certificates.ca}')
+    for curve in 'P-256', 'P-384', 'P-521':
+        certificate, key = certificates.make(curve, curve=curve)
+        for version, name in (ssl.TLSVersion.TLSv1_2, 'TLSv1.2'), (ssl.TLSVersion.TLSv1_3, 'TLSv1.3'):
+            context = certificates.client(version)
+            context.load_cert_chain(certificate, key)
+            is_(talks(t, context), name, f'{curve}')
+            edge.wait_log(rf' encrypted .*version={name} .*peer="CN={curve}"$')
+
+
+run(old, curves)

@@ -31,8 +31,8 @@ class Certificates:
         if done.returncode:
             raise Failure(f'openssl {args[0]}: {done.stderr[-400:]}')
 
-    def make(self, who, names=None):
-        """Paths of the certificate and its key."""
+    def make(self, who, names=None, curve=None):
+        """Paths of the certificate and its key, which is of P-256 unless `curve` is given."""
         certificate, key = self.path(f'{who}.crt'), self.path(f'{who}.key')
         if os.path.exists(certificate):
             return certificate, key
@@ -41,7 +41,8 @@ class Certificates:
             self._openssl('req', '-x509', *NEW_KEY, '-days', '2', '-keyout', key, '-out', certificate, '-subj', f'/CN={who}',
                 '-addext', f'subjectAltName={names}')
         else:
-            self._openssl('req', *NEW_KEY, '-keyout', key, '-out', f'{who}.csr', '-subj', f'/CN={who}')
+            of_curve = ('-pkeyopt', f'ec_paramgen_curve:{curve}') if curve else ()
+            self._openssl('req', *NEW_KEY, *of_curve, '-keyout', key, '-out', f'{who}.csr', '-subj', f'/CN={who}')
             self.t.write(f'{self.name}/{who}.ext', f'subjectAltName={names}\n')
             self._openssl('x509', '-req', '-in', f'{who}.csr', '-CA', 'ca.crt', '-CAkey', 'ca.key', '-CAcreateserial',
                 '-days', '-1' if who == 'expired' else '2', '-extfile', f'{who}.ext', '-out', certificate)
