@@ -65,4 +65,18 @@ def curves(t):
             edge.wait_log(rf' encrypted .*version={name} .*peer="CN={curve}"$')
 
 
-run(old, curves)
+def whose(t):
+    """What a client has against us is told apart from what we have against it."""
+    certificates = Certificates(t)
+    edge = t.edge(with_tls(certificates))
+    for version in ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3:
+        since = len(edge.log)
+        strict = ssl.create_default_context()
+        strict.minimum_version = strict.maximum_version = version
+        ok(isinstance(talks(t, strict), ssl.SSLError), 'a client that does not trust us leaves')
+        edge.wait_log(r'TLS failed .*reason="TLS( handshake)?: alert of the client: unknown ca"', since=since)
+    ok(isinstance(talks(t, old_client(ssl.TLSVersion.TLSv1_1)), OSError), 'one that is too old')
+    edge.wait_log(r'TLS failed .*reason="TLS handshake: unsupported protocol"')
+
+
+run(old, curves, whose)

@@ -108,6 +108,23 @@ static bool is_no_tls(int reason)
 	return reason == SSL_R_WRONG_VERSION_NUMBER || reason == SSL_R_HTTP_REQUEST || reason == SSL_R_HTTPS_PROXY_REQUEST;
 }
 
+/* What the other end has against us. False: it was not that. Of OpenSSL's "tlsv1 alert unknown ca" the last two words: the
+ * version is that of the standard which named it first. */
+static bool say_alert(struct tls *tls, int reason)
+{
+	const char *name = reason >= SSL_AD_REASON_OFFSET ? ERR_reason_error_string(ERR_peek_error()) : NULL;
+	const char *rest = name ? strchr(name, ' ') : NULL;
+	char *text;
+
+	if (!rest)
+		return false;
+	rest += strncmp(rest, " alert ", 7) == 0 ? 7 : 1;
+	text = xasprintf("alert of the %s: %s", tls->host ? "server" : "client", rest);
+	tls_say(tls, text);
+	free(text);
+	return true;
+}
+
 /* The certificate's own trouble says more than that it was refused. */
 static void say_openssl(struct tls *tls)
 {
@@ -122,7 +139,7 @@ static void say_openssl(struct tls *tls)
 		tls_say(tls, "the answer is not TLS; is this a port for TLS?");
 	else if (is_no_tls(reason))
 		tls_say(tls, "what the client sent is not TLS");
-	else
+	else if (!say_alert(tls, reason))
 		tls_say(tls, tls_openssl_error());
 	ERR_clear_error();
 }
