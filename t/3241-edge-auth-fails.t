@@ -14,6 +14,7 @@ HASHED = {'ann': '$6$rounds=1000$saltstring$'
 CHECKS = (
     ('{ann: {}}', 'error', 'has no password'),
     ('{ann: {password: 123456}}', 'error', 'has to be in quotes'),
+    ('{ann: {password: "123456"}}', 'warning', 'in plain text; a hash is safer'),
     ('{ann: {password: "{MD5}x"}}', 'error', 'no password can be: a {SCHEME} that is not known'),
     ('{ann: {password: "$6$salt$short"}}', 'error', 'no password can be: not whole'),
     ('{ann: {password: secret}}', 'warning', 'in plain text; a hash is safer'),
@@ -30,10 +31,14 @@ def failures(t):
         ok(time.monotonic() - begun >= 0.9, 'answered late')
         with t.client('smtp') as other:
             other.hello()
+            begun = time.monotonic()
             c.send(f'AUTH PLAIN {plain("ann", "wrong")}\r\n'.encode())
             edge.wait_log(r' authentication failed .*reason="wrong password"$')
+            since = len(edge.log)
             other.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 454, r'^4\.7\.0 ')
+            unlike(edge.log[since:], ' lookup: ', 'nor is anybody looked up for it')
             c.expect(421, r'^4\.7\.0 ')
+            ok(time.monotonic() - begun >= 1.9, 'answered later each time')
     unlike(edge.log, plain('ann', 'wrong') + '|pencil', 'without a secret')
     edge.stop()
 
@@ -46,6 +51,19 @@ def trusted(t):
         for _ in range(3):
             c.cmd('AUTH PLAIN ' + plain('ann', 'wrong'), 535)
         c.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 235)
+    edge.stop()
+
+
+def at_once(t):
+    """A guess that waits for the hash of another one is not answered when that one was the last that was allowed."""
+    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 1' + users(HASHED)))
+    with t.client('smtp') as first, t.client('smtp') as second:
+        first.hello()
+        second.hello()
+        first.send(f'AUTH PLAIN {plain("slow", "wrong")}\r\n'.encode())
+        edge.wait_log(r' lookup: found ')
+        second.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 454, r'^4\.7\.0 ')
+        first.expect(421)
     edge.stop()
 
 
@@ -103,6 +121,7 @@ def checked(t):
 def test(t):
     failures(t)
     trusted(t)
+    at_once(t)
     busy(t)
     same_work(t)
     checked(t)

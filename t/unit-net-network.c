@@ -82,7 +82,7 @@ static void strangers(void)
 	} cases[] = {
 		{ "0.0.0.0/0", true }, { "128.0.0.0/1", true }, { "::/0", true }, { "2000::/3", true }, { "::ffff:0:0/96", true },
 		{ "2001::/16", false }, { "10.0.0.0/8", false }, { "fc00::/7", false }, { "fe80::/10", false },
-		{ "f000::/4", true }, { "192.0.2.1", false }, { "::1", false },
+		{ "f000::/4", true }, { "fc00::/6", true }, { "fe80::/9", true }, { "192.0.2.1", false }, { "::1", false },
 	};
 
 	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {

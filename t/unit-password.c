@@ -112,6 +112,19 @@ static void plain_text(void)
 	ok(!password_check("pencil", "pencil\0x", 8), "a NUL ends nothing");
 }
 
+/* Each octet of what is compared counts: of so many some begin as the right one does. */
+static void wrong_proofs(const struct password_salt *salt, const char *message, unsigned char proof[SCRAM_KEY_SIZE])
+{
+	unsigned char signature[SCRAM_KEY_SIZE];
+	unsigned right = 0;
+
+	for (unsigned i = 1; i < 4096; i++) {
+		proof[i % SCRAM_KEY_SIZE] ^= (unsigned char)(i / SCRAM_KEY_SIZE + 1);
+		right += password_scram_check(stored[15], salt, message, strlen(message), proof, signature);
+	}
+	is_int(right, 0, "no wrong proof is taken");
+}
+
 /* RFC 7677 section 3 */
 static void scram(void)
 {
@@ -141,6 +154,7 @@ static void scram(void)
 		&& !password_scram_salt("pencil", &salt), "no digest allows it, plain text has no salt");
 	ok(!password_scram_check(stored[4], &salt, message, strlen(message), (unsigned char *)proof.data, signature),
 		"nor matches");
+	wrong_proofs(&salt, message, (unsigned char *)proof.data);
 	buffer_release(&proof);
 }
 

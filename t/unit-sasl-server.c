@@ -80,6 +80,8 @@ static void plain(void)
 	server = new_server("PLAIN");
 	is_str(input_sized(server, "Ursel\0Kurt\0xipj3plmq", 20), "asks", "for another");
 	is_str(sasl_server_question(server)->authzid, "Ursel", "which is asked, too");
+	is_str(answer(server, NULL), "accepted", "which may be");
+	is_str(sasl_server_user(server), "Kurt", "who it is stays who it is");
 	sasl_server_free(server);
 }
 
@@ -168,7 +170,12 @@ static void scram(void)
 static void scram_first(void)
 {
 	struct sasl_server *server = new_server("SCRAM-SHA-256");
+	char *nonce = xasprintf("n,,n=user,r=%0*d", 129, 0);
 
+	is_str(alone("SCRAM-SHA-256", nonce, strlen(nonce)), "malformed", "a nonce of 129 octets");
+	is_str(alone("SCRAM-SHA-256", nonce, strlen(nonce) - 1), "asks", "one of 128");
+	free(nonce);
+	is_str(ALONE("SCRAM-SHA-256", "p,,n=user,r=abc"), "malformed", "a channel binding without a name");
 	is_str(input(server, "y,a=a=3Db=2Cc,n=u=2Cs=3D,r=abc,x=later"), "asks", "names with signs in them, an extension");
 	is_str(sasl_server_question(server)->authcid, "u,s=", "the name");
 	is_str(sasl_server_question(server)->authzid, "a=b,c", "the other's");
@@ -210,6 +217,7 @@ static const char *final(const char *text)
 static void scram_final(void)
 {
 	struct sasl_server *server = new_server("SCRAM-SHA-256");
+	char *other;
 
 	is_str(final(FINAL ",x=y,p=" PROOF), "asks", "an extension");
 	is_str(final(FINAL), "malformed", "no proof");
@@ -219,6 +227,10 @@ static void scram_final(void)
 	is_str(final(FINAL ",p=dHzbZapWIk4jUhN+Ute9ytag9zjfMHgsqmmiz7AndVQA"), "malformed", "one of 33 octets");
 	is_str(final("c=biws,r=" NONCE ",p=" PROOF), "malformed", "the client's part of the nonce alone");
 	is_str(final("c=biws,r=" NONCE OURS "x,p=" PROOF), "malformed", "more than the nonce");
+	other = xstrdup(FINAL ",p=" PROOF);
+	other[strlen(FINAL) - 1] ^= 1;
+	is_str(final(other), "malformed", "another nonce of that length");
+	free(other);
 	is_str(final("c=eSws,r=" NONCE OURS ",p=" PROOF), "malformed", "another header than it began with");
 	is_str(final("c=,r=" NONCE OURS ",p=" PROOF), "malformed", "none");
 	is_str(final("r=" NONCE OURS ",c=biws,p=" PROOF), "malformed", "another order");
