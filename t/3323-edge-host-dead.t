@@ -75,13 +75,31 @@ def dead(t):
         wait_for(lambda: edge.log.count(' resolved ') >= 199, 20, 'all look-ups to end')
         asked = {name for name, kind in dns.asked if kind == PTR and name.endswith('.in-addr.arpa')}
         ok(150 < len(asked) and (len(asked) <= 200 or spent > 4), f'200 at a time are asked for ({len(asked)}; {spent:.1f} s)')
-        connect(t, 'smtp', v1('203.0.113.1')).close()
-        client.cmd('NOOP', 250)
-        wait_for(lambda: ('1.113.0.203.in-addr.arpa', PTR) in dns.asked, 20, 'others to be asked for then')
+        others = [connect(t, 'smtp', v1(f'203.0.113.{n}')) for n in (1, 2, 3)]
+        wait_for(lambda: all((f'{n}.113.0.203.in-addr.arpa', PTR) in dns.asked for n in (1, 2, 3)), 20,
+            'others to be asked for then')
+        for c in others:
+            c.close()
     for c in clients:
         c.close()
     is_(edge.stop(), 0, 'the edge ends well')
     dns.close()
 
 
-run(in_time, dead)
+def gone(t):
+    """Clients that do not wait for their names: nothing is asked for them any more, and others have their turn."""
+    dns = DnsServer(lambda name, kind: None)
+    edge = edge_of(t, dns)
+    clients = [connect(t, 'smtp', v1(f'198.51.{n // 250}.{n % 250 + 1}')) for n in range(250)]
+    is_({c.reply().code for c in clients}, {220}, '250 clients are greeted')
+    for c in clients:
+        c.close()
+    wait_for(lambda: edge.log.count(' disconnected ') == 250, 20, 'all to be gone')
+    with connect(t, 'smtp', v1('203.0.113.1')) as client:
+        client.reply()
+        wait_for(lambda: ('1.113.0.203.in-addr.arpa', PTR) in dns.asked, 20, 'another one to be asked for')
+    is_(edge.stop(), 0, 'the edge ends well')
+    dns.close()
+
+
+run(in_time, dead, gone)
