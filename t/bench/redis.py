@@ -170,6 +170,14 @@ class OnRedisAlways(OnRedis):
     where = f' on redis, AOF {fsync}'
 
 
+class OnRedisSplit(OnRedis):
+    """A message of many recipients becomes as many messages."""
+
+    def config(self, *arguments):
+        return super().config(*arguments).replace('{type: add_received_header}', '{type: add_received_header}, '
+            '{type: recipient_split}')
+
+
 class HashSets:
     """What a mark compares with: redis-benchmark, which only sets hashes of the same octets."""
     name = 'redis-benchmark'

@@ -4,11 +4,12 @@ import shutil
 import time
 
 from .cases import Cases
-from .redis import HashSets, OnRedis, Redis, pss
+from .redis import HashSets, OnRedis, OnRedisSplit, Redis, pss
 from .tools import Trouble
 
 CONNECTIONS = 5         # that each of the workers may have to the next hop
 SINK_MS = 50            # that it takes for a message
+SPLIT = 500             # recipients, of whom each has a message of his own in the queue
 SETTLED_S = 5           # until a worker has claimed what it can
 
 
@@ -81,8 +82,10 @@ class RedisCases(Cases):
         def of(messages):
             def one_round(kind):
                 with self.server(kind, delivers=False) as server, self.tools.sink(self.sink_port, '-d', 30000):
-                    figures = self.tools.all_accepted(self.port, '-s', 20, '-p', '-c', 100, '-m', messages, '-z', 512,
-                        timeout=300)
+                    self.tools.all_accepted(self.port, '-s', 20, '-p', '-c', 100, '-m', messages // SPLIT, '-n', SPLIT,
+                        '-z', 512, timeout=300)
+                    if server.queued() != messages:
+                        raise Trouble(f'{messages} accepted, but {server.queued()} queued')
                     with server.workers(1, 20) as pids:
                         time.sleep(SETTLED_S)
                         memory = pss(pids)
@@ -90,12 +93,12 @@ class RedisCases(Cases):
                     if len(listed.splitlines()) != 101:
                         raise Trouble(f'queuectl listed {len(listed.splitlines()) - 1} of 100')
                     redis = pss([server.redis.process.pid])
-                return {'rate': figures['rate'], 'memory': memory / 1024 / 1024, 'list': seconds * 1000,
-                    'redis': redis / 1024 / 1024}
+                return {'memory': memory / 1024 / 1024, 'list': seconds * 1000, 'redis': redis / 1024 / 1024}
             return one_round
+        few, many = max(few // SPLIT, 1) * SPLIT, max(many // SPLIT, 1) * SPLIT
         case = f'{many:,} queued on redis'
-        small = self.pairs(f'{few:,} queued on redis', of(few), 1, [OnRedis])[0]
-        large = self.pairs(case, of(many), 1, [OnRedis])[0]
+        small = self.pairs(f'{few:,} queued on redis', of(few), 1, [OnRedisSplit])[0]
+        large = self.pairs(case, of(many), 1, [OnRedisSplit])[0]
         more = [{'more': after['memory'] - before['memory']} for before, after in zip(small, large)]
         self.row(f'{case}: PSS of a worker', 'MB', [large], 'memory', rounds=1)
         self.row(f'{case}: PSS beyond that with {few:,}', 'MB', [more], 'more', mark, more_is_better=False, absolute=True,

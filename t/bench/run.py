@@ -6,7 +6,6 @@ import ctypes
 import json
 import os
 import signal
-import subprocess
 import sys
 import time
 
@@ -36,7 +35,7 @@ def quick(cases, arguments, redis):
     yield 'through', lambda: cases.through(4096, 5000, more if redis else rounds, MARKS, CPU_MARKS, ours=ours)
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
-    yield 'tls', lambda: tls(cases, rounds, more)
+    yield 'tls', lambda: tls(cases, rounds)
     if redis:
         yield 'redis', lambda: cases.accept_redis(OnRedisAlways, 20, 4, more, mark=0.4, cpu_mark=0.15)
         yield 'workers', lambda: cases.workers((1, 2, 3, 4), mark=0.8)
@@ -46,9 +45,9 @@ def quick(cases, arguments, redis):
         yield 'queued', lambda: cases.queued(1000, 2 * arguments.backlog, mark=4)
 
 
-def tls(cases, rounds, more):
+def tls(cases, rounds):
     cases.idle(1000, rounds, mark=24, tls=True)
-    cases.handshakes(20, 3, more, mark=1.5)
+    cases.handshakes(20, 3, rounds, mark=1.5)
 
 
 def full(cases, arguments, redis):
@@ -64,7 +63,7 @@ def full(cases, arguments, redis):
     yield 'lone', lambda: cases.lone(50, rounds, mark=1)
     yield 'idle', lambda: cases.idle(1000, rounds, mark=8)
     yield 'idle', lambda: cases.idle(5000, rounds, mark=8)
-    yield 'tls', lambda: tls(cases, rounds, more)
+    yield 'tls', lambda: tls(cases, rounds)
     if redis:
         for sessions in (20, 200):
             for kind in (OnRedisAlways, OnRedis):
@@ -89,10 +88,14 @@ def measure(folder, why, arguments):
     report = {'began': time.strftime('%Y-%m-%dT%H:%M:%SZ', time.gmtime(began)), 'machine': place.machine(folder),
         'load_average_before': os.getloadavg(), 'alone': why, 'no_redis': no_redis, 'places': places.what}
     report['tools_alone'] = cases.ceiling()
+    seconds = report['seconds_by_case'] = {}
     for name, case in (full if arguments.full else quick)(cases, arguments, not no_redis):
         if arguments.only and name not in arguments.only:
             continue
+        started = time.monotonic()
         case()
+        seconds[name] = seconds.get(name, 0) + time.monotonic() - started
+        say(f'{name}: {seconds[name]:.0f} s so far; {clock.left():.0f} s are left')
     report.update(load_average_after=os.getloadavg(), seconds=time.time() - began, rows=[row.json() for row in cases.rows],
         rounds=cases.records, troubles=cases.troubles, out_of_time=cases.out_of_time)
     return cases, report
@@ -125,7 +128,7 @@ def conclude(cases, report):
         print(f'All rounds: {os.path.relpath(OUT, TOP)}. What is alike and what is not: t/bench/README.')
     except OSError as error:
         print(f'The rounds could not be written: {error}')
-    return 1 if report['troubles'] or any(row.verdict == 'missed' for row in cases.rows) else 0
+    return 1 if report['troubles'] or report['out_of_time'] or any(row.verdict == 'missed' for row in cases.rows) else 0
 
 
 def parse():
