@@ -189,7 +189,8 @@ static void test_stalls(int version)
 	ok(LOOP_UNTIL(base, open_servers == 0, BOUND_MS), "none is waited for");
 	for (size_t at = 0; at < size; at++) {
 		wrong += servers[at].up || servers[at].error != ETIMEDOUT || !servers[at].problem ||
-			strcmp(servers[at].problem, "TLS handshake: it took too long") != 0;
+			strcmp(servers[at].problem, at ? "TLS handshake: it took too long" :
+				"TLS handshake: it took too long, and the client said nothing") != 0;
 		close_server(&servers[at]);
 	}
 	ok(wrong == 0, "stalled at each of %zu octets it is over, and said why", size);

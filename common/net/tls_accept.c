@@ -78,7 +78,8 @@ static void on_timer(evutil_socket_t fd, short what, void *arg)
 
 	(void)fd;
 	(void)what;
-	tls_say(tls, "it took too long");
+	tls_say(tls, BIO_number_read(SSL_get_rbio(tls->ssl)) ? "it took too long"
+		: "it took too long, and the client said nothing");
 	stream_abort(tls->stream, ETIMEDOUT);
 }
 
