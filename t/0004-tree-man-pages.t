@@ -37,4 +37,21 @@ def options(t):
         ok(unknown.returncode in (1, 2) and unknown.stderr, f'{program} refuses what it does not know')
 
 
-run(pages, options)
+EVENT = re.compile(r'(?:log_(?:info|warn|error)\("\w+",|log_(?:result|locked_out)\(inquiry,|tally_new\([^,"]+,)\s*'
+    r'(?:\w+ \? )?"([^"]+)"(?:[,:] "([^"]+)")?')
+
+
+def events(_):
+    """What an edge logs above debug: each event is told of in its page."""
+    logged = set()
+    for name in [*glob.glob('edge/*.c'), *glob.glob('common/lookup/*.c'), 'common/smtp/session.c', 'common/smtp/spool.c',
+            *glob.glob('common/smtp/verbs_*.c')]:
+        with open(name, encoding='utf-8') as source:
+            logged |= {event for found in EVENT.findall(source.read()) for event in found if event}
+    with open('man/slimta-edge.8', encoding='utf-8') as page:
+        told = {event for line in re.findall(r'^\.It (.*)$', page.read(), re.M) for event in [line, *line.split(' , ')]}
+    ok(len(logged) > 20, f'{len(logged)} events')
+    is_(sorted(logged - told), [], 'slimta-edge(8) has them')
+
+
+run(pages, options, events)
