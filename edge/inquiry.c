@@ -132,9 +132,12 @@ static void refuse(struct inquiry *inquiry, unsigned code, const char *status, c
 
 static void log_result(const struct inquiry *inquiry, const char *event, const char *reason)
 {
+	const char *user = inquiry->authcid[0] ? inquiry->authcid : NULL;
+	const char *authzid = inquiry->authzid[0] ? inquiry->authzid : NULL;
+
 	log_info("edge", event, LOG_TEXT("session", inquiry->session), LOG_TEXT("client", inquiry->peer->text),
-		LOG_TEXT("user", inquiry->authcid), LOG_TEXT("authzid", inquiry->authzid[0] ? inquiry->authzid : NULL),
-		LOG_TEXT("mechanism", inquiry->mechanism), LOG_TEXT("edge", inquiry->edge->name), LOG_TEXT("reason", reason));
+		LOG_TEXT("user", user), LOG_TEXT("authzid", authzid), LOG_TEXT("mechanism", inquiry->mechanism),
+		LOG_TEXT("edge", inquiry->edge->name), LOG_TEXT("reason", reason));
 }
 
 /* Each attempt is a line, with its user: several may share the address that is locked out. */
@@ -361,6 +364,8 @@ void inquiry_ask(struct inquiry **place, struct edge *edge, const struct peer *p
 	inquiry->authzid = xstrdup(question->authzid);
 	if (is_blocked(inquiry))
 		refuse_blocked(inquiry);
+	else if (question->kind == SASL_NOBODY)
+		fail(inquiry, "no name or password can be so");
 	else
 		look_up(inquiry, question);
 }

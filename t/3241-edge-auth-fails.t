@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # 3241-edge-auth-fails.t - failures to authenticate: late, counted, without a secret; a full pool of hashes; what --check says
 # SPDX-License-Identifier: MIT
+import base64
 import re
 import time
 
@@ -40,6 +41,22 @@ def failures(t):
             c.expect(421, r'^4\.7\.0 ')
             ok(time.monotonic() - begun >= 1.9, 'answered later each time')
     unlike(edge.log, plain('ann', 'wrong') + '|pencil', 'without a secret')
+    edge.stop()
+
+
+def impossible(t):
+    """What no user or password can be is a guess as others: late, logged and counted."""
+    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 2' + users(HASHED)))
+    with t.client('smtp') as c:
+        c.hello()
+        begun = time.monotonic()
+        c.cmd('AUTH PLAIN ' + plain('ann', ''), 535, r'^5\.7\.8 Authentication credentials invalid$')
+        ok(time.monotonic() - begun >= 0.9, 'answered late')
+        like(edge.log, r' authentication failed .* user=ann mechanism=PLAIN edge=main reason="no name or password can be so"\n',
+            'logged')
+        c.cmd('AUTH LOGIN', 334)
+        c.cmd(base64.b64encode(b'ann\1').decode(), 421, r'^4\.7\.0 ', what='counted')
+    like(edge.log, r' authentication failed session=\S+ client=127\.0\.0\.1 mechanism=LOGIN ', 'without a name that is none')
     edge.stop()
 
 
@@ -120,6 +137,7 @@ def checked(t):
 
 def test(t):
     failures(t)
+    impossible(t)
     trusted(t)
     at_once(t)
     busy(t)

@@ -85,6 +85,22 @@ static void plain(void)
 	sasl_server_free(server);
 }
 
+/* Who counts guesses is told of those that cannot be right, too. */
+static void nobody(void)
+{
+	struct sasl_server *server = new_server("PLAIN");
+	const struct sasl_question *question = sasl_server_question(server);
+
+	is_str(input_sized(server, "\0tim\0", 5), "refused", "no password");
+	ok(question->kind == SASL_NOBODY && !strcmp(question->authcid, "tim") && !strcmp(question->mechanism, "PLAIN"), "by tim");
+	sasl_server_free(server);
+	server = new_server("SCRAM-SHA-256");
+	is_str(input(server, "n,a=kim,n=us=er,r=abc"), "refused", "no name");
+	question = sasl_server_question(server);
+	ok(question->kind == SASL_NOBODY && !*question->authcid && !strcmp(question->authzid, "kim"), "by nobody");
+	sasl_server_free(server);
+}
+
 static void plain_wrong(void)
 {
 	char *name = xasprintf("%*s", 256, "n"), *password = xasprintf("%*s", 1025, "p");
@@ -248,6 +264,7 @@ int main(void)
 	mechanisms();
 	plain();
 	plain_wrong();
+	nobody();
 	login();
 	scram();
 	scram_first();

@@ -31,10 +31,15 @@ bool sasl_server_set_name(char **name, const char *text, size_t size)
 	return true;
 }
 
+static void set_question(struct sasl_server *server, enum sasl_question_kind kind)
+{
+	server->question = (struct sasl_question){ .kind = kind, .mechanism = server->mechanism->name,
+		.authcid = server->authcid ? server->authcid : "", .authzid = server->authzid ? server->authzid : "" };
+}
+
 enum sasl_result sasl_server_ask(struct sasl_server *server, enum sasl_question_kind kind)
 {
-	server->question = (struct sasl_question){ .kind = kind, .mechanism = server->mechanism->name, .authcid = server->authcid,
-		.authzid = server->authzid ? server->authzid : "" };
+	set_question(server, kind);
 	server->asks = true;
 	return SASL_ASKS;
 }
@@ -138,6 +143,8 @@ const char *sasl_server_mechanism(const struct sasl_server *server)
 
 static enum sasl_result go_on(struct sasl_server *server, enum sasl_result result)
 {
+	if (result == SASL_REFUSED)
+		set_question(server, SASL_NOBODY);
 	server->over = result != SASL_CHALLENGE && result != SASL_ASKS;
 	return result;
 }

@@ -22,9 +22,10 @@ struct sasl_question {
 		SASL_PASSWORD,		/* is `password` the user's? */
 		SASL_SALT,		/* with which salt was the user's password made to keys? For unknown users too */
 		SASL_PROOF,		/* of the same user: is `proof` right for `message`? */
+		SASL_NOBODY,		/* behind SASL_REFUSED, for who counts: the answer is no */
 	} kind;
 	const char *mechanism;
-	const char *authcid;		/* who it is; never "" */
+	const char *authcid;		/* who it is; "" to SASL_NOBODY alone: it is no name */
 	const char *authzid;		/* whom it wants to act for; "" = itself */
 	const char *password;		/* NUL-terminated; NULL but for SASL_PASSWORD */
 	size_t password_size;
@@ -45,7 +46,7 @@ enum sasl_result {
 	SASL_CHALLENGE,		/* what was appended, maybe nothing, is for the client, whose response comes next */
 	SASL_ASKS,		/* sasl_server_question() */
 	SASL_ACCEPTED,		/* sasl_server_user() */
-	SASL_REFUSED,		/* names or a password that nobody has, told without a question */
+	SASL_REFUSED,		/* names or a password that nobody has: sasl_server_question() tells what was heard of them */
 	SASL_MALFORMED,		/* not what the mechanism says */
 };
 

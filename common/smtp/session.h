@@ -70,7 +70,7 @@ struct session_owner {
 		const struct recipient *);
 	/* The message is complete: the envelope is the owner's from here on. */
 	void (*message)(void *arg, struct session *, struct envelope **taken);
-	/* One session_authenticated(), now or later. The question is lent until then. */
+	/* One session_authenticated(), now or later. The question is lent until then. That of SASL_NOBODY is refused anyway. */
 	void (*authenticate)(void *arg, struct session *, const struct sasl_question *);
 	/* There are octets to send, or session_state() is another. Called within any call. */
 	void (*changed)(void *arg);

@@ -48,11 +48,6 @@ static void refuse_base64(struct session *s)
 	refuse(s, 501, "5.5.2", "Cannot decode what is not base64");
 }
 
-static void refuse_credentials(struct session *s)
-{
-	refuse(s, 535, "5.7.8", "Authentication credentials invalid");
-}
-
 static void accept_user(struct session *s)
 {
 	s->auth = xstrdup(sasl_server_user(s->sasl));
@@ -77,14 +72,12 @@ static void go_on(struct session *s, enum sasl_result result, const struct buffe
 		send_challenge(s, text);
 		break;
 	case SASL_ASKS:
+	case SASL_REFUSED:
 		s->asking = true;
 		s->owner->authenticate(s->arg, s, sasl_server_question(s->sasl));
 		break;
 	case SASL_ACCEPTED:
 		accept_user(s);
-		break;
-	case SASL_REFUSED:
-		refuse_credentials(s);
 		break;
 	case SASL_MALFORMED:
 		refuse(s, 501, "5.5.2", "Not what the mechanism says");
@@ -126,7 +119,10 @@ void session_authenticated(struct session *s, const struct reply *why, const str
 		session_reply_with(s, why);
 		return;
 	}
-	go_on(s, sasl_server_answer(s->sasl, answer, &text), &text);
+	if (sasl_server_question(s->sasl)->kind == SASL_NOBODY)
+		refuse(s, 535, "5.7.8", "Authentication credentials invalid");
+	else
+		go_on(s, sasl_server_answer(s->sasl, answer, &text), &text);
 	buffer_release(&text);
 }
 

@@ -25,7 +25,7 @@ static void check_name(const char *name, bool may_be_empty)
 
 static void check_question(const struct sasl_question *question)
 {
-	check_name(question->authcid, false);
+	check_name(question->authcid, question->kind == SASL_NOBODY);
 	check_name(question->authzid, true);
 	if (question->kind == SASL_PASSWORD && (!question->password_size || question->password_size > SASL_PASSWORD_MAX
 			|| strlen(question->password) != question->password_size))
@@ -50,6 +50,10 @@ static bool say(struct sasl_server *server, const char *text, size_t size, struc
 
 	if (result == SASL_ASKS)
 		result = answer(server, out);
+	if (result == SASL_REFUSED)
+		check_question(sasl_server_question(server));
+	if (result == SASL_REFUSED && sasl_server_question(server)->kind != SASL_NOBODY)
+		BUG("refused, and asked");
 	if (result == SASL_CHALLENGE && out->size > 375)
 		BUG("a challenge that is no line");
 	if (result != SASL_CHALLENGE && out->size)
