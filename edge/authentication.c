@@ -180,6 +180,7 @@ void authentication_open(struct edge *edge)
 
 /* ---- what inquiries ask */
 
+/* No name has a control character, so that no name stands for another one with `what` before it. */
 static void octets_of_name(const struct authenticator *made, const char *what, const char *authcid,
 	unsigned char octets[EVP_MAX_MD_SIZE])
 {
@@ -197,22 +198,36 @@ const char *authenticator_dummy(const struct authenticator *made, const char *au
 
 	if (!made->form_count)
 		return DEFAULT_DUMMY;
-	octets_of_name(made, "form of ", authcid, octets);
+	octets_of_name(made, "\003", authcid, octets);
 	memcpy(&number, octets, sizeof(number));
 	return made->forms[number % made->form_count];
+}
+
+/* As long as that of another one may be. */
+static void fill_salt(const struct authenticator *made, const char *authcid, struct password_salt *salt)
+{
+	static const char *const parts[] = { "", "\001", "\002" };
+	unsigned char octets[EVP_MAX_MD_SIZE];
+
+	_Static_assert(ARRAY_SIZE(parts) * AUTHENTICATOR_SECRET >= PASSWORD_SALT_MAX, "a salt is filled");
+	for (size_t i = 0, at = 0; at < salt->size; i++, at += AUTHENTICATOR_SECRET) {
+		size_t left = salt->size - at;
+
+		octets_of_name(made, parts[i], authcid, octets);
+		memcpy(salt->octets + at, octets, left < AUTHENTICATOR_SECRET ? left : AUTHENTICATOR_SECRET);
+	}
 }
 
 void authenticator_salt(const struct authenticator *made, const char *stored, bool known, const char *authcid,
 	struct password_salt *salt)
 {
-	unsigned char octets[EVP_MAX_MD_SIZE];
+	bool has_own = password_scram_salt(stored, salt);
+	struct password_salt own;
 
-	if (!password_scram_salt(stored, salt))
+	if (!has_own)
 		*salt = (struct password_salt){ .size = SALT_SIZE, .iterations = PASSWORD_ITERATIONS };
-	else if (known)
-		return;
-	if (salt->size > AUTHENTICATOR_SECRET)
-		salt->size = AUTHENTICATOR_SECRET;
-	octets_of_name(made, "", authcid, octets);
-	memcpy(salt->octets, octets, salt->size);
+	own = *salt;
+	fill_salt(made, authcid, salt);
+	if (has_own && known)
+		*salt = own;
 }
