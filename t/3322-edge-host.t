@@ -33,11 +33,15 @@ ZONES = {
 16 IN PTR 6_x-y.example.
 17 IN PTR sixteen.example.
 18 IN PTR a\.b.example.
+19 IN PTR nineteen.example.
+19 IN PTR other.example.
+19 IN PTR liar.example.
 ''',
     '8.b.d.0.1.0.0.2.ip6.arpa': '1.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 IN PTR six.example.\n'
         '2.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0.0 IN PTR one.example.\n',
     '100.51.198.in-addr.arpa': None,
     'broken.example': None,
+    '8': '192.0.2 IN A 192.0.2.8\n',
     'example': '''one IN A 192.0.2.1
 liar IN A 192.0.2.1
 other IN A 203.0.113.1
@@ -48,6 +52,8 @@ alias IN CNAME target
 target IN A 192.0.2.9
 mail IN A 192.0.2.10
 six IN AAAA 2001:db8::1
+a?b? IN A 192.0.2.7
+nineteen IN A 192.0.2.19
 6_x-y IN A 192.0.2.16
 ''' + '\n'.join(f'sixteen IN A 203.0.113.{n}' for n in range(1, 60)) + '\n',
 }
@@ -55,7 +61,7 @@ six IN AAAA 2001:db8::1
 CLIENTS = {'192.0.2.1': 'one.example', '192.0.2.2': None, '192.0.2.3': 'three.example', '192.0.2.4': None, '192.0.2.5': 'five.example',
     '192.0.2.6': None, '192.0.2.7': None, '192.0.2.8': None, '192.0.2.9': 'alias.example', '192.0.2.10': 'mail.example',
     '192.0.2.11': None, '192.0.2.12': None, '192.0.2.13': None, '192.0.2.14': None, '192.0.2.15': None, '192.0.2.16': '6_x-y.example',
-    '192.0.2.17': None, '192.0.2.18': None, '198.51.100.1': None, '2001:db8::1': 'six.example', '2001:db8::2': None,
+    '192.0.2.17': None, '192.0.2.18': None, '192.0.2.19': 'nineteen.example', '198.51.100.1': None, '2001:db8::1': 'six.example', '2001:db8::2': None,
     '::ffff:192.0.2.1': 'one.example'}
 
 
@@ -83,7 +89,7 @@ def names(t):
         message = of(t, f'{number}@b.example')
         is_(message['client'].get('host'), host, f'{ip}: the envelope has {host}')
         like(message['content'].decode(), rf'from client\.example \({host or "unknown"} \[', f'{ip}: the Received field')
-        like(edge.log, rf'accepted .*sender={number}@b\.example .* client=\S+ {f"host={host}" if host else "queue="}', f'{ip}: the log')
+        like(edge.log, rf'accepted .*sender={number}@b\.example .* client=\S+ {f"host={host}" if host else "edge="}', f'{ip}: the log')
     unlike(edge.log, r'[\x00-\x09\x0b-\x1f]', 'nothing of the names is in the log as it came')
     is_(edge.stop(), 0, 'the edge ends well')
 

@@ -10,6 +10,7 @@
 
 #include "common/base/clock.h"
 #include "common/base/limits.h"
+#include "common/base/memory.h"
 #include "common/base/siphash.h"
 #include "t/lib/tap.h"
 
@@ -249,6 +250,33 @@ static void test_foreign(void)
 	close(null);
 }
 
+/* What another process may write there is believed in no size. */
+static void test_scribbled(void)
+{
+	char octets[4096];
+	int fd = -1, copy = memfd_create("copy", MFD_CLOEXEC | MFD_ALLOW_SEALING);
+	struct limits *master = limits_create(1, &fd), *child = limits_attach(fd, 0);
+	uint64_t one = key(master, LIMITS_CONNECTIONS, "e", "1");
+	struct stat status;
+
+	if (fstat(fd, &status) < 0 || ftruncate(copy, status.st_size) < 0 || pread(fd, octets, sizeof(octets), 0) < 0 ||
+			pwrite(copy, octets, sizeof(octets), 0) < 0)
+		BUG("no copy");
+	ok(!limits_attach(copy, 0) && errno == EPROTO, "memory that could be cut");
+	close(copy);
+	ok(limits_hold(child, one), "one is held");
+	/* rows_used, and the use of rows, of which there is one */
+	memset(octets, 0xff, sizeof(octets));
+	ok(pwrite(fd, octets, sizeof(octets) - 32, 32) == (ssize_t)sizeof(octets) - 32, "nonsense");
+	is_int(limits_held(child, one), 1, "leads nobody out of the memory");
+	limits_retire(master, 1);
+	limits_release(child, one);
+	is_int(limits_held(child, one), 0, "and it is released");
+	limits_free(child);
+	limits_free(master);
+	close(fd);
+}
+
 /* ---- rates */
 
 static unsigned count_of(struct limits *limits, uint64_t one, unsigned most, unsigned tries, int64_t now)
@@ -372,6 +400,7 @@ int main(void)
 	test_processes();
 	test_rows();
 	test_foreign();
+	test_scribbled();
 	test_minute();
 	test_failures();
 	test_wrap();

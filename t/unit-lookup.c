@@ -67,6 +67,7 @@ static const char map[] = "map:\n"
 	"  ann>bob@example.com: {n: 7}\n"
 	"  'eve@[ipv6:2001:DB8::1]': {n: 8}\n"
 	"  none:\n"
+	"  \"a\\tb\": {n: 10}\n"
 	"  '{Tim}': {n: 9}\n";
 
 static void keys(void)
@@ -95,7 +96,8 @@ static void keys(void)
 		{ "'{authzid}>{address}'", "bob@example.com", "Ann", "unknown" },
 		{ "'{authzid}>{address}'", "bob@example.com", "ann>", "unknown" },
 		{ "'{authzid}>{address}'", "bob@example.com", NULL, "unknown" },
-		{ "'{authzid}'", "x", "bob@EXAMPLE.COM", "2" },
+		{ "'{authzid}'", "x", "bob@EXAMPLE.COM", "2" }, { "'{authzid}{address}'", "Ann", NULL, "unknown" },
+		{ "'{localpart}{domain}'", "Ann", NULL, "unknown" }, { "'{address}'", "a\tb", NULL, "unknown" },
 	};
 	char text[1000], long_key[LOOKUP_KEY_MAX + 100];
 	struct buffer said = { 0 };
@@ -169,7 +171,7 @@ static void mistakes(void)
 		{ "type: sqlite3\n", "a:1:1: type: not built into this slimta yet\n" },
 		{ "type: config\nmap: [a]\n", "a:2:6: map: expected a map of KEY: {FIELD: VALUE}, not a list\n" },
 		{ "type: config\nmap: {a: b}\n",
-			"a:2:10: map.a: expected a map of FIELD: VALUE, {} for none, not \"b\"\n" },
+			"a:2:10: map.a: expected a map of FIELD: VALUE, {} for none, not a text\n" },
 		{ "type: config\nmap: {a: {b: [c]}}\n", "a:2:14: map.a.b: expected text, not a list\n" },
 		{ "type: config\nmap: {}\nkey: a\n", "a:3:1: key: unknown key\n" },
 		{ "type: config\nmap: {}\nkey_template: '{adress}'\n", "a:3:15: key_template: expected {address}, {localpart}, "

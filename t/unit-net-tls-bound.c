@@ -7,6 +7,8 @@
 #include <openssl/err.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
+#include <sys/syscall.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "common/base/file.h"
@@ -24,6 +26,18 @@
 static struct event_base *base;
 static char folder[] = "/tmp/slimta-tls-XXXXXX";
 static struct tls_tickets *tickets;
+
+/* In place of the C library's: epochs pass. */
+static time_t passed_s;
+
+int clock_gettime(clockid_t id, struct timespec *now)
+{
+	long result = syscall(SYS_clock_gettime, id, now);
+
+	if (id == CLOCK_BOOTTIME)
+		now->tv_sec += passed_s;
+	return (int)result;
+}
 
 /* Our end, and a client of OpenSSL. */
 static struct stream server;
@@ -251,6 +265,42 @@ static void test_without_tickets(void)
 	tls_context_free(to);
 }
 
+/* Keys are those of the epoch, a ticket of the one before is renewed, and none is good for longer. */
+static void test_epochs(void)
+{
+	struct tls_context *busy = server_of("{" PAIR "}"), *idle;
+	struct tls_tickets *first = tickets;
+	struct tls_secret secret;
+	SSL_CTX *from = client_of(TLS1_2_VERSION, NULL);
+	SSL_SESSION *session = NULL;
+
+	goes(busy, from, "localhost", &session, false, "an epoch");
+	for (unsigned i = 0; i < 3; i++) {
+		passed_s += TLS_EPOCH_S;
+		goes(busy, from, "localhost", &session, true, "the next one");
+	}
+	passed_s += 2 * TLS_EPOCH_S;
+	goes(busy, from, "localhost", &session, false, "the one after that");
+	tls_context_free(busy);
+
+	tls_secret_make(&secret);
+	tickets = tls_tickets_new(&secret);
+	idle = server_of("{" PAIR "}");
+	tls_tickets_free(first);
+	first = tickets;
+	tickets = tls_tickets_new(&secret);
+	busy = server_of("{" PAIR "}");
+	passed_s += 2 * TLS_EPOCH_S;
+	goes(busy, from, "localhost", &session, false, "a process that has work");
+	passed_s += TLS_EPOCH_S;
+	goes(idle, from, "localhost", &session, true, "one that had none for three epochs");
+	tls_context_free(busy);
+	tls_context_free(idle);
+	tls_tickets_free(first);
+	SSL_SESSION_free(session);
+	SSL_CTX_free(from);
+}
+
 /* --- what else is asked for --- */
 
 static void test_versions(void)
@@ -310,6 +360,7 @@ int main(void)
 	test_authorities_changed();
 	test_by_name();
 	test_without_tickets();
+	test_epochs();
 	test_versions();
 	test_long_names();
 	tls_tickets_free(tickets);
