@@ -368,6 +368,38 @@ static void test_last_words(void)
 	}
 }
 
+static void unpause(evutil_socket_t fd, short what, void *arg)
+{
+	struct peer *p = arg;
+
+	(void)fd;
+	(void)what;
+	stream_pause(&p->stream, false);
+}
+
+/* A pause ends just when the peer's time would be over: in one turn of the loop, before that is heard of. */
+static void test_pause_ends_in_time(void)
+{
+	struct event *timer;
+	struct peer p;
+
+	open_peer(&p, 40);
+	p.pause_after_input = true;
+	write_peer(&p, "1");
+	turns(2);
+	timer = evtimer_new(base, unpause, &p);
+	event_add(timer, &(struct timeval){ 0, 20000 });
+	usleep(100000);
+	event_base_loop(base, EVLOOP_ONCE);
+	is_int(p.timeouts, 0, "it was not the peer that took time");
+	write_peer(&p, "2");
+	for (unsigned i = 0; i < 100 && !p.timeouts && p.inputs < 2; i++)
+		event_base_loop(base, EVLOOP_ONCE);
+	is_str(buffer_str(&p.got), "12", "what it says then is heard");
+	event_free(timer);
+	close_peer(&p);
+}
+
 int main(void)
 {
 	base = event_base_new();
@@ -375,6 +407,7 @@ int main(void)
 	test_last_words();
 	test_pause();
 	test_time_after_pause();
+	test_pause_ends_in_time();
 	test_ends();
 	test_blocked();
 	test_blocked_and_touched();

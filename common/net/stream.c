@@ -49,6 +49,9 @@ static void listen_for_input(struct stream *s)
 	if (s->peer_ended)
 		return;
 	event_add(&s->read_event, &timeout);
+	/* Where its time-out was about to be told, libevent had taken it off the descriptor, and did not put it back. */
+	if (!event_pending(&s->read_event, EV_READ, NULL))
+		event_add(&s->read_event, &timeout);
 	s->listening = true;
 }
 
