@@ -22,15 +22,16 @@ process: {slimta: {runtime_dir: @dir@/runtime}}
 # An edge a line, its own keys; behind #! what has to be said of it: path below the edge, and words of the text, in order.
 ERRORS = f'''
 tls: {{}}                                                       #! tls certfile
-tls: {{certfile: @good@.crt}}                                   #! tls.certfile private key
+tls: {{certfile: @good@.crt}}                                   #! tls.certfile private key of certfile in .*, or a keyfile beside it: there is no key in PEM
 tls: {{certfile: @tls@/nosuch.pem, keyfile: @good@.key}}        #! tls.certfile cannot read .*nosuch.pem: No such file
 tls: {{certfile: @good@.crt, keyfile: @tls@/nosuch.pem}}        #! tls.keyfile cannot read .*nosuch.pem: No such file
 tls: {{certfile: @good@.crt, keyfile: @unreadable@}}            #! tls.keyfile cannot read .*: (Permission denied|Is a directory)
-tls: {{certfile: @good@.key, keyfile: @good@.key}}              #! tls.certfile certificate
-tls: {{certfile: @good@.crt, keyfile: @good@.crt}}              #! tls.keyfile key
-tls: {{certfile: @good@.crt, keyfile: @wrong@.key}}             #! tls.keyfile private key of certfile
+tls: {{certfile: @good@.key, keyfile: @good@.key}}              #! tls.certfile expected a certificate in PEM in .*: there is none
+tls: {{certfile: @good@.crt, keyfile: @good@.crt}}              #! tls.keyfile private key of certfile in .*: there is no key in PEM
+tls: {{certfile: @good@.crt, keyfile: @wrong@.key}}             #! tls.keyfile private key of certfile in .*: key values mismatch
 tls: {{{GOOD}, certs: [{{certfile: @wrong@.crt, keyfile: @good@.key}}]}}   #! tls.certs[0].keyfile private key of certfile
 tls: {{{GOOD}, cert_reqs: required, ca_certs: @tls@/nosuch.pem}} #! tls.ca_certs .*nosuch.pem: No such file
+tls: {{{GOOD}, cert_reqs: required, ca_certs: @good@.key}}     #! tls.ca_certs expected certificates in PEM in .*: there is none
 tls: {{{GOOD}, min_version: TLSv1.4}}                           #! tls.min_version expected one of
 tls: {{{GOOD}, ciphers: NONSENSE}}                              #! tls.ciphers expected ciphers
 tls_immediately: yes                                            #! tls_immediately tls

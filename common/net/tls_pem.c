@@ -40,6 +40,11 @@ static int read_pem(const char *key, const char *path, const char *text, struct 
 	return tls_wrong(error, key, "cannot read %s: %s", path, strerror(errno));
 }
 
+static const char *why_none(void)
+{
+	return ERR_peek_error() ? tls_openssl_error() : "there is none";
+}
+
 /* Nobody is there to be asked; OpenSSL would, on the terminal. */
 static int no_passphrase(char *out, int size, int writing, void *arg)
 {
@@ -89,6 +94,7 @@ static int use_key(SSL_CTX *ssl, const char *name, const char *path, BIO *bio, s
 {
 	bool asked = false, good;
 	EVP_PKEY *key = PEM_read_bio_PrivateKey(bio, NULL, no_passphrase, &asked);
+	bool had_key = key;
 	X509 *certificate = SSL_CTX_get0_certificate(ssl);
 
 	if (asked) {
@@ -99,7 +105,7 @@ static int use_key(SSL_CTX *ssl, const char *name, const char *path, BIO *bio, s
 	EVP_PKEY_free(key);
 	if (!good)
 		return tls_wrong(error, name, "expected the private key of certfile in %s%s: %s", path,
-			*name == 'c' ? ", or a keyfile beside it" : "", tls_openssl_error());
+			*name == 'c' ? ", or a keyfile beside it" : "", had_key ? tls_openssl_error() : "there is no key in PEM");
 	return 0;
 }
 
@@ -116,8 +122,7 @@ static int load_certificate(SSL_CTX *ssl, const struct tls_pair *pair, struct tl
 	BIO_free(bio);
 	forget(&text);
 	if (!good)
-		return tls_wrong(error, "certfile", "expected a certificate in PEM in %s: %s", pair->certfile,
-			tls_openssl_error());
+		return tls_wrong(error, "certfile", "expected a certificate in PEM in %s: %s", pair->certfile, why_none());
 	return 0;
 }
 
@@ -171,7 +176,7 @@ static int load_authority_file(SSL_CTX *ssl, const struct tls_settings *s, struc
 	BIO_free(bio);
 	buffer_release(&text);
 	if (!good)
-		return tls_wrong(error, "ca_certs", "expected certificates in PEM in %s: %s", s->ca_certs, tls_openssl_error());
+		return tls_wrong(error, "ca_certs", "expected certificates in PEM in %s: %s", s->ca_certs, why_none());
 	return 0;
 }
 
