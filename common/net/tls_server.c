@@ -63,6 +63,24 @@ static void complete_chain(SSL_CTX *ssl)
 	ERR_clear_error();
 }
 
+/* A session goes on, and each one gives a ticket for another: not beyond the time of the certificate that it began with. */
+static SSL_TICKET_RETURN on_session(SSL *ssl, SSL_SESSION *session, const unsigned char *name, size_t size,
+	SSL_TICKET_STATUS status, void *arg)
+{
+	X509 *certificate = session ? SSL_SESSION_get0_peer(session) : NULL;
+	bool expired = certificate && X509_cmp_time(X509_get0_notAfter(certificate), NULL) <= 0;
+
+	(void)ssl;
+	(void)name;
+	(void)size;
+	(void)arg;
+	if (status == SSL_TICKET_SUCCESS && !expired)
+		return SSL_TICKET_RETURN_USE;
+	if (status == SSL_TICKET_SUCCESS_RENEW && !expired)
+		return SSL_TICKET_RETURN_USE_RENEW;
+	return SSL_TICKET_RETURN_IGNORE_RENEW;
+}
+
 static int use_authorities(SSL_CTX *ssl, const struct tls_settings *s, struct tls_error *error)
 {
 	enum tls_cert_reqs reqs = tls_cert_reqs(s);
@@ -78,6 +96,7 @@ static int use_authorities(SSL_CTX *ssl, const struct tls_settings *s, struct tl
 	SSL_CTX_set_verify(ssl, SSL_VERIFY_PEER | (reqs == TLS_CERT_REQUIRED ? SSL_VERIFY_FAIL_IF_NO_PEER_CERT : 0), NULL);
 	SSL_CTX_set_verify_depth(ssl, CHAIN_DEPTH);
 	SSL_CTX_set_max_cert_list(ssl, CHAIN_SIZE);
+	SSL_CTX_set_session_ticket_cb(ssl, NULL, on_session, NULL);
 	tell_authorities(ssl);
 	return 0;
 }
