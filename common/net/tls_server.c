@@ -4,6 +4,7 @@
 #include <openssl/evp.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
 
 #include "common/base/memory.h"
 #include "common/net/tls_private.h"
@@ -136,6 +137,15 @@ static void add_certificate(EVP_MD_CTX *digest, const X509 *certificate)
 		EVP_DigestUpdate(digest, print, size);
 }
 
+/* Of a directory no authority is read before it is needed: a change is that one came or went. */
+static void add_directory(EVP_MD_CTX *digest, const char *path)
+{
+	struct stat status;
+
+	if (path && stat(path, &status) == 0 && S_ISDIR(status.st_mode))
+		EVP_DigestUpdate(digest, &status.st_mtim, sizeof(status.st_mtim));
+}
+
 /* A session goes on where the same certificates stand for us, and clients are asked for the same: what it was given for once
  * would hold there. */
 static void set_session_context(SSL_CTX *const *contexts, size_t count, const struct tls_settings *s)
@@ -154,6 +164,7 @@ static void set_session_context(SSL_CTX *const *contexts, size_t count, const st
 	EVP_DigestUpdate(digest, &reqs, sizeof(reqs));
 	EVP_DigestUpdate(digest, &s->min_version, sizeof(s->min_version));
 	add_text(digest, s->ca_certs);
+	add_directory(digest, s->ca_certs);
 	add_text(digest, s->ciphers);
 	EVP_DigestFinal_ex(digest, id, &size);
 	EVP_MD_CTX_free(digest);
