@@ -2,6 +2,7 @@
 # 3008-edge-full-queue.t - a queue that takes no more is told at MAIL, before the data
 # SPDX-License-Identifier: MIT
 import os
+import re
 import shutil
 
 from lib.edge import config, stored
@@ -14,8 +15,11 @@ def min_free(t):
         c.hello()
         c.cmd('MAIL FROM:<a@b.example>', 452, r'^4\.3\.1 ')
         c.cmd('RCPT TO:<c@d.example>', 503)
+        c.cmd('MAIL FROM:<a@b.example>', 452)
         c.cmd('QUIT', 221)
     like(edge.log, 'smtp: rejected id=.* command=MAIL sender=a@b.example reply="452 4.3.1', 'and logged')
+    is_(len(re.findall(r' error slimta-edge\[\d+\] queue: takes no messages queue=q .*min_free=\d{15}', edge.log)), 1,
+        'as an error, once for many clients')
 
 
 def gone(t):

@@ -6,9 +6,13 @@
 #include <string.h>
 #include <sys/stat.h>
 
+#include "common/base/clock.h"
+#include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/queue/retry.h"
 #include "common/queue/submit.h"
+
+#define FULL_AGAIN_MS 60000		/* until it is said again of a queue that is full still */
 
 /* The structure check has named a type that is unknown or missing; who comes without it is told here. */
 static const struct storage_driver *find_driver(const struct config_node *section, struct config_errors *errors)
@@ -159,9 +163,38 @@ int64_t queue_retry_delay_ms(const struct queue *queue, unsigned attempts)
 	return retry_delay_ms(queue->schedule, attempts);
 }
 
+/* That no mail is taken is for somebody to mend: each client's refusal is a line for who looks for that client alone. */
+static void note_room(struct queue *queue, bool full)
+{
+	int64_t now_ms = clock_boot_ms();
+
+	if (full == queue->is_full && (!full || now_ms - queue->full_boot_ms < FULL_AGAIN_MS))
+		return;
+	queue->is_full = full;
+	queue->full_boot_ms = now_ms;
+	if (full)
+		log_error("queue", "takes no messages", LOG_TEXT("queue", queue->name),
+			LOG_TEXT("because", "its storage is full, by min_free, max_messages or max_memory"),
+			LOG_INT("min_free", queue->storage->min_free_bytes),
+			LOG_INT("max_messages", queue->storage->max_messages));
+	else
+		log_info("queue", "takes messages again", LOG_TEXT("queue", queue->name));
+}
+
 int queue_accepts(struct queue *queue, uint64_t size, struct reply *why)
 {
-	return queue->storage->driver->accepts(queue->storage, size, why);
+	const struct storage_driver *driver = queue->storage->driver;
+	struct reply none = { 0 };
+
+	if (driver->accepts(queue->storage, size, why) == 0) {
+		note_room(queue, false);
+		return 0;
+	}
+	/* Large ones may be too large where there is room. */
+	if (why->code == 452 && driver->accepts(queue->storage, 0, &none) < 0)
+		note_room(queue, true);
+	reply_release(&none);
+	return -1;
 }
 
 const char *queue_spool_dir(struct queue *queue)

@@ -28,6 +28,8 @@ struct queue {
 	struct storage *storage;
 	struct policy_chain *policies;
 	bool is_open;
+	bool is_full;			/* and the log has it, since full_boot_ms */
+	int64_t full_boot_ms;
 	struct submissions submissions;
 	size_t pending;
 };
