@@ -116,11 +116,31 @@ static const char *relay_type(const struct config_node *section, const char *que
 
 /* ---- the check */
 
+/* Whoever reaches the listener may write any client into a PROXY header, so also one of trusted_clients. */
+static bool may_pass_for_any(const struct edge *edge, const struct config_node *section)
+{
+	const struct networks *proxies = &edge->arrivals.proxies;
+	bool told = edge->arrivals.proxy_protocol && (!proxies->count || networks_have_strangers(proxies));
+	char *listener = told ? listener_beyond(section, false) : NULL;
+	bool beyond = listener;
+
+	free(listener);
+	return beyond;
+}
+
+/* Without AUTH; a sender rule is for all. */
+static bool trusts_strangers(const struct edge *edge, const struct config_node *section)
+{
+	if (!edge->trusted.count || rules_have_senders(edge->rules))
+		return false;
+	return networks_have_strangers(&edge->trusted) || may_pass_for_any(edge, section);
+}
+
 static bool takes_anything(const struct edge *edge, const struct config_node *section)
 {
 	if (edge->rules && rules_limit_recipients(edge->rules))
 		return false;
-	if (edge->rules && rules_want_user(edge->rules) && !networks_have_strangers(&edge->trusted))
+	if (edge->rules && rules_want_user(edge->rules) && !trusts_strangers(edge, section))
 		return false;
 	return !wants_certificates(section);
 }
@@ -128,6 +148,8 @@ static bool takes_anything(const struct edge *edge, const struct config_node *se
 /* What may have been taken for a lock. */
 static const char *remark(const struct edge *edge)
 {
+	if (edge->rules && rules_want_user(edge->rules) && !networks_have_strangers(&edge->trusted))
+		return ": without proxy_from whoever comes can pass for one of trusted_clients";
 	if (edge->rules && rules_want_user(edge->rules))
 		return ": trusted_clients are so many that strangers are among them";
 	if (edge->rules && rules_have_senders(edge->rules))
@@ -165,7 +187,7 @@ static void warn_of_trust(const struct edge *edge, const struct config_node *tru
 		config_warning_at(errors, trusted,
 			"means nothing without rules.lookup_credentials: nobody needs to authenticate");
 	else if (rules_have_senders(edge->rules))
-		config_warning_at(errors, trusted, "means nothing beside a sender rule: nobody needs to authenticate");
+		config_warning_at(errors, trusted, "means nothing beside a sender rule, which is for all");
 }
 
 void open_relay_check(const struct edge *edge, const struct config_node *section, struct config_errors *errors)

@@ -48,7 +48,8 @@ void rules_free(struct rules *);	/* no query may be under way; NULL is fine */
 bool rules_have_credentials(const struct rules *);	/* lookup_credentials is given */
 /* There is a recipient rule that a made-up address does not pass. */
 bool rules_limit_recipients(const struct rules *);
-/* Only who has authenticated, or is trusted, can send; also as the null sender, which a recipient rule lets in. */
+/* Only who has authenticated can send, or, where there is no sender rule, is trusted; also as the null sender, which a
+ * recipient rule lets in. */
 bool rules_want_user(const struct rules *);
 bool rules_have_senders(const struct rules *);		/* a sender rule */
 bool rules_have_recipients(const struct rules *);	/* a recipient rule */
