@@ -14,7 +14,6 @@
 #include "common/base/log.h"
 #include "common/base/memory.h"
 #include "common/config/scalar.h"
-#include "common/lookup/canonical.h"
 #include "common/lookup/password.h"
 #include "edge/authenticator.h"
 #include "edge/edge.h"
@@ -181,30 +180,29 @@ void authentication_open(struct edge *edge)
 /* ---- what inquiries ask */
 
 /* No name has a control character, so that no name stands for another one with `what` before it. */
-static void octets_of_name(const struct authenticator *made, const char *what, const char *authcid,
+static void octets_of_name(const struct authenticator *made, const char *what, const char *name,
 	unsigned char octets[EVP_MAX_MD_SIZE])
 {
-	char *name = canonical_address(authcid), *text = xasprintf("%s%s", what, name);
+	char *text = xasprintf("%s%s", what, name);
 
 	HMAC(EVP_sha256(), made->secret, sizeof(made->secret), (const unsigned char *)text, strlen(text), octets, NULL);
 	free(text);
-	free(name);
 }
 
-const char *authenticator_dummy(const struct authenticator *made, const char *authcid)
+const char *authenticator_dummy(const struct authenticator *made, const char *name)
 {
 	unsigned char octets[EVP_MAX_MD_SIZE];
 	uint64_t number;
 
 	if (!made->form_count)
 		return DEFAULT_DUMMY;
-	octets_of_name(made, "\003", authcid, octets);
+	octets_of_name(made, "\003", name, octets);
 	memcpy(&number, octets, sizeof(number));
 	return made->forms[number % made->form_count];
 }
 
 /* As long as that of another one may be. */
-static void fill_salt(const struct authenticator *made, const char *authcid, struct password_salt *salt)
+static void fill_salt(const struct authenticator *made, const char *name, struct password_salt *salt)
 {
 	static const char *const parts[] = { "", "\001", "\002" };
 	unsigned char octets[EVP_MAX_MD_SIZE];
@@ -213,12 +211,12 @@ static void fill_salt(const struct authenticator *made, const char *authcid, str
 	for (size_t i = 0, at = 0; at < salt->size; i++, at += AUTHENTICATOR_SECRET) {
 		size_t left = salt->size - at;
 
-		octets_of_name(made, parts[i], authcid, octets);
+		octets_of_name(made, parts[i], name, octets);
 		memcpy(salt->octets + at, octets, left < AUTHENTICATOR_SECRET ? left : AUTHENTICATOR_SECRET);
 	}
 }
 
-void authenticator_salt(const struct authenticator *made, const char *stored, bool known, const char *authcid,
+void authenticator_salt(const struct authenticator *made, const char *stored, bool known, const char *name,
 	struct password_salt *salt)
 {
 	bool has_own = password_scram_salt(stored, salt);
@@ -227,7 +225,7 @@ void authenticator_salt(const struct authenticator *made, const char *stored, bo
 	if (!has_own)
 		*salt = (struct password_salt){ .size = SALT_SIZE, .iterations = PASSWORD_ITERATIONS };
 	own = *salt;
-	fill_salt(made, authcid, salt);
+	fill_salt(made, name, salt);
 	if (has_own && known)
 		*salt = own;
 }

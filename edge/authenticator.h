@@ -19,12 +19,13 @@ struct authenticator {
 	unsigned char secret[AUTHENTICATOR_SECRET];
 };
 
-/* What stands for the stored form of a user whom nobody knows: that of another one, always the same for a name. So there are
- * among unknown users as many of each form, of each cost, as among known ones. */
-const char *authenticator_dummy(const struct authenticator *, const char *authcid);
+/* What stands for the stored form of a user whom nobody knows: that of another one, always the same for a name (that of
+ * lookup_name, so that names which would be one user are). So there are among unknown users as many of each form, of each
+ * cost, as among known ones. */
+const char *authenticator_dummy(const struct authenticator *, const char *name);
 
 /* The salt of SCRAM for a user; one of an unknown user, or for a form that has none, is made of the name. */
-void authenticator_salt(const struct authenticator *, const char *stored, bool known, const char *authcid,
+void authenticator_salt(const struct authenticator *, const char *stored, bool known, const char *name,
 	struct password_salt *);
 
 #endif

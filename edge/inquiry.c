@@ -295,17 +295,39 @@ static void submit(struct inquiry *inquiry, enum sasl_question_kind kind, const 
 
 /* ---- the look-up */
 
-static void give_salt(struct inquiry *inquiry)
+static void give_salt(struct inquiry *inquiry, const char *name)
 {
 	struct sasl_answer answer = { 0 };
 
-	authenticator_salt(inquiry->edge->authentication.made, inquiry->stored.data, inquiry->known, inquiry->authcid,
+	authenticator_salt(inquiry->edge->authentication.made, inquiry->stored.data, inquiry->known, name,
 		&inquiry->salt);
 	memcpy(answer.salt, inquiry->salt.octets, inquiry->salt.size);
 	answer.salt_size = inquiry->salt.size;
 	answer.iterations = inquiry->salt.iterations;
 	/* It stays for the proof. */
 	inquiry->done(inquiry->arg, NULL, &answer);
+}
+
+static struct lookup_key key_of(const struct inquiry *inquiry)
+{
+	return (struct lookup_key){ .address = inquiry->authcid, .authzid = inquiry->authzid[0] ? inquiry->authzid : NULL };
+}
+
+/* What the name stands for is found out for known users, too: it takes time. */
+static void proceed(struct inquiry *inquiry, const char *stored)
+{
+	const struct authenticator *made = inquiry->edge->authentication.made;
+	struct lookup_key key = key_of(inquiry);
+	char *name = lookup_name(made->lookup, &key);
+	const char *dummy = authenticator_dummy(made, name);
+
+	stored = inquiry->known ? stored : dummy;
+	text_set(&inquiry->stored, stored, strlen(stored));
+	if (inquiry->password.data)
+		submit(inquiry, SASL_PASSWORD, inquiry->password.data, inquiry->password.size, NULL);
+	else
+		give_salt(inquiry, name);
+	free(name);
 }
 
 static void found(void *arg, const struct lookup_fields *fields, const struct reply *why)
@@ -326,19 +348,12 @@ static void found(void *arg, const struct lookup_fields *fields, const struct re
 		return;
 	}
 	inquiry->known = stored && (inquiry->password.data || password_allows_scram(stored));
-	if (!inquiry->known)
-		stored = authenticator_dummy(inquiry->edge->authentication.made, inquiry->authcid);
-	text_set(&inquiry->stored, stored, strlen(stored));
-	if (!inquiry->password.data) {
-		give_salt(inquiry);
-		return;
-	}
-	submit(inquiry, SASL_PASSWORD, inquiry->password.data, inquiry->password.size, NULL);
+	proceed(inquiry, stored);
 }
 
 static void look_up(struct inquiry *inquiry, const struct sasl_question *question)
 {
-	struct lookup_key key = { .address = question->authcid, .authzid = question->authzid[0] ? question->authzid : NULL };
+	struct lookup_key key = key_of(inquiry);
 
 	if (question->kind == SASL_PASSWORD)
 		text_set(&inquiry->password, question->password, question->password_size);

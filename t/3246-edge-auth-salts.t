@@ -60,10 +60,21 @@ def long_salt(t):
         edge.stop()
 
 
+def one_user(t):
+    """Names that would be one user: of those that nobody knows as of known ones."""
+    edge = t.edge(config(', auth_without_tls: yes' + users({'user': SCRAM}).replace('type: config,',
+        'type: config, key_template: ["{address}", "{localpart}"],')))
+    for name in 'user', 'nobody':
+        found = {salt(t, name + domain) for domain in ('', '@a.example', '@b.example')}
+        is_(len(found), 1, f'{name} of any domain')
+    edge.stop()
+
+
 def test(t):
     unknown(t)
     alike(t)
     long_salt(t)
+    one_user(t)
 
 
 run(test)

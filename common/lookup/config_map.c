@@ -200,6 +200,20 @@ static const struct lookup_fields *get(struct lookup *lookup, const struct looku
 	return found ? &found->fields : NULL;
 }
 
+/* The last template is what all are tried by in the end. */
+static char *name_of(const struct lookup *lookup, const struct lookup_words *words)
+{
+	const struct config_map *self = (const struct config_map *)lookup;
+	struct buffer key = { 0 };
+
+	for (size_t i = self->templates.count; i--;) {
+		if (key_template_fill(self->templates.items[i], words, &key, NULL))
+			return buffer_detach(&key);
+	}
+	buffer_release(&key);
+	return xstrdup(words->address);
+}
+
 static void each_entry(const struct lookup *lookup, const char *field, void (*each)(void *arg,
 	const struct config_node *entry, const struct config_node *value), void *arg)
 {
@@ -227,6 +241,7 @@ const struct lookup_driver lookup_config = {
 	.load = load,
 	.close = close_map,
 	.get = get,
+	.name = name_of,
 	.each = each_entry,
 	.wants_authzid = wants_authzid,
 };

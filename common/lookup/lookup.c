@@ -212,6 +212,32 @@ static void answer_later(struct lookup_query *query)
 	event_active(query->answer, EV_TIMEOUT, 0);
 }
 
+/* What they are made of is the query's. */
+static struct lookup_words words_of(struct lookup_query *query, const struct lookup_key *key)
+{
+	struct lookup_words words = { 0 };
+
+	query->address = canonical_address(key->address);
+	query->authzid = key->authzid ? canonical_address(key->authzid) : NULL;
+	words.address = query->address;
+	words.domain = address_domain(query->address);
+	words.authzid = query->authzid;
+	query->localpart = xstrndup(words.address, words.domain ? (size_t)(words.domain - words.address) - 1
+		: strlen(words.address));
+	words.localpart = query->localpart;
+	return words;
+}
+
+char *lookup_name(const struct lookup *lookup, const struct lookup_key *key)
+{
+	struct lookup_query *parts = xcalloc(1, sizeof(*parts));
+	struct lookup_words words = words_of(parts, key);
+	char *name = lookup->driver->name ? lookup->driver->name(lookup, &words) : xstrdup(words.address);
+
+	query_free(parts);
+	return name;
+}
+
 struct lookup_query *lookup_find(struct lookup *lookup, const struct lookup_key *key, lookup_found_fn *found, void *arg)
 {
 	struct lookup_query *query = xcalloc(1, sizeof(*query));
@@ -224,13 +250,7 @@ struct lookup_query *lookup_find(struct lookup *lookup, const struct lookup_key 
 		answer_later(query);
 		return query;
 	}
-	query->address = canonical_address(key->address);
-	query->authzid = key->authzid ? canonical_address(key->authzid) : NULL;
-	words = (struct lookup_words){ .address = query->address, .domain = address_domain(query->address),
-		.authzid = query->authzid };
-	query->localpart = xstrndup(words.address, words.domain ? (size_t)(words.domain - words.address) - 1
-		: strlen(words.address));
-	words.localpart = query->localpart;
+	words = words_of(query, key);
 	if (lookup->driver->get) {
 		query->fields = lookup->driver->get(lookup, &words);
 		answer_later(query);

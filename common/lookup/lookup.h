@@ -42,6 +42,8 @@ void lookup_free(struct lookup *);	/* no query may be under way; NULL is fine */
 /* The key is copied. Calls back from the loop, never inside this call; the query is gone then. */
 struct lookup_query *lookup_find(struct lookup *, const struct lookup_key *, lookup_found_fn *, void *arg);
 void lookup_cancel(struct lookup_query *);	/* does not call back; NULL is fine */
+/* One name for all keys that find the same, were there anything: with the template {localpart} ann of any domain. Owned. */
+char *lookup_name(const struct lookup *, const struct lookup_key *);
 
 /* Calls `each` with all entries that slimta.conf itself has (type config), in file order: the node of the entry, and that
  * of its `field`, NULL where it has none. For checks of what must be in them. */
@@ -75,6 +77,7 @@ struct lookup_driver {
 	const struct lookup_fields *(*get)(struct lookup *, const struct lookup_words *);
 	void (*start)(struct lookup *, const struct lookup_words *, struct lookup_query *);
 	void (*cancel)(struct lookup *, struct lookup_query *);	/* with start */
+	char *(*name)(const struct lookup *, const struct lookup_words *);	/* optional: see lookup_name; else the address */
 	/* Optional: see lookup_each. */
 	void (*each)(const struct lookup *, const char *field, void (*each)(void *arg, const struct config_node *entry,
 		const struct config_node *value), void *arg);
