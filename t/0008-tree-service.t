@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 # 0008-tree-service.t - the units in conf/ are good ones that give draining its time
 # SPDX-License-Identifier: MIT
+import os
 import re
 import shutil
 import subprocess
@@ -30,6 +31,10 @@ def verify(t, name, text):
 
 def drains(t, name):
     text = read(name)
+    with open(f'{TOP}/master/runtime.c', encoding='utf-8') as source:
+        kept = re.search(r'kept\[\] = \{(.*?)\}', source.read(), re.S)[1].replace(',', ' ').split()
+    allowed = re.search('^CapabilityBoundingSet=(.*)$', text, re.M)[1].split()
+    is_(sorted(set(kept) - set(allowed)), [], f'{name}: the master has the capabilities that it keeps')
     like(text, '^KillMode=mixed$', f'{name}: the others are ended by the first process')
     longest = max(int(number) for number in re.findall(r'^TimeoutStopSec=(\d+)$', text, re.M))
     ok(longest > 30 + 600, 'TimeoutStopSec is above drain_timeout and the longest data_timeout')
@@ -41,6 +46,10 @@ def master(t):
     text = drains(t, 'slimta.service')
     like(text, '^Type=notify$', 'systemd waits for READY=1')
     like(text, '^ExecReload=/usr/sbin/slimta-queuectl .* reload$', 'a reload waits for its outcome')
+    before = re.search("^ExecStartPre=-/bin/sh -c '(.*)'$", text, re.M)[1].replace('/var/spool/slimta', t.path('spool'))
+    os.mkdir(t.path('spool'), 0o750)
+    is_(t.run('sh', '-c', before).returncode, 0, 'the spool is made')
+    is_(os.stat(t.path('spool')).st_mode & 0o777, 0o750, 'but one that is there is left alone')
 
 
 def worker(t):

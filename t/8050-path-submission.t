@@ -40,14 +40,17 @@ def certify(t, certificates, who):
 
 
 def add_users(t):
-    """By README's commands, and the folder of the queue."""
-    spool, users, user = [command for command in readme() if 'submission-users.yaml' in command or '/var/spool' in command]
+    """By README's commands, and the folder of the queue as the unit makes it."""
+    with open(f'{TOP}/conf/slimta.service', encoding='utf-8') as unit:
+        spool = re.search(r"(?m)^ExecStartPre=-/bin/sh -c '(.*)'$", unit.read())[1]
+    users, user = [command for command in readme() if 'submission-users.yaml' in command]
     if not IS_ROOT:
         spool = spool.replace('-o mail -g mail', '')
     for command in (spool, users, *(user.replace('ann@example.org', name).replace(' -6', f' -6 {password}')
             for name, password in PASSWORDS.items())):
         done = t.run('sh', '-c', command.replace('/etc/slimta', t.path('conf')).replace('/var/spool/slimta', t.path('spool')))
         is_((done.returncode, done.stderr), (0, b''), command)
+    is_(os.stat(t.path('spool')).st_mode & 0o777, 0o700, 'for the user of the edges and workers alone')
     is_(os.stat(t.path('conf/submission-users.yaml')).st_mode & 0o777, 0o600, 'for root alone')
 
 
