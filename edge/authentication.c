@@ -124,6 +124,9 @@ int authentication_load(struct edge *edge, const struct config_node *section, bo
 		return -1;
 	made->any_authzid = edge->authentication.authzid == 1;
 	check_entries(made, node, errors);
+	if (made->any_authzid && lookup_ignores_address(made->lookup))
+		config_error_at(errors, node, "with `authzid: any` a key_template that has {authzid} alone takes who knows one "
+			"user's password for whomever he says he is: add {address}");
 	if (!has_tls && !edge->authentication.without_tls)
 		config_warning_at(errors, node, "AUTH is never offered, as there is neither tls nor auth_without_tls");
 	return errors->error_count == before ? 0 : -1;

@@ -234,6 +234,19 @@ static bool wants_authzid(const struct lookup *lookup)
 	return true;
 }
 
+static bool ignores_address(const struct lookup *lookup)
+{
+	const struct config_map *self = (const struct config_map *)lookup;
+
+	for (size_t i = 0; i < self->templates.count; i++) {
+		const char *template = self->templates.items[i];
+
+		if (key_template_wants_authzid(template) && !key_template_wants_address(template))
+			return true;
+	}
+	return false;
+}
+
 const struct lookup_driver lookup_config = {
 	.type = "config",
 	.size = sizeof(struct config_map),
@@ -244,4 +257,5 @@ const struct lookup_driver lookup_config = {
 	.name = name_of,
 	.each = each_entry,
 	.wants_authzid = wants_authzid,
+	.ignores_address = ignores_address,
 };

@@ -122,13 +122,24 @@ bool key_template_fill(const char *template, const struct lookup_words *words, s
 	return true;
 }
 
-bool key_template_wants_authzid(const char *template)
+/* Whether one of these fields, the last of which is before `end`, is in it. */
+static bool wants(const char *template, size_t first, size_t end)
 {
 	struct piece piece;
 
 	while (next_piece(&template, &piece) == PIECE) {
-		if (piece.field == AUTHZID)
+		if (piece.field >= first && piece.field < end)
 			return true;
 	}
 	return false;
+}
+
+bool key_template_wants_authzid(const char *template)
+{
+	return wants(template, AUTHZID, AUTHZID + 1);
+}
+
+bool key_template_wants_address(const char *template)
+{
+	return wants(template, ADDRESS, AUTHZID);
 }

@@ -14,5 +14,7 @@ void key_template_check(const struct config_node *, void *field, struct config_e
 bool key_template_fill(const char *template, const struct lookup_words *, struct buffer *out, struct buffer *folded);
 /* Whether {authzid} is in it. */
 bool key_template_wants_authzid(const char *template);
+/* Whether there is anything of the address in it. */
+bool key_template_wants_address(const char *template);
 
 #endif

@@ -152,6 +152,11 @@ bool lookup_wants_authzid(const struct lookup *lookup)
 	return lookup->driver->wants_authzid && lookup->driver->wants_authzid(lookup);
 }
 
+bool lookup_ignores_address(const struct lookup *lookup)
+{
+	return lookup->driver->ignores_address && lookup->driver->ignores_address(lookup);
+}
+
 void lookup_list_options(struct buffer *out)
 {
 	for (size_t i = 0; drivers[i]; i++) {

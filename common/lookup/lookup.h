@@ -53,6 +53,8 @@ void lookup_each(const struct lookup *, const char *field, void (*each)(void *ar
 bool lookup_is_listed(const struct lookup *);
 /* Without an authzid nothing is found. */
 bool lookup_wants_authzid(const struct lookup *);
+/* There may be what is found by the authzid alone, whatever the address. */
+bool lookup_ignores_address(const struct lookup *);
 
 void lookup_list_options(struct buffer *out);	/* rows as `lookup.TYPE` */
 
@@ -81,7 +83,8 @@ struct lookup_driver {
 	/* Optional: see lookup_each. */
 	void (*each)(const struct lookup *, const char *field, void (*each)(void *arg, const struct config_node *entry,
 		const struct config_node *value), void *arg);
-	bool (*wants_authzid)(const struct lookup *);		/* optional: where it may be so */
+	bool (*wants_authzid)(const struct lookup *);		/* optional, as the next: where it may be so */
+	bool (*ignores_address)(const struct lookup *);
 };
 
 struct lookup {
