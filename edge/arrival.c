@@ -12,6 +12,7 @@
 #include "common/base/clock.h"
 #include "common/base/log.h"
 #include "common/base/memory.h"
+#include "common/net/listener.h"
 #include "common/net/proxy.h"
 #include "edge/edge.h"
 #include "edge/open_relay.h"
@@ -221,6 +222,22 @@ void arrivals_init(struct arrivals *all)
 	networks_init(&all->proxies, &all->proxy_from);
 }
 
+/* Those are in no network. */
+static void warn_of_unix_sockets(const struct config_node *section, const struct config_node *from, struct config_errors *errors)
+{
+	struct config_errors said = { 0 };	/* by their reader */
+	struct listener_options *items;
+	size_t count;
+
+	listeners_load(section, listener_default_port(section), &items, &count, &said);
+	for (size_t i = 0; i < count; i++) {
+		if (items[i].type == LISTENER_UNIX)
+			config_warning_at(errors, from, "refuses whoever comes by unix:%s, which has no address", items[i].path);
+	}
+	listeners_free(items, count);
+	config_errors_release(&said);
+}
+
 void arrivals_check(const struct arrivals *all, const struct config_node *section, struct config_errors *errors)
 {
 	const struct config_node *from = config_get(section, "proxy_from"), *protocol = config_get(section, "proxy_protocol");
@@ -228,6 +245,8 @@ void arrivals_check(const struct arrivals *all, const struct config_node *sectio
 
 	if (from && !all->proxy_protocol)
 		config_warning_at(errors, from, "of no use without proxy_protocol: true");
+	if (from && all->proxy_protocol && all->proxies.count)
+		warn_of_unix_sockets(section, from, errors);
 	if (listener)
 		config_warning_at(errors, protocol ? protocol : section, "whoever reaches %s can pass for any client; "
 			"expected proxy_from with the addresses of the proxies", listener);

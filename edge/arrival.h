@@ -27,7 +27,7 @@ struct arrivals {
 extern const struct option arrival_rows[];
 
 void arrivals_init(struct arrivals *);		/* after the options, which are right */
-/* Warnings: whoever reaches a listener can pass for any client, or nobody can. `section` is that of the edge. */
+/* Warnings: whoever reaches a listener can pass for any client, or nobody can, or nobody gets in. `section` is the edge's. */
 void arrivals_check(const struct arrivals *, const struct config_node *section, struct config_errors *);
 void arrivals_release(struct arrivals *);
 /* Refuses those who wait, as their edge refuses. */

@@ -118,6 +118,28 @@ def checked(t):
         t.config(config(f', proxy_protocol: yes{more}').replace('{port:', f'{{interface: {interface}, port:'))
         result = t.run('slimta-edge', '-c', path, '--check', '--allow-root')
         (like if warned else unlike)(result.stderr.decode(), said, f'interface {interface}{more}')
+    t.config(config(', proxy_protocol: yes, proxy_from: [192.0.2.1]').replace('listener: {port: @port:smtp@}',
+        'listeners: [{port: @port:smtp@}, {path: @dir@/smtp.sock}]'))
+    result = t.run('slimta-edge', '-c', path, '--check', '--allow-root')
+    is_(result.returncode, 0, 'a unix socket beside proxy_from')
+    like(result.stderr.decode(), r'proxy_from: warning: refuses whoever comes by unix:/\S+/smtp\.sock, which has no address', 'is warned of')
 
 
-run(wrong, who_may, drained, checked)
+def by_unix_socket(t):
+    """It has no address: proxy_from is not for it, however wide."""
+    text = config(', proxy_protocol: yes@from@').replace('{port: @port:smtp@}', '{path: @dir@/smtp.sock}')
+    for networks, wanted in (('', b'220 '), (', proxy_from: [0.0.0.0/0, "::/0"]', b'')):
+        edge = t.edge(text.replace('@from@', networks))
+        with socket.socket(socket.AF_UNIX) as sock:
+            sock.settimeout(10 * SLOW)
+            sock.connect(t.path('smtp.sock'))
+            try:
+                sock.sendall(v1('192.0.2.1'))
+                got = sock.recv(4)
+            except (BrokenPipeError, ConnectionResetError):
+                got = b''
+        is_(got, wanted, f'by a unix socket{networks}')
+        is_(edge.stop(), 0, 'the edge ends well')
+
+
+run(wrong, who_may, by_unix_socket, drained, checked)

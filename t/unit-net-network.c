@@ -68,6 +68,7 @@ static void having(void)
 		networks_init(&networks, &texts);
 		ok(networks_have(&networks, cases[i].ip) == cases[i].in, "%s %s %s", cases[i].network,
 			cases[i].in ? "has" : "has not", cases[i].ip ? cases[i].ip : "NULL");
+		ok(!networks_have_address(&networks, &(struct host_address){ 0 }), "no address is in none");
 		networks_release(&networks);
 		strings_release(&texts);
 	}

@@ -132,6 +132,8 @@ bool networks_have_address(const struct networks *networks, const struct host_ad
 	unsigned char octets[16];
 	bool v4;
 
+	if (address->any.sa_family != AF_INET && address->any.sa_family != AF_INET6)
+		return false;
 	unify(address, octets);
 	v4 = is_v4(octets);
 	for (size_t i = 0; i < networks->count; i++) {

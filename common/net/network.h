@@ -27,7 +27,7 @@ void networks_check(const struct config_node *, void *field, struct config_error
 void networks_init(struct networks *, const struct strings *);
 void networks_release(struct networks *);
 
-/* Whether one of them has the address. What is no address ("unix", "unknown", NULL) is in none. */
+/* Whether one of them has the address. What is no address ("unix", "unknown", NULL; of another family) is in none. */
 bool networks_have(const struct networks *, const char *ip);
 bool networks_have_address(const struct networks *, const struct host_address *);
 /* Whether one is so wide that strangers are in it: less than a /8 of v4, or a /16 of v6 that is not fc00::/7 or
