@@ -71,19 +71,6 @@ def trusted(t):
     edge.stop()
 
 
-def at_once(t):
-    """A guess that waits for the hash of another one is not answered when that one was the last that was allowed."""
-    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 1' + users(HASHED)))
-    with t.client('smtp') as first, t.client('smtp') as second:
-        first.hello()
-        second.hello()
-        first.send(f'AUTH PLAIN {plain("slow", "wrong")}\r\n'.encode())
-        edge.wait_log(r' lookup: found ')
-        second.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 454, r'^4\.7\.0 ')
-        first.expect(421)
-    edge.stop()
-
-
 def busy(t):
     """One hash at a time, 16 wait; clients that are gone, and a drain, in the middle of it."""
     edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 0' + users(HASHED)))
@@ -139,7 +126,6 @@ def test(t):
     failures(t)
     impossible(t)
     trusted(t)
-    at_once(t)
     busy(t)
     same_work(t)
     checked(t)

@@ -5,6 +5,7 @@
 #include <event2/event.h>
 #include <fcntl.h>
 #include <openssl/err.h>
+#include <openssl/pem.h>
 #include <openssl/ssl.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -338,6 +339,44 @@ static void test_long_names(void)
 	tls_context_free(to);
 }
 
+/* A certificate that is valid from tomorrow on. */
+static void make_early(void)
+{
+	char *path = xasprintf("%s/server.crt", folder), *key_path = xasprintf("%s/server.key", folder);
+	BIO *in = BIO_new_file(path, "r"), *key_in = BIO_new_file(key_path, "r"), *out;
+	X509 *certificate = PEM_read_bio_X509(in, NULL, NULL, NULL);
+	EVP_PKEY *key = PEM_read_bio_PrivateKey(key_in, NULL, NULL, NULL);
+
+	free(path);
+	path = xasprintf("%s/early.crt", folder);
+	out = BIO_new_file(path, "w");
+	if (!X509_gmtime_adj(X509_getm_notBefore(certificate), 86400) || !X509_sign(certificate, key, EVP_sha256()) ||
+			PEM_write_bio_X509(out, certificate) != 1)
+		BUG("no certificate");
+	BIO_free(in);
+	BIO_free(key_in);
+	BIO_free(out);
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	free(path);
+	free(key_path);
+}
+
+static void test_early(void)
+{
+	struct tls_fixture fixture;
+	struct buffer said = { 0 };
+
+	make_early();
+	tls_fixture_load(&fixture, folder, tls_server_rows, "{certfile: @/early.crt, keyfile: @/server.key}", true);
+	tls_server_check(&fixture.tls, tls_fixture_map(&fixture), &fixture.errors);
+	config_errors_print(&fixture.errors, &said);
+	ok(!fixture.errors.error_count && strstr(buffer_str(&said), "/early.crt is not valid before 20"), "%s",
+		buffer_str(&said));
+	buffer_release(&said);
+	tls_fixture_release(&fixture);
+}
+
 static void make_long(void)
 {
 	certificates_run("cd %s && { printf '[req]\\ndistinguished_name=dn\\nprompt=no\\n[dn]\\nCN=long\\n'; "
@@ -366,6 +405,7 @@ int main(void)
 	test_ahead();
 	test_versions();
 	test_long_names();
+	test_early();
 	tls_tickets_free(tickets);
 	certificates_run("rm -r %s", folder);
 	event_base_free(base);

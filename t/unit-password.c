@@ -39,6 +39,18 @@ static const char *const stored[] = {
 #endif
 };
 
+/* Each octet counts: with another one near its end it is not the hash of that password. */
+static bool is_compared_whole(const char *form, const char *password)
+{
+	char *other = xstrdup(form), *at = other + strlen(other) - (strlen(other) > 20 ? 5 : 1);
+	bool taken;
+
+	*at = *at == 'A' ? 'B' : 'A';
+	taken = password_problem(other) || password_check(other, password, strlen(password));
+	free(other);
+	return !taken;
+}
+
 static void is_right(const char *form, const char *password)
 {
 	char *longer = xasprintf("%sx", password);
@@ -48,6 +60,7 @@ static void is_right(const char *form, const char *password)
 	ok(password_check(form, password, strlen(password)), "the password is");
 	ok(!password_check(form, longer, strlen(longer)) && !password_check(form, password, strlen(password) - 1)
 		&& !password_check(form, "", 0), "no other is");
+	ok(is_compared_whole(form, password), "nor is it right for another hash");
 	ok(strcmp(form, password) == 0 || !password_check(form, form, strlen(form)), "nor is what is stored");
 	free(longer);
 }
@@ -104,6 +117,23 @@ static void wrong_forms(void)
 			&& !password_allows_scram(wrong[i]),
 			"%.40s: %s", wrong[i], problem ? problem : "taken");
 	}
+}
+
+static void long_salts(void)
+{
+	struct buffer raw = { 0 }, text = { 0 };
+
+	while (raw.size < 1088)		/* of 64 octets at most a digest has, and 1024 of its salt */
+		buffer_append_char(&raw, 'x');
+	for (unsigned more = 0; more < 2; more++) {
+		buffer_reset(&text);
+		buffer_append_str(&text, "{SSHA512}");
+		base64_append(&text, raw.data, raw.size);
+		ok(!password_problem(buffer_str(&text)) == !more, "a salt of %zu octets", raw.size - 64);
+		buffer_append_char(&raw, 'x');
+	}
+	buffer_release(&raw);
+	buffer_release(&text);
 }
 
 static void plain_text(void)
@@ -167,6 +197,7 @@ int main(void)
 {
 	forms();
 	wrong_forms();
+	long_salts();
 	plain_text();
 	scram();
 	return done_testing();
