@@ -132,6 +132,7 @@ static void test_passing(void)
 	is_str(read_peer(&p), "(nothing)", "nothing is sent at once");
 	turns(1);
 	is_str(read_peer(&p), "ab", "but all together on the loop's turn");
+	ok(!p.stream.out.capacity, "and no memory is held for the next");
 	p.take = 2;
 	write_peer(&p, "xyz");
 	turns(1);

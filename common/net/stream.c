@@ -15,7 +15,6 @@
 
 #define LINGER_MS 2000
 #define LINGER_SIZE 1048576	/* octets that nobody reads */
-#define KEEP_SIZE 512		/* a send buffer up to this stays for the next reply */
 #define UNSENT_MAX 16384	/* with more than this unsent, a peer is not read from */
 
 enum { OPEN, FINISHING, LINGERING, ABORTED };
@@ -170,8 +169,8 @@ static void flush(struct stream *s)
 	buffer_consume(&s->out, sent);
 	if (s->blocked)
 		wait_for_room(s);
-	else if (s->out.capacity > KEEP_SIZE)
-		buffer_release(&s->out);
+	else
+		buffer_release(&s->out);	/* most connections are idle: what each keeps counts */
 }
 
 static void close_stream(struct stream *s)

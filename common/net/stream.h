@@ -42,15 +42,16 @@ struct stream {
 	const struct stream_io *io;
 	void *arg;
 	int fd;
-	struct buffer out;		/* the owner appends, then calls stream_touch */
 	bool hear_out;			/* the owner's: the peer is read from whatever is unsent, and before a write's error */
-	uint64_t sent;			/* octets of `out` that were taken in all */
-	int64_t sent_ms;		/* clock_boot_ms() of the last of them */
 	/* The io's own. */
-	void *io_data;
 	bool write_wants_read;		/* a write waits until something was read */
 	bool read_wants_write;		/* a read waits until something can be written */
 	bool more;			/* octets wait within the io, which no event tells of */
+	void *io_data;
+	/* What is to be sent. */
+	struct buffer out;		/* the owner appends, then calls stream_touch */
+	uint64_t sent;			/* octets of `out` that were taken in all */
+	int64_t sent_ms;		/* clock_boot_ms() of the last of them */
 	/* The rest is stream.c's. */
 	struct buffer in;
 	struct event read_event, write_event;
