@@ -80,7 +80,8 @@ def not_yet(t):
     config = CONFIG.replace('@hop@', str(hop.port)).replace('@dir@/queue/tmp', t.folder('spool'))
     edge, worker = t.edge(config), t.worker(config, 'q')
     is_(say(t), REFUSED, 'no storage yet: refused at MAIL')
-    like(edge.log, r'directory not usable path=\S*/queue/env error="No such file or directory"', 'the log says which')
+    like(edge.log, r'directory not usable path=\S*/queue/env error="No such file or directory" queue=q uid=\d+ '
+        'expected="the directory above it, which this uid may write"$', 'the log says which, and what to make for whom')
     t.folder('queue')
     edge.wait_log('storage opened', 20)
     like(say(t), '^250 ', 'it is opened when it is there')

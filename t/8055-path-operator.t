@@ -57,6 +57,7 @@ def quits(t, master):
         since = len(master.log)
         c.cmd('EHLO c.example', 250)
         c.cmd('MAIL FROM:<a@b.example>', 550)
+        like(master.log, r' authentication failed session=[0-9a-z]+ client=127\.0\.0\.1 user=ann ', 'as the manual says')
         line_of(master, 'rejected', since, ['edge=main', 'rule=lookup_credentials', 'reason="not authenticated"'])
         c.cmd('QUIT', 221)
 

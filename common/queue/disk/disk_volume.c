@@ -66,11 +66,24 @@ void disk_look_reply(const struct disk *disk, const char *path, int error, struc
 		disk_error_reply(error, why);
 }
 
+/* It is made here, so it is not the one that is missing. */
+static const char *expected_instead(int error)
+{
+	if (error == ENOENT)
+		return "the directory above it, which this uid may write";
+	return error == EACCES || error == EPERM ? "that this uid may write there" : NULL;
+}
+
 /* Whom an operator asks says it to him. */
 static int refuse_errno(const struct disk *disk, const char *path, struct reply *why)
 {
+	int error = errno;
+
 	if (!disk_only_looks(disk))
-		log_error("queue", "directory not usable", LOG_TEXT("path", path), LOG_TEXT("error", strerror(errno)));
+		log_error("queue", "directory not usable", LOG_TEXT("path", path), LOG_TEXT("error", strerror(error)),
+			LOG_TEXT("queue", disk->storage.context.queue), LOG_INT("uid", geteuid()),
+			LOG_TEXT("expected", expected_instead(error)));
+	errno = error;
 	reply_set(why, 451, "4.3.0", "%s: %s", path, strerror(errno));
 	return -1;
 }
