@@ -352,6 +352,84 @@ static void test_nothing(void)
 	close_server(&server);
 }
 
+/* --- with something good before it, and no room for what we have to say --- */
+
+static void fill_socket(struct server *server)
+{
+	static const char zeros[4096];
+
+	while (write(server->stream.fd, zeros, sizeof(zeros)) > 0)
+		;
+}
+
+/* In one piece what the client said, and this. */
+static void send_with(struct server *server, const char *more, size_t more_size)
+{
+	char octets[16384];
+	int size = BIO_read(SSL_get_wbio(server->client), octets, sizeof(octets) - 100);
+
+	if (size < 0)
+		size = 0;
+	memcpy(octets + size, more, more_size);
+	if (write(server->fd, octets, (size_t)size + more_size) != size + (ssize_t)more_size)
+		BUG("write");
+}
+
+static void turn(unsigned turns)
+{
+	while (turns--)
+		event_base_loop(base, EVLOOP_NONBLOCK);
+}
+
+static void test_garbled_unread(int version)
+{
+	static const char garbled[] = "\x17\x03\x03\x00\x20" "12345678901234567890123456789012";
+	struct server server;
+
+	ok(talk(&server, version, "localhost", ALL), "up");
+	fill_socket(&server);
+	SSL_write(server.client, "x", 1);
+	send_with(&server, garbled, sizeof(garbled) - 1);
+	turn(100);
+	is_int(server.got.size, 1, "what was good is heard");
+	ok(server.closed && server.error == EPROTO, "then it is over, though no alert can be sent");
+	ok(server.problem && !strstr(server.problem, "cut"), "for this: %s", server.problem);
+	close_server(&server);
+}
+
+static void test_closed_behind(int version)
+{
+	struct server server;
+
+	ok(talk(&server, version, "localhost", ALL), "up");
+	SSL_write(server.client, "x", 1);
+	SSL_shutdown(server.client);
+	send_with(&server, "", 0);
+	turn(100);
+	is_int(server.got.size, 1, "what was said is heard");
+	ok(server.closed && server.error == 0, "and the end right behind it, whatever TCP says");
+	close_server(&server);
+}
+
+static void test_handshake_unread(void)
+{
+	struct server server;
+	char octets[16384];
+
+	open_server(&server, BOUND_MS);
+	make_client(&server, TLS1_3_VERSION, "localhost");
+	fill_socket(&server);
+	SSL_do_handshake(server.client);
+	send_with(&server, "more", 4);
+	turn(10);
+	ok(!event_pending(&server.stream.read_event, EV_READ, NULL), "a client that does not read is not heard again and again");
+	while (read(server.fd, octets, sizeof(octets)) > 0)
+		;
+	drop(&server);
+	ok(server.closed && !server.up && server.error, "its end is heard: %s", strerror(server.error));
+	close_server(&server);
+}
+
 int main(void)
 {
 	static const int versions[] = { TLS1_3_VERSION, TLS1_2_VERSION };
@@ -368,6 +446,8 @@ int main(void)
 		test_cuts(versions[i]);
 		test_stalls(versions[i]);
 		test_garbled(versions[i]);
+		test_garbled_unread(versions[i]);
+		test_closed_behind(versions[i]);
 	}
 	test_drips();
 	test_floods();
@@ -375,6 +455,7 @@ int main(void)
 	test_key_updates();
 	test_renegotiation();
 	test_nothing();
+	test_handshake_unread();
 	tls_context_free(context);
 	tls_fixture_release(&fixture);
 	certificates_run("rm -r %s", folder);

@@ -89,8 +89,11 @@ static int read_once(struct stream *s)
 		size = sizeof(scratch);
 	got = s->io->read(s, scratch + had, size - had);
 	if (got < 0 && (errno == EAGAIN || errno == EWOULDBLOCK || errno == EINTR)) {
-		if (s->read_wants_write)
+		/* What the peer sends meanwhile would wake us for nothing, and again. */
+		if (s->read_wants_write) {
+			stop_listening(s);
 			event_add(&s->write_event, &timeout);
+		}
 		return 0;
 	}
 	if (got <= 0) {
@@ -203,7 +206,7 @@ static void settle(struct stream *s)
 		event_active(&s->write_event, EV_WRITE, 0);
 		return;
 	}
-	if (s->state == OPEN && !s->listening && may_offer(s))
+	if (s->state == OPEN && !s->listening && !s->read_wants_write && may_offer(s))
 		listen_for_input(s);
 	if (s->state == OPEN && s->more && may_offer(s))
 		event_active(&s->read_event, EV_READ, 0);
@@ -267,6 +270,9 @@ static void on_write(evutil_socket_t fd, short what, void *arg)
 		s->busy = true;
 		read_once(s);
 		s->busy = false;
+	} else if (s->read_wants_write) {
+		s->read_wants_write = false;
+		s->more = true;
 	}
 	if (s->state != LINGERING)
 		settle(s);

@@ -109,7 +109,7 @@ static ssize_t handshake_read(struct stream *stream, void *data, size_t size)
 	tls_begin_call(tls);
 	stream->read_wants_write = stream->more = false;
 	if (tls->failed) {
-		errno = EPROTO;
+		errno = tls->failure;
 		return -1;
 	}
 	result = SSL_do_handshake(tls->ssl);

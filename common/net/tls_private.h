@@ -27,6 +27,7 @@ struct tls {
 	int error;		/* errno of the descriptor, of the last call */
 	bool ended;		/* the peer closed its side of the descriptor */
 	bool failed;
+	int failure;		/* then its errno */
 	bool held_back;		/* more may be there to read: the quota was used up */
 	bool up;		/* the handshake was over */
 };

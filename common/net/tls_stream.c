@@ -167,6 +167,7 @@ ssize_t tls_result(struct tls *tls, int result, bool reading)
 		say_openssl(tls);
 	else
 		tls_say(tls, "the connection was cut");
+	tls->failure = errno;
 	return -1;
 }
 
@@ -175,22 +176,25 @@ void tls_begin_call(struct tls *tls)
 	ERR_clear_error();
 	tls->quota = READ_QUOTA;
 	tls->held_back = false;
+	tls->error = 0;
 	tls->up = tls->up || SSL_is_init_finished(tls->ssl);
 }
 
 /* --- above it: the stream --- */
 
-/* As much as fits, so that nothing waits within OpenSSL, where no event tells of it. */
+/* As much as fits, so that nothing waits within OpenSSL, where no event tells of it. A fault behind good octets is told but
+ * once: it is kept for the next call. */
 static ssize_t tls_read(struct stream *stream, void *data, size_t size)
 {
 	struct tls *tls = stream->io_data;
 	size_t total = 0, got;
+	ssize_t end;
 	int result;
 
 	tls_begin_call(tls);
 	stream->read_wants_write = stream->more = false;
 	if (tls->failed) {
-		errno = EPROTO;
+		errno = tls->failure;
 		return -1;
 	}
 	do {
@@ -202,10 +206,17 @@ static ssize_t tls_read(struct stream *stream, void *data, size_t size)
 	if (tls->late > LATE_MAX) {
 		tls->failed = true;
 		tls_say(tls, "too many messages of a handshake after its end");
-		errno = EPROTO;
+		errno = tls->failure = EPROTO;
 		return -1;
 	}
-	return total ? (ssize_t)total : tls_result(tls, result, true);
+	if (result == 1)
+		return (ssize_t)total;
+	end = tls_result(tls, result, true);
+	if (!total)
+		return end;
+	stream->more = end == 0 || tls->failed || stream->read_wants_write;
+	stream->read_wants_write = false;
+	return (ssize_t)total;
 }
 
 static ssize_t tls_write(struct stream *stream, const void *data, size_t size)
@@ -217,7 +228,7 @@ static ssize_t tls_write(struct stream *stream, const void *data, size_t size)
 	tls_begin_call(tls);
 	stream->write_wants_read = false;
 	if (tls->failed) {
-		errno = EPROTO;
+		errno = tls->failure;
 		return -1;
 	}
 	result = SSL_write_ex(tls->ssl, data, size, &written);
@@ -282,6 +293,7 @@ struct tls *tls_new(struct stream *stream, SSL_CTX *context)
 	BIO *below = below_new(tls);
 
 	tls->stream = stream;
+	tls->failure = EPROTO;
 	tls->context = context;
 	tls->ssl = SSL_new(context);
 	if (!tls->ssl)
