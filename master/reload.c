@@ -45,16 +45,30 @@ static void each_line(const char *text, line_fn *call, void *arg)
 	}
 }
 
-static void log_error_line(void *arg, const char *line)
-{
-	(void)arg;
-	log_error("master", "reload refused", LOG_TEXT("error", line));
-}
-
 static void log_warning_line(void *arg, const char *line)
 {
 	(void)arg;
 	log_warn("master", "configuration warning", LOG_TEXT("warning", line));
+}
+
+/* As errors and warnings are printed, in the order of the file. */
+static bool is_warning(const char *line)
+{
+	return strstr(line, ": warning: ");
+}
+
+/* `arg`: the first of what refused it. */
+static void log_refused_line(void *arg, const char *line)
+{
+	char **first = arg;
+
+	if (is_warning(line)) {
+		log_warning_line(NULL, line);
+		return;
+	}
+	log_error("master", "reload refused", LOG_TEXT("error", line));
+	if (!*first)
+		*first = xstrdup(line);
 }
 
 static void append_line(void *arg, const char *line)
@@ -81,9 +95,11 @@ static void end(struct reload *reload, json_t *outcome_taken)
 
 static void refuse(struct reload *reload, const char *why)
 {
-	each_line(why, log_error_line, NULL);
+	char *first = NULL;
+
+	each_line(why, log_refused_line, &first);
 	free(reload->failure);
-	reload->failure = xstrndup(why, strcspn(why, "\n"));
+	reload->failure = first ? first : xstrndup(why, strcspn(why, "\n"));
 	end(reload, json_pack("{s:o}", "refused", lines_of(why)));
 }
 

@@ -4,7 +4,7 @@
 import os
 import signal
 
-from lib.fixture import is_, like, ok, run
+from lib.fixture import is_, like, ok, run, unlike
 from lib.master import CONFIG, begin_data, end_data, gone, sighup, status, with_keys
 
 
@@ -57,6 +57,12 @@ def refused(t):
         t.write('slimta.conf', text)
         sighup(master, f'error .*master: reload refused error=".*{pattern}')
         t.wait_notified(master, rb'^STATUS=running: 4 of 4 processes ready; reload refused: .*$')
+    t.write('slimta.conf', good.replace('type: smtp', 'type: smtp, proxy_from: [10.0.0.0/8]')
+        .replace('relay: r,', 'relay: nosuch,'))
+    since = len(master.log)
+    sighup(master, 'warn .*master: configuration warning warning=".*proxy_from: warning: of no use')
+    t.wait_notified(master, rb'^STATUS=running: .*; reload refused: \S+: queue\.q\.relay: .*nosuch')
+    unlike(master.log[since:], 'reload refused error=.*: warning: ', 'what is only warned of did not refuse it')
     os.unlink(t.path('slimta.conf'))
     sighup(master, 'reload refused error=".*slimta.conf: .*No such file')
     is_(sorted(master.children()), pids, 'the old processes stay')
