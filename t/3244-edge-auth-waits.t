@@ -1,8 +1,10 @@
 #!/usr/bin/python3
 # 3244-edge-auth-waits.t - clients that wait for the thread that hashes, while others fail, or while the edge ends
 # SPDX-License-Identifier: MIT
+import time
+
 from lib.edge import config, plain, users
-from lib.fixture import is_, run, wait_for
+from lib.fixture import is_, ok, run, wait_for
 
 HASHED = {'ann': '$6$rounds=1000$saltstring$'
     'Dst5SzMCiLiSWQN0EnEgf8DNbHOJRybf7gWFoq4HhaAWnZcpnsBwYgTSajPGyhfsjkr51qmiDafX//8bUiGTO1',
@@ -36,4 +38,20 @@ def ended(t):
     is_(edge.wait(60), 1, 'it ends with nobody having an answer, and in order')
 
 
-run(at_once, ended)
+def drained(t):
+    """Who fails while the edge ends is told at once, not seconds later."""
+    edge = t.edge(config(', auth_without_tls: yes, max_auth_failures: 0' + users(HASHED)))
+    clients = [t.client('smtp') for _ in range(4)]
+    for c in clients:
+        c.hello()
+        c.send(f'AUTH PLAIN {plain("slow", "wrong")}\r\n'.encode())
+    wait_for(lambda: edge.log.count(' lookup: found ') == 4, 30, 'all to wait for the thread')
+    edge.kill(15)
+    wait_for(lambda: edge.log.count(' authentication failed ') == 4, 60, 'all to fail')
+    began = time.monotonic()
+    is_({c.reply().code for c in clients}, {535}, 'each has an answer')
+    is_(edge.wait(60), 0, 'and it ends')
+    ok(time.monotonic() - began < 5, 'without the 8 s of the fourth failure')
+
+
+run(at_once, ended, drained)

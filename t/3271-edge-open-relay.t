@@ -20,6 +20,8 @@ CASES = [
     ('listener: {interface: localhost, port: 2525}', None),
     ('listener: {interface: 127.1.2.3, port: 2525}', None),
     ('listener: {type: tcp6, interface: "::1", port: 2525}', None),
+    ('listener: {type: tcp6, interface: "::ffff:127.0.0.2", port: 2525}', None),
+    ('listener: {type: tcp6, interface: "::ffff:128.0.0.1", port: 2525}', r'on \[::ffff:128\.0\.0\.1\]:2525'),
     ('listener: {path: /run/a}', None),
     ('listeners: [{port: 2525}, {path: /run/a}]', None),
     ('listeners: [{port: 2525}, {interface: "", port: 2526}]', r'2526'),

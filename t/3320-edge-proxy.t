@@ -8,7 +8,7 @@ import ssl
 
 from lib.certificates import Certificates
 from lib.edge import GROUP, config, secure, stored, with_tls
-from lib.fixture import is_, like, ok, run, wait_for
+from lib.fixture import is_, like, ok, run, unlike, wait_for
 from lib.proxied import LOCAL, PROXY, SIGNATURE, block, connect, v1, v2, v2_of
 
 RECEIVED = ', policies: [{type: add_received_header}]'
@@ -114,4 +114,16 @@ def before_tls(t):
     is_(edge.stop(), 0, 'the edge ends well')
 
 
-run(right, at_once, cut, before_tls)
+def looked(t):
+    """Whether the port is open: that is no refusal, and not worth a line."""
+    edge = t.edge(config(', proxy_protocol: yes'))
+    for _ in range(3):
+        client = connect(t, 'smtp')
+        client.sock.shutdown(socket.SHUT_WR)
+        is_(client.read_until(b'\n'), b'', 'closed without a word')
+        client.close()
+    is_(edge.stop(), 0, 'it ends well')
+    unlike(edge.log, ' refused ', 'nothing is said of it')
+
+
+run(right, at_once, cut, before_tls, looked)
