@@ -34,8 +34,9 @@ bool authentication_allows_scram(const struct edge *);
 
 /* What one client on one connection has asked. NULL at first, and again when it is over. */
 struct inquiry;
-/* As session_authenticated() has it, once; maybe within inquiry_ask. */
-typedef void inquiry_done_fn(void *arg, const struct reply *why, const struct sasl_answer *);
+/* As session_authenticated() has it, once; maybe within inquiry_ask. `user`, borrowed, where it is known who it is: one name
+ * for all by which he may call himself. */
+typedef void inquiry_done_fn(void *arg, const struct reply *why, const struct sasl_answer *, const char *user);
 /* `session` is for the log, and lent as long as the inquiry, as are edge and peer. */
 void inquiry_ask(struct inquiry **, struct edge *, const struct peer *, const char *session, const struct sasl_question *,
 	inquiry_done_fn *done, void *arg);

@@ -40,7 +40,7 @@ struct inquiry {
 	inquiry_done_fn *done;
 	void *arg;
 	const char *mechanism;
-	char *authcid, *authzid;
+	char *authcid, *authzid, *user;
 	struct text stored, password;
 	bool known;			/* the user is */
 	bool hurried;
@@ -102,6 +102,7 @@ void inquiry_free(struct inquiry **place)
 	reply_release(&inquiry->refusal);
 	free(inquiry->authcid);
 	free(inquiry->authzid);
+	free(inquiry->user);
 	free(inquiry);
 }
 
@@ -112,12 +113,16 @@ static void end(struct inquiry *inquiry, const struct reply *why, const struct s
 {
 	inquiry_done_fn *done = inquiry->done;
 	void *arg = inquiry->arg;
+	char *user = why ? NULL : inquiry->user;
 	struct reply copy = { 0 };
 
 	if (why)
 		reply_copy(&copy, why);
+	else
+		inquiry->user = NULL;
 	inquiry_free(inquiry->place);
-	done(arg, why ? &copy : NULL, answer);
+	done(arg, why ? &copy : NULL, answer, user);
+	free(user);
 	reply_release(&copy);
 }
 
@@ -305,7 +310,7 @@ static void give_salt(struct inquiry *inquiry, const char *name)
 	answer.salt_size = inquiry->salt.size;
 	answer.iterations = inquiry->salt.iterations;
 	/* It stays for the proof. */
-	inquiry->done(inquiry->arg, NULL, &answer);
+	inquiry->done(inquiry->arg, NULL, &answer, NULL);
 }
 
 static struct lookup_key key_of(const struct inquiry *inquiry)
@@ -348,6 +353,7 @@ static void found(void *arg, const struct lookup_fields *fields, const struct re
 		return;
 	}
 	inquiry->known = stored && (inquiry->password.data || password_allows_scram(stored));
+	inquiry->user = xstrdup(fields && fields->key ? fields->key : inquiry->authcid);
 	proceed(inquiry, stored);
 }
 

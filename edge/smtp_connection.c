@@ -35,6 +35,7 @@ struct smtp_connection {
 	struct rules_query *query;		/* the same */
 	struct client_name *name;		/* NULL = none */
 	struct inquiry *inquiry;		/* about who it is; NULL = none */
+	char *user;				/* who it was found to be, which session_auth() has to say yet */
 	bool trusted;				/* a client of trusted_clients */
 	unsigned messages;			/* accepted */
 	struct stream stream;
@@ -55,7 +56,7 @@ static void sender_checked(void *arg, const struct rules_verdict *verdict)
 
 	c->query = NULL;
 	if (reply_is_none(&verdict->why)) {
-		edge_limits_message(&c->edge->edge, &c->peer, client_of(c).user, &limit);
+		edge_limits_message(&c->edge->edge, &c->peer, client_of(c).user ? c->user : NULL, &limit);
 		session_answer_for(c->session, &limit, &(struct session_cause){ "max_messages_per_minute", NULL });
 	} else {
 		session_answer_for(c->session, &verdict->why, &(struct session_cause){ verdict->rule, verdict->reason });
@@ -209,10 +210,12 @@ static void on_message(void *arg, struct session *session, struct envelope **env
 	queue_submit(c->edge->edge.queue, envelope, on_submitted, c->submission);
 }
 
-static void authenticated(void *arg, const struct reply *why, const struct sasl_answer *answer)
+static void authenticated(void *arg, const struct reply *why, const struct sasl_answer *answer, const char *user)
 {
 	struct smtp_connection *c = arg;
 
+	if (user)
+		xstrset(&c->user, user);
 	session_authenticated(c->session, why, answer);
 }
 
@@ -288,6 +291,7 @@ void smtp_connection_free(struct smtp_connection *c)
 	TAILQ_REMOVE(&smtp->connections, c, entry);
 	client_name_free(c->name);
 	inquiry_free(&c->inquiry);
+	free(c->user);
 	session_free(c->session);
 	stream_release(&c->stream);
 	edge_limits_disconnect(&smtp->edge, &c->peer);

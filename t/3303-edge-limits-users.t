@@ -39,6 +39,15 @@ def users(t):
         'who and why')
 
 
+def names(t):
+    """What else he may call himself makes him nobody else."""
+    edge = t.edge(config(', ' + KEYS.replace('type: config,', 'type: config, key_template: "{localpart}",')))
+    mail(t, 250, '192.0.2.1', 'bob')
+    mail(t, 450, '192.0.2.2', 'bob@c.example')
+    mail(t, 250, '192.0.2.3', 'unknown@c.example')
+    is_(edge.stop(), 0, 'it ends well')
+
+
 def trusted(t):
     """Nobody knows where a client that the proxy does not know comes from: it is in no network."""
     edge = t.edge(config(', auth_without_tls: yes, proxy_protocol: yes, trusted_clients: [0.0.0.0/0, "::/0"], rules: '
@@ -50,4 +59,4 @@ def trusted(t):
     is_(edge.stop(), 0, 'it ends well')
 
 
-run(users, trusted)
+run(users, names, trusted)

@@ -121,6 +121,7 @@ static int load(struct lookup *lookup, const struct config_node *section, struct
 		}
 		self->count++;
 		entry->node = node;
+		entry->fields.key = node->key;
 		read_fields(&entry->fields, node, errors);
 		add_spellings(self, entry, node->key);
 	}

@@ -23,6 +23,7 @@ struct lookup_field {
 	char *name, *value;
 };
 struct lookup_fields {
+	const char *key;		/* the entry's, however it was asked for; NULL: not known */
 	struct lookup_field *items;
 	size_t count;
 };
