@@ -1,10 +1,16 @@
 #!/usr/bin/python3
 # 3244-edge-auth-waits.t - clients that wait for the thread that hashes, while others fail, or while the edge ends
 # SPDX-License-Identifier: MIT
+import base64
+import hashlib
 import time
 
 from lib.edge import config, plain, users
 from lib.fixture import is_, ok, run, wait_for
+from lib.limits import limited
+from lib.master import with_keys
+
+ROUNDS = 1500000
 
 HASHED = {'ann': '$6$rounds=1000$saltstring$'
     'Dst5SzMCiLiSWQN0EnEgf8DNbHOJRybf7gWFoq4HhaAWnZcpnsBwYgTSajPGyhfsjkr51qmiDafX//8bUiGTO1',
@@ -22,6 +28,30 @@ def at_once(t):
         second.cmd('AUTH PLAIN ' + plain('ann', 'pencil'), 454, r'^4\.7\.0 ')
         first.expect(421)
     edge.stop()
+
+
+def in_two_processes(t):
+    """The same, where the other one is of another process: what was found out is not told."""
+    digest = hashlib.pbkdf2_hmac('sha256', b'pencil', b'salt', ROUNDS)
+    long = f'$pbkdf2-sha256${ROUNDS}$' + '$'.join(base64.b64encode(of).decode().rstrip('=') for of in (b'salt', digest))
+    keys = 'auth_without_tls: yes, max_auth_failures: 1' + users({'long': long, 'ann': HASHED['ann']})
+    master = t.master(with_keys('    logging: {level: debug}\n', limited(keys)))
+    clients = {}
+    while len(clients) < 2:
+        c = t.client('smtp')
+        c.hello()
+        connected = master.wait_log(rf'slimta-edge\[(\d+)\] edge: connected \S+ client=127\.0\.0\.1 port={c.sock.getsockname()[1]} ')
+        clients[connected[1]] = c
+    right, wrong = clients.values()
+    right.send(f'AUTH PLAIN {plain("long", "pencil")}\r\n'.encode())
+    master.wait_log(r' lookup: found .*address=long')
+    wrong.send(f'AUTH PLAIN {plain("ann", "wrong")}\r\n'.encode())
+    code = right.reply().code
+    # It may be that this machine was quicker with the longer work.
+    first = code == 235 and master.log.index(' authenticated ') < master.log.index(' authentication failed ')
+    ok(code == 454 or first, f'the right one: {code}')
+    wrong.expect(421)
+    is_(master.stop(), 0, 'all ends well')
 
 
 def ended(t):
@@ -54,4 +84,4 @@ def drained(t):
     ok(time.monotonic() - began < 5, 'without the 8 s of the fourth failure')
 
 
-run(at_once, ended, drained)
+run(at_once, in_two_processes, ended, drained)
