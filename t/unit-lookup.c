@@ -180,6 +180,9 @@ static void mistakes(void)
 			"a:3:28: key_template[1]: a brace alone: write {{ or }} for a brace in the key\n" },
 		{ "type: config\nmap: {}\nkey_template: 'a}b'\n",
 			"a:3:15: key_template: a brace alone: write {{ or }} for a brace in the key\n" },
+		{ "type: config\nmap: {}\nkey_template: ['{address}', '{{all}}']\n",
+			"a:3:29: key_template[1]: expected {address}, {localpart}, {domain} or {authzid} in it: "
+			"without one the key is the same for everybody\n" },
 		{ "type: config\nmap: {}\nkey_template: []\n",
 			"a:3:15: key_template: expected a template, or a list of them, not a list\n" },
 	};

@@ -54,10 +54,14 @@ static void check_one(const struct config_node *node, const char *template, stru
 {
 	struct buffer name = { 0 }, text = { 0 };
 	struct piece piece;
+	bool has_field = false;
 	int kind;
 
 	while ((kind = next_piece(&template, &piece)) == PIECE)
-		;
+		has_field = has_field || piece.field < ARRAY_SIZE(names);
+	if (kind == PIECE_END && !has_field)
+		config_error_at_value(errors, node, "expected {address}, {localpart}, {domain} or {authzid} in it: "
+			"without one the key is the same for everybody");
 	if (kind == PIECE_BRACE) {
 		config_error_at_value(errors, node, "a brace alone: write {{ or }} for a brace in the key");
 	} else if (kind == PIECE_UNKNOWN) {

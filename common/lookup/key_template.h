@@ -5,7 +5,7 @@
 
 #include "common/lookup/lookup.h"
 
-/* For the `check` of an OPTION_TEXTS row: an error at each that names an unknown field or has a single brace. */
+/* For the `check` of an OPTION_TEXTS row: an error at each that names an unknown field or none, or has a single brace. */
 void key_template_check(const struct config_node *, void *field, struct config_errors *);
 
 /* The key of a template that was checked, in `out`, emptied before. Where `folded` is not NULL, it gets a letter for each
