@@ -211,8 +211,8 @@ static void fill_salt(const struct authenticator *made, const char *name, struct
 	unsigned char octets[EVP_MAX_MD_SIZE];
 
 	_Static_assert(ARRAY_SIZE(parts) * AUTHENTICATOR_SECRET >= PASSWORD_SALT_MAX, "a salt is filled");
-	for (size_t i = 0, at = 0; at < salt->size; i++, at += AUTHENTICATOR_SECRET) {
-		size_t left = salt->size - at;
+	for (size_t i = 0; i < ARRAY_SIZE(parts) && i * AUTHENTICATOR_SECRET < salt->size; i++) {
+		size_t at = i * AUTHENTICATOR_SECRET, left = salt->size - at;
 
 		octets_of_name(made, parts[i], name, octets);
 		memcpy(salt->octets + at, octets, left < AUTHENTICATOR_SECRET ? left : AUTHENTICATOR_SECRET);
