@@ -93,7 +93,7 @@ def many(t):
     is_(reply.text, f'2.6.0 Message accepted for delivery; {envelope["id"]}', 'the id is in the reply')
     is_(envelope['client'], {'ip': 'unix', 'name': 'client.example', 'protocol': 'ESMTP'}, 'the client is known')
     line = edge.wait_log(rf'accepted id={envelope["id"]} .*').group(0)
-    like(line, r'sender=a@b.example recipients=c@d.example .*size=3 client=unix queue=q', 'and all is logged')
+    like(line, r'sender=a@b.example recipients=c@d.example .*size=3 client=unix edge=main queue=q', 'and all is logged')
     unlike(edge.log, 'xyzzy', 'but no content')
 
 

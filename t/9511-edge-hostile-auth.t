@@ -83,7 +83,7 @@ def by_user(t):
         is_(reply.text, '4.7.1 More than 3 messages a minute from your account', 'the reason')
         nobody.cmd('MAIL FROM:<a@b.example>', 550)
     is_(master.stop(), 0, 'it ends well')
-    like(master.log, r'refused a message edge=main because="max_messages_per_minute of a user" .*user=ann@B\.Example$',
+    like(master.log, r'refused a message edge=main because="max_messages_per_minute of a user" .*user=ann@b\.example$',
         'who it was')
 
 

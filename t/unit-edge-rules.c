@@ -253,7 +253,8 @@ static void meanings(void)
 		{ "lookup_senders: {type: config, key_template: '{authzid}', map: {}}", false, true, true },
 		{ USERS "\nlookup_senders: {type: config, key_template: ['{authzid}', '{address}'], map: {}}", false, false,
 			true },
-		{ USERS "\nlookup_senders: {type: config, key_template: '{{authzid}}', map: {}}", false, false, true },
+		{ USERS "\nlookup_senders: {type: config, key_template: '{{authzid}}{address}', map: {}}", false, false,
+			true },
 	};
 	struct buffer said = { 0 };
 
