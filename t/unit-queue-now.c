@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include "common/base/buffer.h"
+#include "common/base/clock.h"
 #include "common/base/file.h"
 #include "common/base/memory.h"
 #include "common/queue/now_file.h"
@@ -320,6 +321,18 @@ static void onlookers(void)
 	now_view_free(view);
 }
 
+static void times(void)
+{
+	struct now_held held = { .phase_ms = clock_wall_ms() - 60000 };
+
+	is_int(now_in_phase(&held, 1000), 1000, "a phase is no longer than the lease");
+	ok(now_in_phase(&held, 90000) >= 60000, "but maybe shorter");
+	ok(now_in_phase(&held, 90000) < 90000, "than that");
+	ok(now_in_phase(&held, -1) >= 60000, "whatever that is, if it is not known");
+	held.phase_ms += 120000;
+	is_int(now_in_phase(&held, 1000), 0, "nor is it still to come");
+}
+
 int main(void)
 {
 	char *clean = NULL;
@@ -334,6 +347,7 @@ int main(void)
 	is_int(system(clean), 0, "swept");
 	without_room();
 	onlookers();
+	times();
 	is_int(system(clean), 0, "swept");
 	free(clean);
 	is_int(rmdir(dir), 0, "nothing is left");

@@ -72,6 +72,9 @@ struct now_view *now_look(const char *runtime_dir, const char *queue);
 const struct now_seen *now_find(const struct now_view *, const char *id);	/* NULL: nobody */
 size_t now_count(const struct now_view *, size_t *in_line);	/* how many are held, and how many of these are in line */
 int64_t now_since(int64_t wall_ms);		/* how many ms ago; 0 for what is still to come by our clock */
+/* How many ms its phase lasts: never longer than it is leased, though that was found out earlier, or by another clock. -1: it is
+ * not known for how long it is leased. */
+int64_t now_in_phase(const struct now_held *, int64_t leased_for_ms);
 void now_view_free(struct now_view *);
 
 #endif

@@ -282,6 +282,13 @@ int64_t now_since(int64_t wall_ms)
 	return ms > 0 ? ms : 0;
 }
 
+int64_t now_in_phase(const struct now_held *held, int64_t leased_for_ms)
+{
+	int64_t ms = now_since(held->phase_ms);
+
+	return leased_for_ms >= 0 && ms > leased_for_ms ? leased_for_ms : ms;
+}
+
 void now_view_free(struct now_view *view)
 {
 	if (!view)

@@ -17,7 +17,7 @@ void disk_owner_of_entry(const struct now_view *view, struct list_entry *entry)
 	entry->owner = seen->owner;
 	entry->phase = seen->held.phase;
 	entry->leased_for_ms = now_since(seen->held.claimed_ms);
-	entry->in_phase_ms = now_since(seen->held.phase_ms);
+	entry->in_phase_ms = now_in_phase(&seen->held, entry->leased_for_ms);
 }
 
 void disk_owner_of_peeked(const struct now_view *view, const char *id, struct peeked *peeked)
@@ -29,5 +29,5 @@ void disk_owner_of_peeked(const struct now_view *view, const char *id, struct pe
 	xstrset(&peeked->owner, seen->owner);
 	peeked->phase = seen->held.phase;
 	peeked->leased_for_ms = now_since(seen->held.claimed_ms);
-	peeked->in_phase_ms = now_since(seen->held.phase_ms);
+	peeked->in_phase_ms = now_in_phase(&seen->held, peeked->leased_for_ms);
 }

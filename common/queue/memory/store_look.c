@@ -53,7 +53,7 @@ void store_look_phase(const struct store *store, struct store_look *seen, size_t
 			view = now_look(context->process->runtime_dir, context->queue);
 		now = now_find(view, seen[i].form->id);
 		known->phase = now ? now->held.phase : LEASE_PHASE_UNKNOWN;
-		known->in_phase_ms = now ? now_since(now->held.phase_ms) : 0;
+		known->in_phase_ms = now ? now_in_phase(&now->held, known->leased_for_ms) : 0;
 	}
 	now_view_free(view);
 }

@@ -36,7 +36,7 @@ static void look_at_owner(struct look *look, const struct now_view *view)
 	if (!seen || !look->record.owner || strcmp(seen->owner, look->record.owner) != 0)
 		return;
 	look->phase = seen->held.phase;
-	look->in_phase_ms = now_since(seen->held.phase_ms);
+	look->in_phase_ms = now_in_phase(&seen->held, look->leased_for_ms);
 }
 
 static struct now_view *see_owners(const struct redis_queue *queue)
